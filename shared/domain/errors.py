@@ -1,0 +1,109 @@
+"""What the domain refuses. An error has a code; what status it becomes is the edge's business."""
+
+from typing import ClassVar
+
+
+class InvalidValue(ValueError):
+    """A value breaks its rule. The message names the rule and never repeats the value."""
+
+
+class Refused(Exception):
+    """A request that is understood and not carried out; nothing was changed.
+
+    `facts` are what the caller needs to decide what to do, by their names in the answer.
+    """
+
+    code: ClassVar[str]
+
+    def __init__(self, detail: str, **facts: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.facts = facts
+
+
+class VersionNotFound(Refused):
+    code = "version_not_found"
+
+
+class VariantNotFound(Refused):
+    code = "variant_not_found"
+
+
+class PinNotFound(Refused):
+    code = "pin_not_found"
+
+
+class InstanceNotFound(Refused):
+    code = "instance_not_found"
+
+
+class DigestInUse(Refused):
+    """Another tag has the digest; `owner` names it."""
+
+    code = "digest_in_use"
+
+
+class DigestChanged(Refused):
+    code = "digest_changed"
+
+
+class VariantChanged(Refused):
+    code = "variant_changed"
+
+
+class TagRetired(Refused):
+    code = "tag_retired"
+
+
+class VersionNotActive(Refused):
+    code = "version_not_active"
+
+
+class VersionDisabled(Refused):
+    code = "version_disabled"
+
+
+class VersionInUse(Refused):
+    """The version is the latest or the candidate of its variant."""
+
+    code = "version_in_use"
+
+
+class VersionPinned(Refused):
+    """Users are pinned to the version; `pin_count` says how many."""
+
+    code = "version_pinned"
+
+
+class InvalidReplacement(Refused):
+    code = "invalid_replacement"
+
+
+class InvalidRequest(Refused):
+    """A field of the request breaks its rule; `errors` lists `{"field", "message"}`."""
+
+    code = "invalid_request"
+
+    def __init__(self, *errors: tuple[str, str]) -> None:
+        super().__init__(
+            "; ".join(f"{field}: {message}" for field, message in errors),
+            errors=[{"field": field, "message": message} for field, message in errors],
+        )
+
+
+class NoVersionAvailable(Refused):
+    """No rule yields a version that may run."""
+
+    code = "no_version_available"
+
+
+class CatalogUnavailable(Refused):
+    """Postgres did not answer in time. Retry."""
+
+    code = "catalog_unavailable"
+
+
+class KVUnavailable(Refused):
+    """DynamoDB did not answer in time. Retry."""
+
+    code = "kv_unavailable"
