@@ -1,4 +1,4 @@
-"""What the domain refuses. An error has a code; what status it becomes is the edge's business."""
+"""What the domain refuses. An error has a code; its status is the edge's business."""
 
 from typing import ClassVar
 

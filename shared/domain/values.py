@@ -1,7 +1,8 @@
 """The texts that identify things: each rule is written here, once.
 
-`ImageTag` and its siblings are plain `str` to a type checker. The rule travels with the type, so a
-pydantic model that names the type validates by it, and code without pydantic calls `RULE.parse`.
+`ImageTag` and its siblings are plain `str` to a type checker. The rule travels with the type:
+a pydantic model that names the type validates by it, and code without pydantic calls
+`RULE.parse`.
 """
 
 import re

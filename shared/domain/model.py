@@ -1,0 +1,101 @@
+"""The things the system speaks of, as frozen values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from shared.domain.values import Actor, ImageDigest, ImageTag, OpenclawVersion, UserId, Variant
+
+Status = Literal["active", "deprecated", "disabled"]
+Intent = Literal["provision", "restart", "upgrade"]
+Source = Literal["pin", "rollout", "latest", "instance"]
+PinState = Literal["none", "applied", "expired", "suspended", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """An image as the KV knows it: the fact that it exists."""
+
+    image_tag: ImageTag
+    openclaw_version: OpenclawVersion
+    variant: Variant
+    published_at: datetime
+    image_digest: ImageDigest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A row of the catalog, with what its variant's mirror says of it."""
+
+    id: UUID
+    image_tag: ImageTag
+    image_digest: ImageDigest | None
+    openclaw_version: OpenclawVersion
+    variant: Variant
+    status: Status
+    is_latest: bool
+    rollout_percent: int | None
+    published_at: datetime
+    published_by: Actor | None
+    notes: str | None
+    revision: int
+    missing_since: datetime | None
+    retired_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A user's pin; `state` is as of the statement that read it."""
+
+    user_id: UserId
+    image_tag: ImageTag
+    reason: str | None
+    pinned_by: Actor
+    expires_at: datetime | None
+    state: Literal["applied", "expired", "suspended"]
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What can be run. `status` is None for a version that only the KV knows yet.
+
+    A retired version is `disabled` here.
+    """
+
+    image_tag: ImageTag
+    image_digest: ImageDigest | None
+    openclaw_version: OpenclawVersion
+    variant: Variant
+    status: Status | None = None
+
+    @property
+    def runnable(self) -> bool:
+        return self.status != "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What a user's instance was last told to run.
+
+    `decided_at` orders decisions: the time at which the database answered, as RFC 3339 text.
+    """
+
+    user_id: UserId
+    image_tag: ImageTag
+    image_digest: ImageDigest | None
+    openclaw_version: OpenclawVersion
+    variant: Variant
+    source: Source
+    is_pinned: bool
+    resolved_at: str
+    decided_at: str
+
+    @property
+    def image(self) -> Image:
+        return Image(self.image_tag, self.image_digest, self.openclaw_version, self.variant)
