@@ -1,0 +1,146 @@
+"""Statements about the log of who changed what, when and why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from shared.catalog.connection import RawConnection, fetch
+from shared.domain.values import Actor
+
+Kind = Literal["version", "variant", "user", "sync"]
+Content = Mapping[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who asks, and in which request."""
+
+    actor: Actor
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an event is about; a user is named while the alias exists."""
+
+    kind: Kind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    id: int
+    at: datetime
+    actor: Actor
+    action: str
+    subject_kind: Kind
+    subject_id: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    reason: str | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An entry of the log."""
+
+    id: int
+    at: datetime
+    actor: Actor
+    action: str
+    subject: Subject
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    reason: str | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """`subject` is a tag, a variant or a user id."""
+
+    actor: Actor | None = None
+    action: str | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The log, inside the transaction whose change it tells of."""
+
+    connection: RawConnection
+
+    def record(
+        self,
+        by: By,
+        action: str,
+        kind: Kind,
+        subject: str | UUID,
+        *,
+        before: Content = None,
+        after: Content = None,
+        reason: str | None = None,
+    ) -> None:
+        """Add an event. A user goes in by alias, and `before` and `after` never name one."""
+        self.connection.execute(
+            """
+            INSERT INTO kiloclaw_audit_log
+                   (actor, action, subject_kind, subject_id, before, after, reason, request_id)
+            VALUES (%(actor)s, %(action)s, %(kind)s, %(subject)s, %(before)s, %(after)s,
+                    %(reason)s, %(request_id)s)
+            """,
+            {
+                "actor": by.actor, "action": action, "kind": kind, "subject": str(subject),
+                "before": Jsonb(before) if before is not None else None,
+                "after": Jsonb(after) if after is not None else None,
+                "reason": reason, "request_id": by.request_id,
+            },
+        )  # fmt: skip
+
+    def page(self, wanted: EventFilter, after: int | None, limit: int) -> list[Event]:
+        """Up to `limit` events older than the one with id `after`."""
+        rows = fetch(
+            self.connection,
+            _Row,
+            """
+            SELECT l.id, l.at, l.actor, l.action, l.subject_kind,
+                   coalesce(a.user_id, l.subject_id) AS subject_id,
+                   l.before, l.after, l.reason, l.request_id
+              FROM kiloclaw_audit_log l
+              LEFT JOIN kiloclaw_user_aliases a
+                ON a.alias = CASE WHEN l.subject_kind = 'user' THEN l.subject_id::uuid END
+             WHERE (%(actor)s::text IS NULL OR l.actor = %(actor)s)
+               AND (%(action)s::text IS NULL OR l.action = %(action)s)
+               AND (%(subject)s::text IS NULL
+                    OR l.subject_id = ANY(ARRAY[%(subject)s, (
+                        SELECT alias::text FROM kiloclaw_user_aliases
+                         WHERE user_id = %(subject)s)]))
+               AND (%(after)s::bigint IS NULL OR l.id < %(after)s)
+             ORDER BY l.id DESC
+             LIMIT %(limit)s
+            """,
+            {
+                "actor": wanted.actor, "action": wanted.action, "subject": wanted.subject,
+                "after": after, "limit": limit,
+            },
+        )  # fmt: skip
+        return [_event(row) for row in rows]
+
+
+def _event(row: _Row) -> Event:
+    return Event(
+        id=row.id,
+        at=row.at,
+        actor=row.actor,
+        action=row.action,
+        subject=Subject(row.subject_kind, row.subject_id),
+        before=row.before,
+        after=row.after,
+        reason=row.reason,
+        request_id=row.request_id,
+    )

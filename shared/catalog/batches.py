@@ -1,0 +1,135 @@
+"""The set-based statements of `sync`: one each, however many entries there are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.catalog.connection import RawConnection
+from shared.domain.model import ImageEntry
+from shared.domain.synchronisation import Known
+from shared.domain.values import ImageTag
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Many versions at once, inside one transaction."""
+
+    connection: RawConnection
+
+    def known(self) -> dict[ImageTag, Known]:
+        """What the catalog has, retired versions included."""
+        rows = self.connection.execute(
+            """
+            SELECT image_tag, image_digest, openclaw_version, variant,
+                   retired_at IS NOT NULL, missing_since IS NOT NULL
+              FROM kiloclaw_available_versions
+            """
+        )
+        return {row[0]: Known(*row) for row in rows}
+
+    def insert(self, entries: Sequence[ImageEntry]) -> int:
+        """Add versions and log each. One that is there by now is left alone."""
+        self.connection.execute(
+            "INSERT INTO kiloclaw_variants (variant)"
+            " SELECT DISTINCT variant FROM unnest(%(variants)s::text[]) AS found (variant)"
+            " ORDER BY variant ON CONFLICT DO NOTHING",
+            {"variants": [entry.variant for entry in entries]},
+        )
+        added = self.connection.execute(
+            """
+            WITH added AS (
+                INSERT INTO kiloclaw_available_versions
+                       (image_tag, image_digest, openclaw_version, variant, published_at)
+                SELECT tag, digest, version, variant, published_at
+                  FROM unnest(%(tags)s::text[], %(digests)s::text[], %(versions)s::text[],
+                              %(variants)s::text[], %(published_at)s::timestamptz[])
+                       AS found (tag, digest, version, variant, published_at)
+                ON CONFLICT DO NOTHING
+             RETURNING image_tag, image_digest, openclaw_version, variant
+            )
+            INSERT INTO kiloclaw_audit_log (actor, action, subject_kind, subject_id, after)
+            SELECT 'kv', 'version.published', 'version', image_tag,
+                   jsonb_build_object('image_digest', image_digest, 'variant', variant,
+                                      'openclaw_version', openclaw_version)
+              FROM added
+            """,
+            _columns(entries)
+            | {
+                "variants": [entry.variant for entry in entries],
+                "published_at": [entry.published_at for entry in entries],
+            },
+        )
+        return added.rowcount
+
+    def update(self, entries: Sequence[ImageEntry]) -> int:
+        """Take over OpenClaw versions and fill in digests, and log each."""
+        changed = self.connection.execute(
+            """
+            WITH found AS (
+                SELECT v.id, v.openclaw_version AS old_version, v.image_digest AS old_digest,
+                       b.version, coalesce(v.image_digest, b.digest) AS digest
+                  FROM unnest(%(tags)s::text[], %(digests)s::text[], %(versions)s::text[])
+                       AS b (tag, digest, version)
+                  JOIN kiloclaw_available_versions v ON v.image_tag = b.tag
+                 WHERE v.retired_at IS NULL
+            ), changed AS (
+                UPDATE kiloclaw_available_versions v
+                   SET openclaw_version = found.version, image_digest = found.digest,
+                       revision = v.revision + 1, updated_at = now()
+                  FROM found
+                 WHERE v.id = found.id
+                   AND (v.image_digest IS NULL OR v.image_digest = found.digest)
+             RETURNING v.image_tag, found.old_version, found.old_digest, found.version,
+                       found.digest
+            )
+            INSERT INTO kiloclaw_audit_log
+                   (actor, action, subject_kind, subject_id, before, after)
+            SELECT 'kv', 'version.updated', 'version', image_tag,
+                   jsonb_build_object('openclaw_version', old_version,
+                                      'image_digest', old_digest),
+                   jsonb_build_object('openclaw_version', version, 'image_digest', digest)
+              FROM changed
+            """,
+            _columns(entries),
+        )
+        return changed.rowcount
+
+    def mark_missing(self, tags: Sequence[ImageTag], read_at: datetime) -> None:
+        """Say when the KV lost these; a row changed since the KV was read may not be lost."""
+        self.connection.execute(
+            "UPDATE kiloclaw_available_versions"
+            "   SET missing_since = now(), revision = revision + 1, updated_at = now()"
+            " WHERE image_tag = ANY(%(tags)s) AND missing_since IS NULL"
+            "   AND retired_at IS NULL AND updated_at < %(read_at)s",
+            {"tags": list(tags), "read_at": read_at},
+        )
+
+    def mark_found(self, tags: Sequence[ImageTag]) -> None:
+        self.connection.execute(
+            "UPDATE kiloclaw_available_versions"
+            "   SET missing_since = NULL, revision = revision + 1, updated_at = now()"
+            " WHERE image_tag = ANY(%(tags)s) AND missing_since IS NOT NULL",
+            {"tags": list(tags)},
+        )
+
+    def missing(self) -> list[tuple[ImageTag, bool, bool]]:
+        """Every row that the KV lacks: its tag, whether it is pinned, whether it is latest."""
+        return self.connection.execute(
+            """
+            SELECT v.image_tag,
+                   EXISTS (SELECT FROM kiloclaw_version_pins p WHERE p.image_tag = v.image_tag),
+                   EXISTS (SELECT FROM kiloclaw_variants m
+                            WHERE m.variant = v.variant AND m.latest_tag = v.image_tag)
+              FROM kiloclaw_available_versions v
+             WHERE v.missing_since IS NOT NULL AND v.retired_at IS NULL
+             ORDER BY v.image_tag
+            """
+        ).fetchall()
+
+
+def _columns(entries: Sequence[ImageEntry]) -> dict[str, object]:
+    return {
+        "tags": [entry.image_tag for entry in entries],
+        "digests": [entry.image_digest for entry in entries],
+        "versions": [entry.openclaw_version for entry in entries],
+    }

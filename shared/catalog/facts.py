@@ -1,0 +1,77 @@
+"""The one statement of provisioning, and the look-up of what it did not cover."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+from shared.catalog.connection import Database, RawConnection
+from shared.catalog.variants import make_rollout
+from shared.domain.model import Image
+from shared.domain.pointer import Pointer
+from shared.domain.resolution import PinFact
+from shared.domain.values import ImageTag, UserId, Variant
+
+FACTS: LiteralString = """
+SELECT statement_timestamp(), p.image_tag, p.expires_at,
+       m.latest_tag, m.candidate_tag, m.rollout_percent, m.rollout_salt, m.revision,
+       pinned.image_digest, pinned.openclaw_version, pinned.variant, pinned.status,
+       latest.image_digest, latest.openclaw_version, latest.variant, latest.status,
+       candidate.image_digest, candidate.openclaw_version, candidate.variant, candidate.status
+  FROM (SELECT) AS always
+  LEFT JOIN kiloclaw_version_pins p ON p.user_id = %(user)s
+  LEFT JOIN kiloclaw_available_versions pinned ON pinned.image_tag = p.image_tag
+  LEFT JOIN kiloclaw_variants m ON m.variant = coalesce(pinned.variant, %(variant)s)
+  LEFT JOIN kiloclaw_available_versions latest ON latest.image_tag = m.latest_tag
+  LEFT JOIN kiloclaw_available_versions candidate ON candidate.image_tag = m.candidate_tag
+"""
+
+IMAGES: LiteralString = """
+SELECT image_tag, image_digest, openclaw_version, variant, status
+  FROM kiloclaw_available_versions
+ WHERE image_tag = ANY(%(tags)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogFacts:
+    """What the catalog says of a user who starts, as of `now`."""
+
+    now: datetime
+    pin: PinFact | None
+    pinned: Image | None
+    mirror: Pointer
+    images: dict[ImageTag, Image]
+
+
+def read_facts(database: Database, user_id: UserId, variant: Variant) -> CatalogFacts:
+    """The pin, its version, the mirror of the pin's variant (else of `variant`): one statement.
+
+    Raises CatalogUnavailable.
+    """
+    row = database.read(FACTS, {"user": user_id, "variant": variant})[0]
+    now, pin_tag, expires_at, latest_tag, candidate_tag, percent, salt, revision = row[:8]
+    tags = (pin_tag, latest_tag, candidate_tag)
+    parts = (row[8:12], row[12:16], row[16:20])
+    images = {tag: Image(tag, *part) for tag, part in zip(tags, parts, strict=True) if tag}
+    return CatalogFacts(
+        now=now,
+        pin=PinFact(pin_tag, expires_at) if pin_tag else None,
+        pinned=images[pin_tag] if pin_tag else None,
+        mirror=Pointer(revision or 0, latest_tag, make_rollout(candidate_tag, percent, salt)),
+        images=images,
+    )
+
+
+def read_images(database: Database, tags: Iterable[ImageTag]) -> dict[ImageTag, Image]:
+    """The images that the catalog knows among `tags`. Raises CatalogUnavailable."""
+    return _images(database.read(IMAGES, {"tags": list(tags)}))
+
+
+def images_within(connection: RawConnection, tags: Iterable[ImageTag]) -> dict[ImageTag, Image]:
+    """The same inside a transaction."""
+    return _images(connection.execute(IMAGES, {"tags": list(tags)}).fetchall())
+
+
+def _images(rows: list[tuple[Any, ...]]) -> dict[ImageTag, Image]:
+    return {row[0]: Image(*row) for row in rows}

@@ -1,0 +1,66 @@
+"""Numbered `.sql` files, applied in order, each in a transaction of its own."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from shared.catalog.connection import Database, RawConnection
+
+FOLDER = Path(__file__).with_name("migrations")
+
+
+class MigrationEdited(Exception):
+    """A file that was applied has other content now; write a new one instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file; its name begins with its number."""
+
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return sha256(self.sql.encode()).hexdigest()
+
+
+def migrations(folder: Path = FOLDER) -> list[Migration]:
+    """All files, in order."""
+    return [Migration(path.stem, path.read_text()) for path in sorted(folder.glob("*.sql"))]
+
+
+def migrate(database: Database, folder: Path = FOLDER) -> list[str]:
+    """Apply what has not been applied; the names of those, in order.
+
+    Runs at the same time wait for one another. Raises MigrationEdited, CatalogUnavailable.
+    """
+    return [migration.name for migration in migrations(folder) if _apply(database, migration)]
+
+
+def _apply(database: Database, migration: Migration) -> bool:
+    with database.transaction() as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('kiloclaw_migrate'))")
+        applied = _applied_checksum(connection, migration.name)
+        if applied == migration.checksum:
+            return False
+        if applied is not None:
+            raise MigrationEdited(f"{migration.name} was edited after it had been applied")
+        connection.execute(migration.sql.encode())
+        connection.execute(
+            "INSERT INTO kiloclaw_migrations (name, checksum) VALUES (%(name)s, %(checksum)s)",
+            {"name": migration.name, "checksum": migration.checksum},
+        )
+        return True
+
+
+def _applied_checksum(connection: RawConnection, name: str) -> str | None:
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS kiloclaw_migrations ("
+        " name text PRIMARY KEY, checksum text NOT NULL,"
+        " applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    row = connection.execute(
+        "SELECT checksum FROM kiloclaw_migrations WHERE name = %(name)s", {"name": name}
+    ).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,42 @@
+-- What people decide about users, and who a user is in the log.
+
+CREATE TABLE kiloclaw_version_pins (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    user_id text NOT NULL,
+    image_tag text NOT NULL,
+    reason text,
+    pinned_by text NOT NULL,
+    expires_at timestamptz,
+    revision integer NOT NULL DEFAULT 1,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pins_user_id_key UNIQUE (user_id),
+    CONSTRAINT pins_user_id_check CHECK (user_id ~ '^[A-Za-z0-9][A-Za-z0-9._:@|+=~-]{0,127}$'),
+    CONSTRAINT pins_reason_check CHECK (char_length(reason) <= 500),
+    CONSTRAINT pins_image_tag_fkey FOREIGN KEY (image_tag)
+        REFERENCES kiloclaw_available_versions (image_tag) ON DELETE RESTRICT
+);
+
+COMMENT ON INDEX pins_user_id_key IS
+    'Invariant: one pin a user. Query: the pin of the user who is starting.';
+
+CREATE INDEX pins_by_created_at ON kiloclaw_version_pins (created_at, user_id);
+COMMENT ON INDEX pins_by_created_at IS 'Query: the list of pins, newest first.';
+
+CREATE INDEX pins_by_image_tag ON kiloclaw_version_pins (image_tag, created_at, user_id);
+COMMENT ON INDEX pins_by_image_tag IS
+    'Query: the pins of one version, newest first, and their number.';
+
+CREATE INDEX pins_by_expires_at ON kiloclaw_version_pins (expires_at)
+    WHERE expires_at IS NOT NULL;
+COMMENT ON INDEX pins_by_expires_at IS 'Query: how many pins expired or will soon.';
+
+CREATE TABLE kiloclaw_user_aliases (
+    alias uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    user_id text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT user_aliases_user_id_key UNIQUE (user_id)
+);
+
+COMMENT ON INDEX user_aliases_user_id_key IS
+    'Invariant: one pseudonym a user. Its row is the lock of every write about the user.';

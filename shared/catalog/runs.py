@@ -1,0 +1,166 @@
+"""Statements about the runs of `sync` and what they found."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, cast
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from shared.catalog.connection import RawConnection, fetch
+from shared.domain.synchronisation import Finding, Outcome, PastRun
+from shared.domain.values import Variant
+
+Trigger = Literal["schedule", "direct", "api"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stored run; `counts` is the rest of its report."""
+
+    id: UUID
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: Outcome
+    counts: dict[str, Any]
+    trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFinding:
+    """What is wrong with a tag, or with the pointer of a variant, until it is mended."""
+
+    id: int
+    image_tag: str
+    code: str
+    detail: str
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Runs and findings, inside one transaction."""
+
+    connection: RawConnection
+
+    def try_lock(self) -> bool:
+        """One run at a time, until the end of this transaction."""
+        [(locked,)] = self.connection.execute(
+            "SELECT pg_try_advisory_xact_lock(hashtext('kiloclaw_sync'))"
+        ).fetchall()
+        return bool(locked)
+
+    def now(self) -> datetime:
+        """The database's clock at this moment, not at the start of the transaction."""
+        [(moment,)] = self.connection.execute("SELECT clock_timestamp()").fetchall()
+        return cast("datetime", moment)
+
+    def record(
+        self, run_id: UUID, started_at: datetime, outcome: Outcome, trigger: Trigger
+    ) -> None:
+        self.connection.execute(
+            "INSERT INTO kiloclaw_sync_runs (id, started_at, outcome, counts, trigger)"
+            " VALUES (%(id)s, %(started_at)s, %(outcome)s, '{}', %(trigger)s)",
+            {"id": run_id, "started_at": started_at, "outcome": outcome, "trigger": trigger},
+        )
+
+    def finish(self, run_id: UUID, counts: Mapping[str, object]) -> None:
+        self.connection.execute(
+            "UPDATE kiloclaw_sync_runs"
+            "   SET finished_at = clock_timestamp(), counts = %(counts)s"
+            " WHERE id = %(id)s",
+            {"id": run_id, "counts": Jsonb(counts)},
+        )
+
+    def past(self) -> list[PastRun]:
+        """The latest runs that read the KV: two of any outcome and the last good one."""
+        rows = self.connection.execute(
+            """
+            (SELECT outcome, (counts ->> 'seen')::integer, started_at
+               FROM kiloclaw_sync_runs
+              WHERE outcome <> 'skipped_locked' AND counts ? 'seen'
+              ORDER BY started_at DESC LIMIT 2)
+            UNION
+            (SELECT outcome, (counts ->> 'seen')::integer, started_at
+               FROM kiloclaw_sync_runs
+              WHERE outcome = 'ok' AND counts ? 'seen'
+              ORDER BY started_at DESC LIMIT 1)
+            ORDER BY started_at DESC
+            """
+        ).fetchall()
+        return [PastRun(outcome, seen) for outcome, seen, _ in rows]
+
+    def page(self, after: tuple[str, UUID] | None, limit: int) -> list[Run]:
+        """Up to `limit` runs before `after`: start (as text) and id of the last one."""
+        started_at, run_id = after or (None, None)
+        return fetch(
+            self.connection,
+            Run,
+            """
+            SELECT id, started_at, finished_at, outcome, counts, trigger
+              FROM kiloclaw_sync_runs
+             WHERE finished_at IS NOT NULL
+               AND (%(started_at)s::timestamptz IS NULL
+                    OR (started_at, id) < (%(started_at)s::timestamptz, %(id)s::uuid))
+             ORDER BY started_at DESC, id DESC
+             LIMIT %(limit)s
+            """,
+            {"started_at": started_at, "id": run_id, "limit": limit},
+        )
+
+    def report(self, findings: Collection[Finding], at: datetime) -> int:
+        """Open these findings, or keep them open; how many are new."""
+        rows = self.connection.execute(
+            """
+            INSERT INTO kiloclaw_sync_findings AS f
+                   (image_tag, code, detail, first_seen, last_seen)
+            SELECT tag, code, detail, %(at)s, %(at)s
+              FROM unnest(%(tags)s::text[], %(codes)s::text[], %(details)s::text[])
+                   AS found (tag, code, detail)
+             ORDER BY tag, code, detail
+            ON CONFLICT (image_tag, code, detail) WHERE resolved_at IS NULL
+            DO UPDATE SET last_seen = greatest(f.last_seen, excluded.last_seen)
+            RETURNING first_seen = %(at)s
+            """,
+            {
+                "at": at,
+                "tags": [finding.image_tag for finding in findings],
+                "codes": [finding.code for finding in findings],
+                "details": [finding.detail for finding in findings],
+            },
+        ).fetchall()
+        return sum(is_new for (is_new,) in rows)
+
+    def resolve_entries(self, at: datetime) -> None:
+        """Close what was found in entries before `at` and not since."""
+        self.connection.execute(
+            "UPDATE kiloclaw_sync_findings SET resolved_at = %(at)s"
+            " WHERE resolved_at IS NULL AND code <> 'invalid_pointer' AND last_seen < %(at)s",
+            {"at": at},
+        )
+
+    def resolve_pointer(self, variant: Variant, but: str | None = None) -> None:
+        """Close what was found of this variant's pointer, except the fault `but`."""
+        self.connection.execute(
+            "UPDATE kiloclaw_sync_findings SET resolved_at = now()"
+            " WHERE resolved_at IS NULL AND code = 'invalid_pointer'"
+            "   AND image_tag = %(variant)s AND detail IS DISTINCT FROM %(but)s",
+            {"variant": variant, "but": but},
+        )
+
+    def findings(self, after: int | None, limit: int) -> list[OpenFinding]:
+        """Up to `limit` open findings, the newest first."""
+        return fetch(
+            self.connection,
+            OpenFinding,
+            """
+            SELECT id, image_tag, code, detail, first_seen, last_seen
+              FROM kiloclaw_sync_findings
+             WHERE resolved_at IS NULL AND (%(after)s::bigint IS NULL OR id < %(after)s)
+             ORDER BY id DESC
+             LIMIT %(limit)s
+            """,
+            {"after": after, "limit": limit},
+        )

@@ -1,0 +1,40 @@
+"""The catalog as use cases see it: transactions, and what can be asked inside one."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from shared.catalog.audit import Audit
+from shared.catalog.batches import Batches
+from shared.catalog.connection import Database, RawConnection
+from shared.catalog.pins import Pins, Users
+from shared.catalog.runs import Runs
+from shared.catalog.variants import Variants
+from shared.catalog.versions import Versions
+
+
+class Transaction:
+    """Made for one transaction, around its connection."""
+
+    def __init__(self, connection: RawConnection) -> None:
+        self.connection = connection
+        self.versions = Versions(connection)
+        self.variants = Variants(connection)
+        self.pins = Pins(connection)
+        self.users = Users(connection)
+        self.audit = Audit(connection)
+        self.runs = Runs(connection)
+        self.batches = Batches(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The database of one sandbox."""
+
+    database: Database
+
+    @contextmanager
+    def transaction(self) -> Generator[Transaction]:
+        """Commit at the end, roll back on any error. Raises CatalogUnavailable."""
+        with self.database.transaction() as connection:
+            yield Transaction(connection)

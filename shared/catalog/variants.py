@@ -1,0 +1,153 @@
+"""Statements about variants: the mirror of the pointer, its lock, and the history of latest."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+
+from shared.catalog.connection import RawConnection, fetch
+from shared.domain.errors import VariantNotFound
+from shared.domain.pointer import Pointer, Rollout
+from shared.domain.values import Actor, ImageTag, Variant
+
+MIRROR: LiteralString = """
+SELECT m.variant, m.latest_tag, m.candidate_tag, m.rollout_percent, m.rollout_salt,
+       m.revision, m.cause, m.updated_at
+  FROM kiloclaw_variants m
+"""
+PUBLISHED: LiteralString = """
+ WHERE EXISTS (SELECT FROM kiloclaw_available_versions v WHERE v.variant = m.variant)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A row of the mirror."""
+
+    variant: Variant
+    latest_tag: ImageTag | None
+    candidate_tag: ImageTag | None
+    rollout_percent: int | None
+    rollout_salt: str | None
+    revision: int
+    cause: str | None
+    updated_at: datetime
+
+    @property
+    def pointer(self) -> Pointer:
+        rollout = make_rollout(self.candidate_tag, self.rollout_percent, self.rollout_salt)
+        return Pointer(self.revision, self.latest_tag, rollout, self.cause)
+
+
+def make_rollout(tag: ImageTag | None, percent: int | None, salt: str | None) -> Rollout | None:
+    """The three columns are null together; the table says so."""
+    if tag is None or percent is None or salt is None:
+        return None
+    return Rollout(tag, percent, salt)
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A move of latest; `promoted_by` is `kv` for one that was found there."""
+
+    revision: int
+    image_tag: ImageTag
+    previous_tag: ImageTag | None
+    promoted_by: Actor
+    reason: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """The mirrors, inside one transaction."""
+
+    connection: RawConnection
+
+    def ensure(self, variant: Variant) -> None:
+        """Make the row that moves lock, if it is missing."""
+        self.connection.execute(
+            "INSERT INTO kiloclaw_variants (variant) VALUES (%(variant)s)"
+            " ON CONFLICT (variant) DO NOTHING",
+            {"variant": variant},
+        )
+
+    def lock(self, variant: Variant) -> Pointer:
+        """Lock the variant: whoever moves its pointer or disables its versions holds this."""
+        self.ensure(variant)
+        query: LiteralString = MIRROR + "WHERE m.variant = %(variant)s FOR UPDATE"
+        return fetch(self.connection, Mirror, query, {"variant": variant})[0].pointer
+
+    def get(self, variant: Variant) -> Mirror:
+        """Raises VariantNotFound for one without a published version."""
+        query: LiteralString = MIRROR + PUBLISHED + "AND m.variant = %(variant)s"
+        rows = fetch(self.connection, Mirror, query, {"variant": variant})
+        if not rows:
+            raise VariantNotFound("no version of this variant was published")
+        return rows[0]
+
+    def page(self, after: Variant | None, limit: int) -> list[Mirror]:
+        query: LiteralString = (
+            MIRROR + PUBLISHED + "AND (%(after)s::text IS NULL OR m.variant > %(after)s)"
+            " ORDER BY m.variant LIMIT %(limit)s"
+        )
+        return fetch(self.connection, Mirror, query, {"after": after, "limit": limit})
+
+    def all(self) -> dict[Variant, Pointer]:
+        """Every mirror there is."""
+        return {m.variant: m.pointer for m in fetch(self.connection, Mirror, MIRROR, {})}
+
+    def save(self, variant: Variant, pointer: Pointer) -> None:
+        rollout = pointer.rollout
+        self.connection.execute(
+            """
+            UPDATE kiloclaw_variants
+               SET latest_tag = %(latest)s, candidate_tag = %(candidate)s,
+                   rollout_percent = %(percent)s, rollout_salt = %(salt)s,
+                   revision = %(revision)s, cause = %(cause)s, updated_at = now()
+             WHERE variant = %(variant)s
+            """,
+            {
+                "variant": variant,
+                "latest": pointer.latest_tag,
+                "candidate": rollout and rollout.candidate_tag,
+                "percent": rollout and rollout.percent,
+                "salt": rollout and rollout.salt,
+                "revision": pointer.revision,
+                "cause": pointer.cause,
+            },
+        )
+
+    def record_promotion(
+        self,
+        variant: Variant,
+        pointer: Pointer,
+        previous_tag: ImageTag | None,
+        by: Actor,
+        reason: str | None,
+    ) -> None:
+        self.connection.execute(
+            """
+            INSERT INTO kiloclaw_promotions
+                   (variant, revision, image_tag, previous_tag, promoted_by, reason)
+            VALUES (%(variant)s, %(revision)s, %(tag)s, %(previous)s, %(by)s, %(reason)s)
+            """,
+            {
+                "variant": variant, "revision": pointer.revision, "tag": pointer.latest_tag,
+                "previous": previous_tag, "by": by, "reason": reason,
+            },
+        )  # fmt: skip
+
+    def promotions(self, variant: Variant, limit: int = 100) -> list[Promotion]:
+        """The newest first."""
+        return fetch(
+            self.connection,
+            Promotion,
+            """
+            SELECT revision, image_tag, previous_tag, promoted_by, reason, at
+              FROM kiloclaw_promotions
+             WHERE variant = %(variant)s
+             ORDER BY id DESC
+             LIMIT %(limit)s
+            """,
+            {"variant": variant, "limit": limit},
+        )

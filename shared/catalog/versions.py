@@ -1,0 +1,253 @@
+"""Statements about versions."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, LiteralString
+
+from psycopg import errors
+
+from shared.catalog.connection import RawConnection, fetch
+from shared.domain.errors import DigestInUse, VersionNotFound
+from shared.domain.model import ImageEntry, Status, Version
+from shared.domain.values import Actor, ImageDigest, ImageTag, Variant
+
+VERSION: LiteralString = """
+SELECT v.id, v.image_tag, v.image_digest, v.openclaw_version, v.variant, v.status,
+       coalesce(m.latest_tag = v.image_tag, false) AS is_latest,
+       CASE WHEN m.candidate_tag = v.image_tag THEN m.rollout_percent END AS rollout_percent,
+       v.published_at, v.published_by, v.notes, v.revision, v.missing_since, v.retired_at,
+       v.created_at, v.updated_at
+  FROM kiloclaw_available_versions v
+  LEFT JOIN kiloclaw_variants m ON m.variant = v.variant
+"""
+
+Sort = Literal["published_at", "created_at", "image_tag", "openclaw_version"]
+Order = Literal["asc", "desc"]
+
+_PAGE: LiteralString = """
+ WHERE v.retired_at IS NULL
+   AND (%(status)s::text IS NULL OR v.status = %(status)s)
+   AND (%(variant)s::text IS NULL OR v.variant = %(variant)s)
+   AND (%(q)s::text IS NULL
+        OR strpos(lower(v.image_tag), lower(%(q)s)) > 0
+        OR strpos(v.openclaw_version, %(q)s) > 0
+        OR strpos(lower(v.notes), lower(%(q)s)) > 0)
+   AND (%(key)s::text IS NULL OR ({column}, v.image_tag) {beyond} ({key}, %(tag)s::text))
+ ORDER BY {column} {order}, v.image_tag {order}
+ LIMIT %(limit)s
+"""
+
+
+def _pages(column: LiteralString, key: LiteralString) -> dict[Order, LiteralString]:
+    return {
+        "asc": VERSION + _PAGE.format(column=column, key=key, beyond=">", order="ASC"),
+        "desc": VERSION + _PAGE.format(column=column, key=key, beyond="<", order="DESC"),
+    }
+
+
+PAGES: Mapping[Sort, Mapping[Order, LiteralString]] = {
+    "published_at": _pages("v.published_at", "%(key)s::timestamptz"),
+    "created_at": _pages("v.created_at", "%(key)s::timestamptz"),
+    "image_tag": _pages("v.image_tag", "%(key)s::text"),
+    "openclaw_version": _pages(
+        "v.openclaw_order", "string_to_array(%(key)s::text, '.')::integer[]"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFilter:
+    """`q` is part of a tag, a version or notes, in either case."""
+
+    status: Status | None = None
+    variant: Variant | None = None
+    q: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The versions, inside one transaction."""
+
+    connection: RawConnection
+
+    def get(self, tag: ImageTag) -> Version:
+        """Raises VersionNotFound, also for a retired one."""
+        version = self.find(tag)
+        if version is None or version.retired_at is not None:
+            raise VersionNotFound("no version has this tag")
+        return version
+
+    def find(self, tag: ImageTag) -> Version | None:
+        """The version, retired or not."""
+        query: LiteralString = VERSION + "WHERE v.image_tag = %(tag)s"
+        rows = fetch(self.connection, Version, query, {"tag": tag})
+        return rows[0] if rows else None
+
+    def page(
+        self,
+        wanted: VersionFilter,
+        sort: Sort,
+        order: Order,
+        after: tuple[str, ImageTag] | None,
+        limit: int,
+    ) -> list[Version]:
+        """Up to `limit` versions behind `after`: the sort key (as text) and tag of the last."""
+        key, tag = after or (None, None)
+        parameters = {
+            "status": wanted.status, "variant": wanted.variant, "q": wanted.q,
+            "key": key, "tag": tag, "limit": limit,
+        }  # fmt: skip
+        return fetch(self.connection, Version, PAGES[sort][order], parameters)
+
+    def statuses(self, tags: Iterable[ImageTag]) -> dict[ImageTag, Status]:
+        """The status of each tag that the catalog knows; retired ones are disabled."""
+        rows = self.connection.execute(
+            "SELECT image_tag, status FROM kiloclaw_available_versions"
+            " WHERE image_tag = ANY(%(tags)s)",
+            {"tags": list(tags)},
+        )
+        return dict(rows.fetchall())
+
+    def owner(self, digest: ImageDigest) -> ImageTag | None:
+        """The tag that has this digest."""
+        row = self.connection.execute(
+            "SELECT image_tag FROM kiloclaw_available_versions WHERE image_digest = %(digest)s",
+            {"digest": digest},
+        ).fetchone()
+        return row[0] if row else None
+
+    # A status must be read in a statement after the one that locks it: a statement that does
+    # both sees the row it waited for, but everything it joins as of its start.
+
+    def lock_for_share(self, tags: Iterable[ImageTag]) -> None:
+        """Keep the status of these versions from changing, in the order of their tags."""
+        self.connection.execute(
+            "SELECT FROM kiloclaw_available_versions WHERE image_tag = ANY(%(tags)s)"
+            " ORDER BY image_tag FOR SHARE",
+            {"tags": list(tags)},
+        )
+
+    def lock_for_change(self, tag: ImageTag) -> None:
+        """Let nobody rely on the status until it has changed."""
+        self.connection.execute(
+            "SELECT FROM kiloclaw_available_versions WHERE image_tag = %(tag)s"
+            " FOR NO KEY UPDATE",
+            {"tag": tag},
+        )
+
+    def lock_for_retirement(self, tag: ImageTag) -> None:
+        """Let nobody refer to the version until it is retired."""
+        self.connection.execute(
+            "SELECT FROM kiloclaw_available_versions WHERE image_tag = %(tag)s FOR UPDATE",
+            {"tag": tag},
+        )
+
+    def insert(self, entry: ImageEntry, by: Actor | None, notes: str | None) -> bool:
+        """Add a version; False if the tag is there already.
+
+        Raises DigestInUse where the unique index caught what the claim should have.
+        """
+        try:
+            added = self.connection.execute(
+                """
+                INSERT INTO kiloclaw_available_versions
+                       (image_tag, image_digest, openclaw_version, variant, published_at,
+                        published_by, notes)
+                VALUES (%(tag)s, %(digest)s, %(version)s, %(variant)s, %(published_at)s,
+                        %(by)s, %(notes)s)
+                ON CONFLICT (image_tag) DO NOTHING
+                """,
+                _entry(entry) | {"by": by, "notes": notes},
+            )
+        except errors.UniqueViolation as error:
+            raise _digest_in_use(error) from None
+        return added.rowcount == 1
+
+    def insert_found(self, entry: ImageEntry) -> bool:
+        """Add a version found in the KV, naming only columns that `sync` may write."""
+        added = self.connection.execute(
+            """
+            INSERT INTO kiloclaw_available_versions
+                   (image_tag, image_digest, openclaw_version, variant, published_at)
+            VALUES (%(tag)s, %(digest)s, %(version)s, %(variant)s, %(published_at)s)
+            ON CONFLICT DO NOTHING
+            """,
+            _entry(entry),
+        )
+        return added.rowcount == 1
+
+    def republish(self, entry: ImageEntry, notes: str | None) -> bool:
+        """Take over version, digest and notes; what is omitted stays. False if nothing changed.
+
+        Raises DigestInUse where the unique index caught what the claim should have.
+        """
+        try:
+            changed = self.connection.execute(
+                """
+                UPDATE kiloclaw_available_versions
+                   SET openclaw_version = %(version)s,
+                       image_digest = coalesce(image_digest, %(digest)s),
+                       notes = coalesce(%(notes)s, notes),
+                       missing_since = NULL,
+                       revision = revision + 1, updated_at = now()
+                 WHERE image_tag = %(tag)s
+                   AND (openclaw_version, image_digest, notes, missing_since)
+                       IS DISTINCT FROM
+                       (%(version)s, coalesce(image_digest, %(digest)s),
+                        coalesce(%(notes)s, notes), NULL)
+                """,
+                _entry(entry) | {"notes": notes},
+            )
+        except errors.UniqueViolation as error:
+            raise _digest_in_use(error) from None
+        return changed.rowcount == 1
+
+    def set_status(self, tag: ImageTag, status: Status) -> None:
+        self.connection.execute(
+            "UPDATE kiloclaw_available_versions"
+            "   SET status = %(status)s, revision = revision + 1, updated_at = now()"
+            " WHERE image_tag = %(tag)s AND status <> %(status)s",
+            {"tag": tag, "status": status},
+        )
+
+    def set_notes(self, tag: ImageTag, notes: str | None) -> None:
+        self.connection.execute(
+            "UPDATE kiloclaw_available_versions"
+            "   SET notes = %(notes)s, revision = revision + 1, updated_at = now()"
+            " WHERE image_tag = %(tag)s AND notes IS DISTINCT FROM %(notes)s",
+            {"tag": tag, "notes": notes},
+        )
+
+    def retire(self, tag: ImageTag) -> None:
+        self.connection.execute(
+            "UPDATE kiloclaw_available_versions"
+            "   SET status = 'disabled', retired_at = now(),"
+            "       revision = revision + 1, updated_at = now()"
+            " WHERE image_tag = %(tag)s",
+            {"tag": tag},
+        )
+
+    def retired(self) -> list[ImageEntry]:
+        """What was retired, as entries of the KV."""
+        return fetch(
+            self.connection,
+            ImageEntry,
+            "SELECT image_tag, openclaw_version, variant, published_at, image_digest"
+            "  FROM kiloclaw_available_versions WHERE retired_at IS NOT NULL",
+            {},
+        )
+
+
+def _entry(entry: ImageEntry) -> dict[str, str | datetime | None]:
+    return {
+        "tag": entry.image_tag, "digest": entry.image_digest,
+        "version": entry.openclaw_version, "variant": entry.variant,
+        "published_at": entry.published_at,
+    }  # fmt: skip
+
+
+def _digest_in_use(error: errors.UniqueViolation) -> DigestInUse:
+    if error.diag.constraint_name != "versions_image_digest_key":
+        raise error
+    return DigestInUse("another version has this digest")

@@ -1,0 +1,224 @@
+"""Image entries and the claims on their digests."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from shared.domain.entries import Tombstone, parse_entry
+from shared.domain.errors import (
+    DigestChanged,
+    DigestInUse,
+    InvalidValue,
+    KVUnavailable,
+    TagRetired,
+    VariantChanged,
+)
+from shared.domain.model import Image, ImageEntry
+from shared.domain.values import DEFAULT_VARIANT, ImageDigest, ImageTag, rfc3339
+from shared.kv.table import Attributes, ConditionFailed, Table, as_read, key, plain, texts
+
+TRIES = 5
+CLAIMS_AT_ONCE = 8
+MATTERS = (
+    "pk", "image_tag", "image_digest", "openclaw_version", "variant", "published_at",
+    "deleted_at", "written_by",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What one call wrote. `token` marks its writes until another call takes them over."""
+
+    entry: ImageEntry
+    token: str
+    made_entry: bool
+    made_claim: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The image entries of a table."""
+
+    table: Table
+
+    def register(
+        self, wanted: ImageEntry, *, variant_given: bool, token: str, now: datetime
+    ) -> Registration:
+        """Write an entry and the claim on its digest, both or neither.
+
+        A known tag keeps its publish time and, unless another is given, its variant and digest.
+        Raises TagRetired, DigestChanged, VariantChanged, DigestInUse, KVUnavailable.
+        """
+        for _ in range(TRIES):
+            stored, claim, entry = self._read(wanted, now, variant_given=variant_given)
+            if entry.image_digest and claim and claim["image_tag"]["S"] != entry.image_tag:
+                owner = claim["image_tag"]["S"]
+                raise DigestInUse("another version has this digest", owner=owner)
+            try:
+                self.table.transact(*_writes(entry, stored, claim, token))
+            except ConditionFailed:
+                continue
+            made_claim = claim is None and entry.image_digest is not None
+            return Registration(entry, token, stored is None, made_claim)
+        raise KVUnavailable("the entry is being written by others")
+
+    def undo(self, registration: Registration) -> None:
+        """Take back what this very call made and nobody has taken over."""
+        mine = {
+            "ConditionExpression": "written_by = :token",
+            "ExpressionAttributeValues": texts(**{":token": registration.token}),
+        }
+        made = []
+        if registration.made_entry:
+            made.append(key("IMAGE", registration.entry.image_tag))
+        if registration.made_claim and registration.entry.image_digest:
+            made.append(key("DIGEST", registration.entry.image_digest))
+        try:
+            if made:
+                self.table.transact(*({"Delete": {"Key": item} | mine} for item in made))
+        except ConditionFailed:
+            return
+
+    def find(self, tag: ImageTag, now: datetime) -> ImageEntry | None:
+        """The entry, if it is there, valid and not retired. Raises KVUnavailable."""
+        return self.find_all([tag], now).get(tag)
+
+    def find_all(self, tags: Iterable[ImageTag], now: datetime) -> dict[ImageTag, ImageEntry]:
+        """The valid entries among `tags`. Raises KVUnavailable."""
+        items = self.table.get_both(*(key("IMAGE", tag) for tag in tags))
+        entries = (_valid(item, now) for item in items if item is not None)
+        return {entry.image_tag: entry for entry in entries if entry is not None}
+
+    def read_all(self) -> Iterator[tuple[str, dict[str, object]]]:
+        """Every entry with its sort key, page by page, as of now. Raises KVUnavailable."""
+        start: dict[str, Any] = {}
+        while True:
+            page = self.table.call(
+                "query",
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues=texts(**{":pk": "IMAGE"}),
+                ConsistentRead=True,
+                **start,
+            )
+            yield from ((item["sk"]["S"], plain(item)) for item in page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def claim(self, digest: ImageDigest, tag: ImageTag, token: str) -> ImageTag:
+        """Claim a digest for a tag; the tag that holds it, whoever that is.
+
+        Raises KVUnavailable.
+        """
+        try:
+            self.table.call(
+                "put_item",
+                Item=key("DIGEST", digest) | texts(image_tag=tag, written_by=token),
+                ConditionExpression="attribute_not_exists(pk) OR image_tag = :tag",
+                ExpressionAttributeValues=texts(**{":tag": tag}),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionFailed as failed:
+            return str(plain(failed.stored or {}).get("image_tag"))
+        return tag
+
+    def claim_all(self, entries: list[ImageEntry], token: str) -> list[ImageTag]:
+        """Claim the digests of entries, some at once; the holders, in the same order."""
+
+        def claim(entry: ImageEntry) -> ImageTag:
+            digest = entry.image_digest
+            return self.claim(digest, entry.image_tag, token) if digest else entry.image_tag
+
+        with ThreadPoolExecutor(CLAIMS_AT_ONCE) as pool:
+            return list(pool.map(claim, entries))
+
+    def bury(self, entry: ImageEntry, at: datetime) -> bool:
+        """Leave a tombstone for a retired version; False if it has one.
+
+        The claim on the digest stays. Raises KVUnavailable.
+        """
+        attributes = _attributes(entry) | texts(deleted_at=rfc3339(at))
+        names = {f"#{name}": name for name in attributes}
+        values = {f":{name}": value for name, value in attributes.items()}
+        try:
+            self.table.call(
+                "update_item",
+                Key=key("IMAGE", entry.image_tag),
+                UpdateExpression="SET "
+                + ", ".join(f"#{name} = :{name}" for name in attributes),
+                ConditionExpression="attribute_not_exists(deleted_at)",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+    def _read(
+        self, wanted: ImageEntry, now: datetime, *, variant_given: bool
+    ) -> tuple[Attributes | None, Attributes | None, ImageEntry]:
+        """The stored entry, the claim on the digest it shall have, and the entry to write."""
+        stored = self.table.get_both(key("IMAGE", wanted.image_tag))[0]
+        entry = _merged(stored, wanted, now, variant_given=variant_given)
+        if entry.image_digest is None:
+            return stored, None, entry
+        return stored, self.table.get_both(key("DIGEST", entry.image_digest))[0], entry
+
+
+def image_of(entry: ImageEntry) -> Image:
+    """An image that the catalog does not know yet."""
+    return Image(entry.image_tag, entry.image_digest, entry.openclaw_version, entry.variant)
+
+
+def _valid(item: Attributes, now: datetime) -> ImageEntry | None:
+    try:
+        entry = parse_entry(item["sk"]["S"], plain(item), now)
+    except InvalidValue:
+        return None
+    return None if isinstance(entry, Tombstone) else entry
+
+
+def _merged(
+    stored: Attributes | None, wanted: ImageEntry, now: datetime, *, variant_given: bool
+) -> ImageEntry:
+    """What becomes of a stored entry; a malformed one is replaced."""
+    if stored is None:
+        return wanted
+    if "deleted_at" in stored:
+        raise TagRetired("this tag was retired and stays taken")
+    known = _valid(stored, now)
+    if known is None:
+        return wanted
+    if variant_given and wanted.variant != known.variant:
+        raise VariantChanged(f"the variant of this tag is {known.variant}")
+    if known.image_digest and wanted.image_digest not in {None, known.image_digest}:
+        raise DigestChanged("this tag has another digest")
+    return replace(
+        known,
+        openclaw_version=wanted.openclaw_version,
+        image_digest=known.image_digest or wanted.image_digest,
+    )
+
+
+def _attributes(entry: ImageEntry) -> dict[str, Any]:
+    return texts(
+        image_tag=entry.image_tag,
+        image_digest=entry.image_digest,
+        openclaw_version=entry.openclaw_version,
+        variant=entry.variant or DEFAULT_VARIANT,
+        published_at=rfc3339(entry.published_at),
+    )
+
+
+def _writes(
+    entry: ImageEntry, stored: Attributes | None, claim: Attributes | None, token: str
+) -> Iterator[dict[str, dict[str, Any]]]:
+    item = {**(stored or {}), **_attributes(entry), **key("IMAGE", entry.image_tag)}
+    mark = texts(written_by=token)
+    yield {"Put": {"Item": item | mark} | as_read(stored, *MATTERS).parameters()}
+    if entry.image_digest:
+        item = key("DIGEST", entry.image_digest) | texts(image_tag=entry.image_tag) | mark
+        condition = as_read(claim, "pk", "image_tag", "written_by")
+        yield {"Put": {"Item": item} | condition.parameters()}

@@ -1,0 +1,171 @@
+"""Instance records: what each user was last told to run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, NamedTuple
+
+from shared.domain.model import Instance
+from shared.domain.pointer import Found, Pointer
+from shared.domain.values import ImageTag, UserId, Variant
+from shared.kv.pointers import found
+from shared.kv.table import Attributes, ConditionFailed, Table, key, texts
+
+INDEX = "instances_by_image"
+BATCH = 100
+
+
+class Recorded(NamedTuple):
+    """Was the record written, and what did the store hold before."""
+
+    recorded: bool
+    previous: Instance | None
+
+
+class InstancePage(NamedTuple):
+    """Users of a page, and where the next one starts: the last user with the tag, or None."""
+
+    users: list[UserId]
+    next: tuple[ImageTag, UserId] | None
+
+
+class Count(NamedTuple):
+    """A number of instances; not `complete` if time ran out."""
+
+    instances: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """The instance records of a table."""
+
+    table: Table
+
+    def read_with_pointer(
+        self, user_id: UserId, variant: Variant, mirror: Pointer
+    ) -> tuple[Instance | None, Found]:
+        """The record and the variant's pointer in one read, both as of now.
+
+        Raises KVUnavailable.
+        """
+        record, pointer = self.table.get_both(_key(user_id), key("POINTER", variant))
+        return parse_instance(record), found(pointer, mirror)
+
+    def find(self, user_id: UserId) -> Instance | None:
+        """Raises KVUnavailable."""
+        return parse_instance(self.table.get_both(_key(user_id))[0])
+
+    def find_all(self, user_ids: Iterable[UserId]) -> dict[UserId, Instance]:
+        """At most 100 users. Raises KVUnavailable."""
+        items = self.table.get_both(*(_key(user_id) for user_id in user_ids))
+        found_ones = (parse_instance(item) for item in items)
+        return {instance.user_id: instance for instance in found_ones if instance}
+
+    def record(self, instance: Instance) -> Recorded:
+        """Write the record unless the stored one was decided later. Raises KVUnavailable."""
+        try:
+            answer = self.table.call(
+                "put_item",
+                Item=_item(instance),
+                ConditionExpression="attribute_not_exists(decided_at) OR decided_at <= :at",
+                ExpressionAttributeValues=texts(**{":at": instance.decided_at}),
+                ReturnValues="ALL_OLD",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionFailed as failed:
+            return Recorded(recorded=False, previous=parse_instance(failed.stored))
+        return Recorded(recorded=True, previous=parse_instance(answer.get("Attributes")))
+
+    def forget(self, user_id: UserId) -> bool:
+        """Delete the record; was there one. Raises KVUnavailable."""
+        answer = self.table.call("delete_item", Key=_key(user_id), ReturnValues="ALL_OLD")
+        return "Attributes" in answer
+
+    def page(
+        self, tag: ImageTag | None, after: tuple[ImageTag, UserId] | None, limit: int
+    ) -> InstancePage:
+        """Users who run `tag`, or all in no order that means anything. Raises KVUnavailable."""
+        parameters: dict[str, Any] = {"IndexName": INDEX, "Limit": limit}
+        if after is not None:
+            parameters["ExclusiveStartKey"] = _key(after[1]) | _index_key(*after)
+        page = self.table.call(_operation(tag), **parameters, **_condition(tag))
+        last = page.get("LastEvaluatedKey")
+        users = [item["user_id"]["S"] for item in page["Items"]]
+        return InstancePage(
+            users, (last["running_tag"]["S"], last["user_id"]["S"]) if last else None
+        )
+
+    def count(self, tag: ImageTag, seconds: float = 4.0) -> Count:
+        """How many run `tag`, as far as one gets in that time. Raises KVUnavailable."""
+        total, start, ends = 0, {}, monotonic() + seconds
+        while monotonic() < ends:
+            page = self.table.call(
+                "query", IndexName=INDEX, Select="COUNT", **_condition(tag), **start
+            )
+            total += page["Count"]
+            if "LastEvaluatedKey" not in page:
+                return Count(total, complete=True)
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        return Count(total, complete=False)
+
+
+def parse_instance(item: Attributes | None) -> Instance | None:
+    """Read a record; one that is not whole is as good as none."""
+    try:
+        return _parsed(item) if item else None
+    except (KeyError, TypeError):
+        return None
+
+
+def _parsed(item: Attributes) -> Instance:
+    digest = item.get("image_digest")
+    return Instance(
+        user_id=item["user_id"]["S"],
+        image_tag=item["running_tag"]["S"],
+        image_digest=digest["S"] if digest else None,
+        openclaw_version=item["openclaw_version"]["S"],
+        variant=item["variant"]["S"],
+        source=item["source"]["S"],
+        is_pinned=item["is_pinned"]["BOOL"],
+        resolved_at=item["resolved_at"]["S"],
+        decided_at=item["decided_at"]["S"],
+    )
+
+
+def _item(instance: Instance) -> dict[str, Any]:
+    return {
+        **_key(instance.user_id),
+        **texts(
+            user_id=instance.user_id,
+            running_tag=instance.image_tag,
+            image_digest=instance.image_digest,
+            openclaw_version=instance.openclaw_version,
+            variant=instance.variant,
+            source=instance.source,
+            resolved_at=instance.resolved_at,
+            decided_at=instance.decided_at,
+        ),
+        "is_pinned": {"BOOL": instance.is_pinned},
+    }
+
+
+def _key(user_id: UserId) -> dict[str, Any]:
+    return key(f"INSTANCE#{user_id}", "IMAGE")
+
+
+def _index_key(tag: ImageTag, user_id: UserId) -> dict[str, Any]:
+    return texts(running_tag=tag, user_id=user_id)
+
+
+def _operation(tag: ImageTag | None) -> str:
+    return "scan" if tag is None else "query"
+
+
+def _condition(tag: ImageTag | None) -> dict[str, Any]:
+    if tag is None:
+        return {}
+    return {
+        "KeyConditionExpression": "running_tag = :tag",
+        "ExpressionAttributeValues": texts(**{":tag": tag}),
+    }

@@ -1,0 +1,84 @@
+"""Pointers: written only on the revision that was read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from shared.domain.pointer import Found, Pointer, parse_pointer
+from shared.domain.values import Actor, Variant, rfc3339
+from shared.kv.table import Attributes, ConditionFailed, Table, as_read, key, plain, texts
+
+
+@dataclass(frozen=True, slots=True)
+class Pointers:
+    """The pointers of a table."""
+
+    table: Table
+
+    def read(self, variant: Variant, mirror: Pointer) -> Found:
+        """What is there now; `mirror` bounds the revisions that are believed.
+
+        Raises KVUnavailable.
+        """
+        return found(self.table.get_both(key("POINTER", variant))[0], mirror)
+
+    def variants(self) -> list[str]:
+        """The sort keys of all pointer items, legal variants or not. Raises KVUnavailable."""
+        start: dict[str, Any] = {}
+        names: list[str] = []
+        while True:
+            page = self.table.call(
+                "query",
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues=texts(**{":pk": "POINTER"}),
+                ProjectionExpression="sk",
+                ConsistentRead=True,
+                **start,
+            )
+            names += [item["sk"]["S"] for item in page["Items"]]
+            if "LastEvaluatedKey" not in page:
+                return names
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def put(
+        self, variant: Variant, pointer: Pointer, *, over: Found, by: Actor, at: datetime
+    ) -> bool:
+        """Write `pointer` if the KV still holds what was read; False if it does not.
+
+        Raises KVUnavailable: then nobody knows whether it was written.
+        """
+        read = {"revision": over.token} if over.token is not None else None
+        try:
+            self.table.call(
+                "put_item",
+                Item=_item(variant, pointer, by, at),
+                **as_read(read, "revision").parameters(),
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+
+def found(item: Attributes | None, mirror: Pointer) -> Found:
+    """Read a pointer item, as it came."""
+    if item is None:
+        return Found()
+    token: Mapping[str, object] | None = item.get("revision")
+    return parse_pointer(plain(item), mirror, token)
+
+
+def _item(variant: Variant, pointer: Pointer, by: Actor, at: datetime) -> dict[str, Any]:
+    rollout = pointer.rollout
+    item = key("POINTER", variant) | texts(
+        latest_tag=pointer.latest_tag,
+        candidate_tag=rollout and rollout.candidate_tag,
+        salt=rollout and rollout.salt,
+        updated_at=rfc3339(at),
+        moved_by=by,
+        cause=pointer.cause,
+    )
+    item["revision"] = {"N": str(pointer.revision)}
+    if rollout:
+        item["percent"] = {"N": str(rollout.percent)}
+    return item

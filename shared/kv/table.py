@@ -1,0 +1,163 @@
+"""The one DynamoDB table: calls with their deadlines, and the forms that attributes take."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.domain.errors import KVUnavailable
+
+CALL_SECONDS = 2.1
+"""The longest that one call takes when the table does not answer: two attempts of 1 s."""
+
+Attributes = Mapping[str, Any]
+"""An item as DynamoDB speaks: `{"image_tag": {"S": "…"}}`."""
+
+WORTH_A_RETRY = {
+    "InternalServerError",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+    "TransactionInProgressException",
+}
+
+
+class ConditionFailed(Exception):  # noqa: N818
+    """The item is not what the write was conditional on; `stored` is what it is."""
+
+    def __init__(self, stored: Attributes | None = None) -> None:
+        super().__init__("the condition failed")
+        self.stored = stored
+
+
+class Condition(NamedTuple):
+    """A condition with its names and values, as parameters of a write."""
+
+    expression: str
+    names: dict[str, str]
+    values: dict[str, Any]
+
+    def parameters(self) -> dict[str, Any]:
+        parameters: dict[str, Any] = {
+            "ConditionExpression": self.expression,
+            "ExpressionAttributeNames": self.names,
+        }
+        if self.values:
+            parameters["ExpressionAttributeValues"] = self.values
+        return parameters
+
+
+def as_read(stored: Attributes | None, *names: str) -> Condition:
+    """These attributes are still what they were when the item was read, absent ones absent."""
+    item = stored or {}
+    clauses = [
+        f"#{index} = :{index}" if name in item else f"attribute_not_exists(#{index})"
+        for index, name in enumerate(names)
+    ]
+    values = {f":{index}": item[name] for index, name in enumerate(names) if name in item}
+    aliases = {f"#{index}": name for index, name in enumerate(names)}
+    return Condition(" AND ".join(clauses), aliases, values)
+
+
+def connect() -> Any:
+    """A DynamoDB client for the region and endpoint that the environment names.
+
+    botocore rather than boto3: the same client, without the import of what is not used.
+    """
+    config = Config(
+        connect_timeout=1,
+        read_timeout=1,
+        # The legacy mode waits 50 ms before the second attempt; the others up to a second.
+        retries={"total_max_attempts": 2, "mode": "legacy"},
+        max_pool_connections=16,
+        parameter_validation=False,
+    )
+    return botocore.session.get_session().create_client("dynamodb", config=config)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The table, and how its failures are told apart."""
+
+    client: Any
+    name: str
+
+    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Call an operation on this table. Raises ConditionFailed, KVUnavailable."""
+        return self._call(operation, TableName=self.name, **parameters)
+
+    def transact(self, *writes: dict[str, dict[str, Any]]) -> None:
+        """Write all or nothing. Raises ConditionFailed, KVUnavailable."""
+        items = [
+            {kind: {"TableName": self.name} | parameters}
+            for write in writes
+            for kind, parameters in write.items()
+        ]
+        self._call("transact_write_items", TransactItems=items)
+
+    def get_both(self, *keys: dict[str, Any]) -> list[Attributes | None]:
+        """Read some items in one call, each as of now. Raises KVUnavailable."""
+        answer = self._call(
+            "batch_get_item",
+            RequestItems={self.name: {"Keys": list(keys), "ConsistentRead": True}},
+        )
+        if answer.get("UnprocessedKeys"):
+            raise KVUnavailable("the KV is short of capacity")
+        items = answer["Responses"].get(self.name, [])
+        found = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
+        return [found.get((key["pk"]["S"], key["sk"]["S"])) for key in keys]
+
+    def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = getattr(self.client, operation)(**parameters)
+        except ClientError as error:
+            raise _translated(error) from None
+        except BotoCoreError as error:
+            name = type(error).__name__
+            raise KVUnavailable(f"the KV did not answer in time ({name})") from None
+        return answer
+
+
+def _translated(error: ClientError) -> Exception:
+    code = error.response["Error"]["Code"]
+    if code == "ConditionalCheckFailedException":
+        return ConditionFailed(error.response.get("Item"))
+    if code == "TransactionCanceledException":
+        reasons = error.response.get("CancellationReasons", [])
+        codes = {reason.get("Code") for reason in reasons} - {"None"}
+        if codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
+            return ConditionFailed()
+        return KVUnavailable("the KV cancelled the transaction")
+    if code == "TransactionConflictException":
+        return ConditionFailed()
+    if code in WORTH_A_RETRY or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:  # noqa: PLR2004
+        return KVUnavailable(f"the KV refused for now ({code})")
+    return error
+
+
+def key(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def texts(**values: str | None) -> dict[str, Any]:
+    """String attributes; None leaves one out."""
+    return {name: {"S": value} for name, value in values.items() if value is not None}
+
+
+def plain(item: Attributes) -> dict[str, object]:
+    """An item as plain values. What is neither text, integer, flag nor null stays as it came."""
+    return {name: _plain(attribute) for name, attribute in item.items()}
+
+
+def _plain(attribute: Mapping[str, Any]) -> object:
+    [(kind, value)] = attribute.items()
+    if kind in {"S", "BOOL"}:
+        return value
+    if kind == "N" and re.fullmatch(r"-?[0-9]+", value):
+        return int(value)
+    return None if kind == "NULL" else attribute
