@@ -9,18 +9,11 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from shared.catalog.connection import RawConnection, fetch
+from shared.domain.model import By
 from shared.domain.values import Actor
 
 Kind = Literal["version", "variant", "user", "sync"]
 Content = Mapping[str, object] | None
-
-
-@dataclass(frozen=True, slots=True)
-class By:
-    """Who asks, and in which request."""
-
-    actor: Actor
-    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

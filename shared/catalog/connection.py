@@ -66,6 +66,10 @@ class Database:
         """Start an event: it may wait `seconds` for this database, retry included."""
         self.allowance = Allowance(seconds)
 
+    def extend(self, seconds: float) -> None:
+        """Let the rest of this event wait longer: what comes is known to take its time."""
+        self.allowance.left = max(self.allowance.left, seconds)
+
     @contextmanager
     def transaction(self) -> Generator[RawConnection]:
         """Begin, then commit, or roll back on any error.

@@ -6,7 +6,7 @@ from typing import Literal, LiteralString, cast
 from uuid import UUID
 
 from shared.catalog.connection import RawConnection, fetch
-from shared.domain.model import Pin
+from shared.domain.model import By, Pin
 from shared.domain.values import Actor, ImageTag, UserId
 
 PIN: LiteralString = """
@@ -110,9 +110,7 @@ class Pins:
         )
         return removed.rowcount == 1
 
-    def move(
-        self, tag: ImageTag, to: ImageTag, by: Actor, reason: str | None, request_id: str | None
-    ) -> int:
+    def move(self, tag: ImageTag, to: ImageTag, by: By) -> int:
         """Move every pin of `tag` and log each, in one statement.
 
         The row of the pin is the lock here: an erasure that comes first leaves nothing to move,
@@ -127,14 +125,14 @@ class Pins:
              RETURNING user_id
             )
             INSERT INTO kiloclaw_audit_log
-                   (actor, action, subject_kind, subject_id, before, after, reason, request_id)
+                   (actor, action, subject_kind, subject_id, before, after, request_id)
             SELECT %(by)s, 'pin.set', 'user', a.alias::text,
                    jsonb_build_object('image_tag', %(tag)s::text),
-                   jsonb_build_object('image_tag', %(to)s::text), %(reason)s, %(request_id)s
+                   jsonb_build_object('image_tag', %(to)s::text), %(request_id)s
               FROM moved
               JOIN kiloclaw_user_aliases a ON a.user_id = moved.user_id
             """,
-            {"tag": tag, "to": to, "by": by, "reason": reason, "request_id": request_id},
+            {"tag": tag, "to": to, "by": by.actor, "request_id": by.request_id},
         )
         return moved.rowcount
 

@@ -10,7 +10,6 @@ from psycopg.types.json import Jsonb
 
 from shared.catalog.connection import RawConnection, fetch
 from shared.domain.synchronisation import Finding, Outcome, PastRun
-from shared.domain.values import Variant
 
 Trigger = Literal["schedule", "direct", "api"]
 
@@ -133,21 +132,13 @@ class Runs:
         ).fetchall()
         return sum(is_new for (is_new,) in rows)
 
-    def resolve_entries(self, at: datetime) -> None:
-        """Close what was found in entries before `at` and not since."""
+    def resolve(self, at: datetime, *, pointers: bool) -> None:
+        """Close what was found in pointers, or in entries, before `at` and not since."""
         self.connection.execute(
             "UPDATE kiloclaw_sync_findings SET resolved_at = %(at)s"
-            " WHERE resolved_at IS NULL AND code <> 'invalid_pointer' AND last_seen < %(at)s",
-            {"at": at},
-        )
-
-    def resolve_pointer(self, variant: Variant, but: str | None = None) -> None:
-        """Close what was found of this variant's pointer, except the fault `but`."""
-        self.connection.execute(
-            "UPDATE kiloclaw_sync_findings SET resolved_at = now()"
-            " WHERE resolved_at IS NULL AND code = 'invalid_pointer'"
-            "   AND image_tag = %(variant)s AND detail IS DISTINCT FROM %(but)s",
-            {"variant": variant, "but": but},
+            " WHERE resolved_at IS NULL AND last_seen < %(at)s"
+            "   AND (code = 'invalid_pointer') = %(pointers)s",
+            {"at": at, "pointers": pointers},
         )
 
     def findings(self, after: int | None, limit: int) -> list[OpenFinding]:

@@ -16,8 +16,9 @@ from shared.catalog.versions import Versions
 class Transaction:
     """Made for one transaction, around its connection."""
 
-    def __init__(self, connection: RawConnection) -> None:
+    def __init__(self, connection: RawConnection, database: Database) -> None:
         self.connection = connection
+        self.patience = database.extend
         self.versions = Versions(connection)
         self.variants = Variants(connection)
         self.pins = Pins(connection)
@@ -37,4 +38,4 @@ class Catalog:
     def transaction(self) -> Generator[Transaction]:
         """Commit at the end, roll back on any error. Raises CatalogUnavailable."""
         with self.database.transaction() as connection:
-            yield Transaction(connection)
+            yield Transaction(connection, self.database)

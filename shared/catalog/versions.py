@@ -143,25 +143,19 @@ class Versions:
             {"tag": tag},
         )
 
-    def insert(self, entry: ImageEntry, by: Actor | None, notes: str | None) -> bool:
-        """Add a version; False if the tag is there already.
-
-        Raises DigestInUse where the unique index caught what the claim should have.
-        """
-        try:
-            added = self.connection.execute(
-                """
-                INSERT INTO kiloclaw_available_versions
-                       (image_tag, image_digest, openclaw_version, variant, published_at,
-                        published_by, notes)
-                VALUES (%(tag)s, %(digest)s, %(version)s, %(variant)s, %(published_at)s,
-                        %(by)s, %(notes)s)
-                ON CONFLICT (image_tag) DO NOTHING
-                """,
-                _entry(entry) | {"by": by, "notes": notes},
-            )
-        except errors.UniqueViolation as error:
-            raise _digest_in_use(error) from None
+    def insert(self, entry: ImageEntry, by: Actor, notes: str | None) -> bool:
+        """Add a version; False if its tag or its digest is there already."""
+        added = self.connection.execute(
+            """
+            INSERT INTO kiloclaw_available_versions
+                   (image_tag, image_digest, openclaw_version, variant, published_at,
+                    published_by, notes)
+            VALUES (%(tag)s, %(digest)s, %(version)s, %(variant)s, %(published_at)s,
+                    %(by)s, %(notes)s)
+            ON CONFLICT DO NOTHING
+            """,
+            _entry(entry) | {"by": by, "notes": notes},
+        )
         return added.rowcount == 1
 
     def insert_found(self, entry: ImageEntry) -> bool:

@@ -99,3 +99,11 @@ class Instance:
     @property
     def image(self) -> Image:
         return Image(self.image_tag, self.image_digest, self.openclaw_version, self.variant)
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who asks, and in which request."""
+
+    actor: Actor
+    request_id: str | None = None

@@ -47,10 +47,15 @@ def plan(
     return _adopt(found.pointer, mirror, statuses)
 
 
-def is_stuck(found: Found, mirror: Pointer, statuses: Mapping[ImageTag, Status]) -> bool:
+def is_stuck(
+    found: Found,
+    mirror: Pointer,
+    statuses: Mapping[ImageTag, Status],
+    refused: Collection[ImageTag] = (),
+) -> bool:
     """Is the KV's pointer dead with nothing to put back? Then a move may supersede it."""
-    dead = found.fault or _latest_fault(found.pointer, statuses, ())
-    return mirror.latest_tag is None and dead is not None
+    fault = found.fault or _latest_fault(found.pointer, statuses, refused)
+    return mirror.latest_tag is None and fault is not None
 
 
 def _latest_fault(

@@ -10,7 +10,6 @@ from shared.domain.pointer import Found, Pointer
 from shared.domain.rollout import is_in
 from shared.domain.values import DEFAULT_VARIANT, ImageTag, UserId, Variant
 
-
 NO_POINTER = Pointer()
 
 

@@ -12,7 +12,7 @@ class KV:
     """The table as use cases see it."""
 
     def __init__(self, client: Any, table_name: str) -> None:
-        table = Table(client, table_name)
-        self.entries = Entries(table)
-        self.pointers = Pointers(table)
-        self.instances = Instances(table)
+        self.table = Table(client, table_name)
+        self.entries = Entries(self.table)
+        self.pointers = Pointers(self.table)
+        self.instances = Instances(self.table)

@@ -87,7 +87,7 @@ class Entries:
 
     def find_all(self, tags: Iterable[ImageTag], now: datetime) -> dict[ImageTag, ImageEntry]:
         """The valid entries among `tags`. Raises KVUnavailable."""
-        items = self.table.get_both(*(key("IMAGE", tag) for tag in tags))
+        items = self.table.get_all(*(key("IMAGE", tag) for tag in tags))
         entries = (_valid(item, now) for item in items if item is not None)
         return {entry.image_tag: entry for entry in entries if entry is not None}
 
@@ -160,11 +160,11 @@ class Entries:
         self, wanted: ImageEntry, now: datetime, *, variant_given: bool
     ) -> tuple[Attributes | None, Attributes | None, ImageEntry]:
         """The stored entry, the claim on the digest it shall have, and the entry to write."""
-        stored = self.table.get_both(key("IMAGE", wanted.image_tag))[0]
+        stored = self.table.get_all(key("IMAGE", wanted.image_tag))[0]
         entry = _merged(stored, wanted, now, variant_given=variant_given)
         if entry.image_digest is None:
             return stored, None, entry
-        return stored, self.table.get_both(key("DIGEST", entry.image_digest))[0], entry
+        return stored, self.table.get_all(key("DIGEST", entry.image_digest))[0], entry
 
 
 def image_of(entry: ImageEntry) -> Image:

@@ -12,7 +12,6 @@ from shared.kv.pointers import found
 from shared.kv.table import Attributes, ConditionFailed, Table, key, texts
 
 INDEX = "instances_by_image"
-BATCH = 100
 
 
 class Recorded(NamedTuple):
@@ -49,16 +48,16 @@ class Instances:
 
         Raises KVUnavailable.
         """
-        record, pointer = self.table.get_both(_key(user_id), key("POINTER", variant))
+        record, pointer = self.table.get_all(_key(user_id), key("POINTER", variant))
         return parse_instance(record), found(pointer, mirror)
 
     def find(self, user_id: UserId) -> Instance | None:
         """Raises KVUnavailable."""
-        return parse_instance(self.table.get_both(_key(user_id))[0])
+        return parse_instance(self.table.get_all(_key(user_id))[0])
 
     def find_all(self, user_ids: Iterable[UserId]) -> dict[UserId, Instance]:
         """At most 100 users. Raises KVUnavailable."""
-        items = self.table.get_both(*(_key(user_id) for user_id in user_ids))
+        items = self.table.get_all(*(_key(user_id) for user_id in user_ids))
         found_ones = (parse_instance(item) for item in items)
         return {instance.user_id: instance for instance in found_ones if instance}
 
@@ -75,7 +74,11 @@ class Instances:
             )
         except ConditionFailed as failed:
             return Recorded(recorded=False, previous=parse_instance(failed.stored))
-        return Recorded(recorded=True, previous=parse_instance(answer.get("Attributes")))
+        previous = parse_instance(answer.get("Attributes"))
+        if previous and previous.decided_at == instance.decided_at:
+            # A reply was lost and the second attempt met what the first had written.
+            previous = None
+        return Recorded(recorded=True, previous=previous)
 
     def forget(self, user_id: UserId) -> bool:
         """Delete the record; was there one. Raises KVUnavailable."""
@@ -98,7 +101,8 @@ class Instances:
 
     def count(self, tag: ImageTag, seconds: float = 4.0) -> Count:
         """How many run `tag`, as far as one gets in that time. Raises KVUnavailable."""
-        total, start, ends = 0, {}, monotonic() + seconds
+        total, ends = 0, monotonic() + seconds
+        start: dict[str, Any] = {}
         while monotonic() < ends:
             page = self.table.call(
                 "query", IndexName=INDEX, Select="COUNT", **_condition(tag), **start

@@ -1,6 +1,5 @@
 """Pointers: written only on the revision that was read."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,7 +20,7 @@ class Pointers:
 
         Raises KVUnavailable.
         """
-        return found(self.table.get_both(key("POINTER", variant))[0], mirror)
+        return found(self.table.get_all(key("POINTER", variant))[0], mirror)
 
     def variants(self) -> list[str]:
         """The sort keys of all pointer items, legal variants or not. Raises KVUnavailable."""
@@ -64,16 +63,15 @@ def found(item: Attributes | None, mirror: Pointer) -> Found:
     """Read a pointer item, as it came."""
     if item is None:
         return Found()
-    token: Mapping[str, object] | None = item.get("revision")
-    return parse_pointer(plain(item), mirror, token)
+    return parse_pointer(plain(item), mirror, token=item.get("revision"))
 
 
 def _item(variant: Variant, pointer: Pointer, by: Actor, at: datetime) -> dict[str, Any]:
     rollout = pointer.rollout
     item = key("POINTER", variant) | texts(
         latest_tag=pointer.latest_tag,
-        candidate_tag=rollout and rollout.candidate_tag,
-        salt=rollout and rollout.salt,
+        candidate_tag=rollout.candidate_tag if rollout else None,
+        salt=rollout.salt if rollout else None,
         updated_at=rfc3339(at),
         moved_by=by,
         cause=pointer.cause,

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from time import monotonic
+from typing import Any, NamedTuple, cast
 
 import botocore.session
 from botocore.config import Config
@@ -13,6 +13,8 @@ from shared.domain.errors import KVUnavailable
 
 CALL_SECONDS = 2.1
 """The longest that one call takes when the table does not answer: two attempts of 1 s."""
+
+ITEMS_A_CALL = 100
 
 Attributes = Mapping[str, Any]
 """An item as DynamoDB speaks: `{"image_tag": {"S": "…"}}`."""
@@ -27,7 +29,7 @@ WORTH_A_RETRY = {
 }
 
 
-class ConditionFailed(Exception):  # noqa: N818
+class ConditionFailed(Exception):
     """The item is not what the write was conditional on; `stored` is what it is."""
 
     def __init__(self, stored: Attributes | None = None) -> None:
@@ -80,12 +82,17 @@ def connect() -> Any:
     return botocore.session.get_session().create_client("dynamodb", config=config)
 
 
-@dataclass(frozen=True, slots=True)
 class Table:
     """The table, and how its failures are told apart."""
 
-    client: Any
-    name: str
+    def __init__(self, client: Any, name: str) -> None:
+        self.client = client
+        self.name = name
+        self._ends: float | None = None
+
+    def allow(self, seconds: float | None) -> None:
+        """Start an event: no call begins that could end later than this; None sets no limit."""
+        self._ends = None if seconds is None else monotonic() + seconds
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an operation on this table. Raises ConditionFailed, KVUnavailable."""
@@ -100,19 +107,22 @@ class Table:
         ]
         self._call("transact_write_items", TransactItems=items)
 
-    def get_both(self, *keys: dict[str, Any]) -> list[Attributes | None]:
-        """Read some items in one call, each as of now. Raises KVUnavailable."""
-        answer = self._call(
-            "batch_get_item",
-            RequestItems={self.name: {"Keys": list(keys), "ConsistentRead": True}},
-        )
-        if answer.get("UnprocessedKeys"):
-            raise KVUnavailable("the KV is short of capacity")
-        items = answer["Responses"].get(self.name, [])
-        found = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
+    def get_all(self, *keys: dict[str, Any]) -> list[Attributes | None]:
+        """Read items, a hundred a call, each as of now. Raises KVUnavailable."""
+        found: dict[tuple[str, str], Attributes] = {}
+        for start in range(0, len(keys), ITEMS_A_CALL):
+            some = keys[start : start + ITEMS_A_CALL]
+            wanted = {self.name: {"Keys": list(some), "ConsistentRead": True}}
+            answer = self._call("batch_get_item", RequestItems=wanted)
+            if answer.get("UnprocessedKeys"):
+                raise KVUnavailable("the KV is short of capacity")
+            for item in answer["Responses"].get(self.name, []):
+                found[item["pk"]["S"], item["sk"]["S"]] = item
         return [found.get((key["pk"]["S"], key["sk"]["S"])) for key in keys]
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        if self._ends is not None and monotonic() + CALL_SECONDS > self._ends:
+            raise KVUnavailable("no time is left to ask the KV")
         try:
             answer: dict[str, Any] = getattr(self.client, operation)(**parameters)
         except ClientError as error:
@@ -126,7 +136,7 @@ class Table:
 def _translated(error: ClientError) -> Exception:
     code = error.response["Error"]["Code"]
     if code == "ConditionalCheckFailedException":
-        return ConditionFailed(error.response.get("Item"))
+        return ConditionFailed(cast("Attributes | None", error.response.get("Item")))
     if code == "TransactionCanceledException":
         reasons = error.response.get("CancellationReasons", [])
         codes = {reason.get("Code") for reason in reasons} - {"None"}
@@ -150,7 +160,7 @@ def texts(**values: str | None) -> dict[str, Any]:
 
 
 def plain(item: Attributes) -> dict[str, object]:
-    """An item as plain values. What is neither text, integer, flag nor null stays as it came."""
+    """An item as plain values; what is no text, integer, flag or null stays as it came."""
     return {name: _plain(attribute) for name, attribute in item.items()}
 
 

@@ -1,0 +1,40 @@
+"""Which image does this user's instance run? Invoked by the control plane at every start."""
+
+from functools import cache
+from os import environ
+from typing import Any
+
+from functions.provisioning.request import Destroy, parse
+from shared.edge.settings import Settings
+from shared.edge.telemetry import Telemetry
+from shared.edge.wiring import Dependencies, wire
+from shared.usecases.provision import Provisioned, forget, provision
+
+
+@cache
+def dependencies() -> Dependencies:
+    return wire(Settings.stores(environ))
+
+
+def handler(event: object, _context: object) -> dict[str, Any]:
+    """Raises InvalidRequest, NoVersionAvailable, CatalogUnavailable, KVUnavailable."""
+    deps = dependencies()
+    with deps.event():
+        request = parse(event)
+        if isinstance(request, Destroy):
+            destroyed = forget(request.user_id, kv=deps.kv)
+            return {"user_id": request.user_id, "destroyed": destroyed}
+        answer = provision(request, database=deps.database, kv=deps.kv)
+        _tell(answer, deps.telemetry)
+        return answer.as_json()
+
+
+def _tell(answer: Provisioned, telemetry: Telemetry) -> None:
+    resolution = answer.resolution
+    telemetry.count(f"ResolvedBy{resolution.source.title()}")
+    if resolution.pin_state in {"expired", "suspended"}:
+        telemetry.count("PinNotApplied")
+    if resolution.degraded:
+        telemetry.count("DegradedAnswer")
+    if not answer.recorded:
+        telemetry.count("NotRecorded")

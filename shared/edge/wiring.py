@@ -1,0 +1,45 @@
+"""What a sandbox keeps between events: its connections, its logger, its metrics."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from shared.catalog.connection import Database
+from shared.catalog.transaction import Catalog
+from shared.edge.settings import Settings
+from shared.edge.telemetry import Telemetry
+from shared.kv import KV
+from shared.kv.table import connect
+
+EVENT_SECONDS = 6.0
+CATALOG_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """The two stores, the settings, and where to tell what happened."""
+
+    settings: Settings
+    database: Database
+    kv: KV
+    telemetry: Telemetry
+
+    @property
+    def catalog(self) -> Catalog:
+        return Catalog(self.database)
+
+    @contextmanager
+    def event(
+        self, seconds: float | None = EVENT_SECONDS, catalog_seconds: float = CATALOG_SECONDS
+    ) -> Generator[None]:
+        """One event: the time it has from now on, and its metrics written at its end."""
+        self.database.allow(catalog_seconds)
+        self.kv.table.allow(seconds)
+        with self.telemetry.event():
+            yield
+
+
+def wire(settings: Settings) -> Dependencies:
+    """Nothing connects before it is needed."""
+    database = Database(lambda: settings.conninfo)
+    return Dependencies(settings, database, KV(connect(), settings.table_name), Telemetry())

@@ -1,0 +1,97 @@
+"""Pinning a user to a version, and unpinning."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from shared.catalog.transaction import Catalog
+from shared.domain.errors import InvalidRequest, PinNotFound, VersionDisabled
+from shared.domain.model import By, Pin, Version
+from shared.domain.values import ImageTag, Reason, UserId, rfc3339
+from shared.kv import KV
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A pin with its version; `warnings` has `version_deprecated` for a deprecated one."""
+
+    pin: Pin
+    version: Version
+    is_new: bool = False
+
+    @property
+    def warnings(self) -> list[str]:
+        return ["version_deprecated"] if self.version.status == "deprecated" else []
+
+
+def get_pin(user_id: UserId, *, catalog: Catalog) -> Pinned:
+    """Raises PinNotFound."""
+    with catalog.transaction() as tx:
+        pin = tx.pins.find(user_id)
+        if pin is None:
+            raise PinNotFound("the user has no pin")
+        return Pinned(pin, tx.versions.get(pin.image_tag))
+
+
+def put_pin(
+    user_id: UserId,
+    tag: ImageTag,
+    *,
+    by: By,
+    catalog: Catalog,
+    reason: Reason | None = None,
+    expires_at: datetime | None = None,
+) -> Pinned:
+    """Pin a user, in place of any pin before.
+
+    Raises VersionNotFound, VersionDisabled, InvalidRequest for an expiry in the past.
+    """
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise InvalidRequest(("expires_at", "must be in the future"))
+    with catalog.transaction() as tx:
+        alias = tx.users.lock(user_id)
+        tx.versions.lock_for_share([tag])
+        version = tx.versions.get(tag)
+        if version.status == "disabled":
+            raise VersionDisabled("nobody can be pinned to a disabled version")
+        before = tx.pins.find(user_id)
+        tx.pins.put(user_id, tag, by.actor, reason, expires_at)
+        pin = tx.pins.of([user_id])[user_id]
+        if before is None or before.revision != pin.revision:
+            tx.audit.record(
+                by, "pin.set", "user", alias,
+                before=_content(before), after=_content(pin), reason=reason,
+            )  # fmt: skip
+        return Pinned(pin, version, is_new=before is None)
+
+
+def remove_pin(user_id: UserId, *, by: By, catalog: Catalog) -> None:
+    """Unpin a user; done already is done."""
+    with catalog.transaction() as tx:
+        alias = tx.users.lock_known(user_id)
+        before = tx.pins.find(user_id)
+        if alias is not None and tx.pins.remove(user_id):
+            tx.audit.record(by, "pin.removed", "user", alias, before=_content(before))
+
+
+def erase_user(user_id: UserId, *, by: By, catalog: Catalog, kv: KV) -> None:
+    """Forget a person: pin, instance record, and who the log's alias was.
+
+    The record goes last, inside the transaction: a KV that is down leaves all as it was, and a
+    repeat finishes what a crash cut short. Raises CatalogUnavailable, KVUnavailable.
+    """
+    with catalog.transaction() as tx:
+        alias = tx.users.lock_known(user_id)
+        tx.pins.remove(user_id)
+        tx.users.forget(user_id)
+        had_instance = kv.instances.forget(user_id)
+        if alias is not None or had_instance:
+            tx.audit.record(by, "user.erased", "user", alias or uuid4())
+
+
+def _content(pin: Pin | None) -> dict[str, object] | None:
+    """What the log keeps of a pin; never whose it is."""
+    if pin is None:
+        return None
+    expires_at = rfc3339(pin.expires_at) if pin.expires_at else None
+    return {"image_tag": pin.image_tag, "reason": pin.reason, "expires_at": expires_at}

@@ -1,0 +1,169 @@
+"""Publishing a version: the KV's half first, then the catalog's."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from shared.catalog.transaction import Catalog, Transaction
+from shared.domain.entries import check_published_at
+from shared.domain.errors import (
+    DigestChanged,
+    DigestInUse,
+    InvalidRequest,
+    InvalidValue,
+    KVUnavailable,
+    TagRetired,
+    VariantChanged,
+    VersionNotActive,
+)
+from shared.domain.model import By, ImageEntry, Version
+from shared.domain.pointer import Pointer
+from shared.domain.values import (
+    DEFAULT_VARIANT,
+    ImageDigest,
+    ImageTag,
+    Notes,
+    OpenclawVersion,
+    Variant,
+)
+from shared.kv import KV
+from shared.usecases.moves import move
+
+PERMANENT = (DigestInUse, DigestChanged, VariantChanged, TagRetired)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What the publisher says; of a known tag, what is omitted stays."""
+
+    image_tag: ImageTag
+    openclaw_version: OpenclawVersion
+    image_digest: ImageDigest | None = None
+    variant: Variant | None = None
+    notes: Notes | None = None
+    published_at: datetime | None = None
+    set_latest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The version, and whether the catalog learned of it now."""
+
+    version: Version
+    is_new: bool
+
+
+def publish(publication: Publication, *, by: By, catalog: Catalog, kv: KV) -> Published:
+    """Publish a version, once, however often it is repeated.
+
+    Raises InvalidRequest, DigestInUse, DigestChanged, VariantChanged, TagRetired,
+    VersionNotActive (only with `set_latest`), CatalogUnavailable, KVUnavailable. What a
+    permanent refusal finds written in the KV by this very call is taken back.
+    """
+    now = datetime.now(UTC)
+    with catalog.transaction() as tx:
+        wanted = _wanted(publication, tx, now)
+    registration = kv.entries.register(
+        wanted, variant_given=publication.variant is not None, token=str(uuid4()), now=now
+    )
+    try:
+        is_new = _catalogue(publication, registration.entry, by, catalog, kv)
+    except PERMANENT:
+        with suppress(KVUnavailable):
+            kv.entries.undo(registration)
+        raise
+    with catalog.transaction() as tx:
+        return Published(tx.versions.get(publication.image_tag), is_new)
+
+
+def _wanted(publication: Publication, tx: Transaction, now: datetime) -> ImageEntry:
+    """The entry to register, refused here while nothing is written yet."""
+    try:
+        published_at = check_published_at(publication.published_at or now, now)
+    except InvalidValue as error:
+        raise InvalidRequest(("published_at", str(error))) from None
+    wanted = ImageEntry(
+        publication.image_tag,
+        publication.openclaw_version,
+        publication.variant or DEFAULT_VARIANT,
+        published_at,
+        publication.image_digest,
+    )
+    version = tx.versions.find(publication.image_tag)
+    _refuse(publication, version, tx)
+    if version is None:
+        return wanted
+    return replace(
+        wanted,
+        variant=version.variant,
+        published_at=version.published_at,
+        image_digest=version.image_digest or wanted.image_digest,
+    )
+
+
+def _refuse(publication: Publication, version: Version | None, tx: Transaction) -> None:
+    digest = publication.image_digest
+    owner = tx.versions.owner(digest) if digest else None
+    if owner not in {None, publication.image_tag}:
+        raise DigestInUse("another version has this digest", owner=owner)
+    if version is not None:
+        _refuse_change(publication, version)
+
+
+def _refuse_change(publication: Publication, version: Version) -> None:
+    if version.retired_at is not None:
+        raise TagRetired("this tag was retired and stays taken")
+    if publication.image_digest and version.image_digest not in {
+        None,
+        publication.image_digest,
+    }:
+        raise DigestChanged("this tag has another digest")
+    if publication.variant not in {None, version.variant}:
+        raise VariantChanged(f"the variant of this tag is {version.variant}")
+    if publication.set_latest and version.status != "active":
+        raise VersionNotActive(f"the version is {version.status}")
+
+
+def _catalogue(
+    publication: Publication, entry: ImageEntry, by: By, catalog: Catalog, kv: KV
+) -> bool:
+    """Write the catalog's half; True if the version is new to it."""
+    is_new = False
+
+    def work(tx: Transaction, mirror: Pointer) -> Pointer:
+        nonlocal is_new
+        is_new = _upsert(publication, entry, by, tx)
+        return mirror.promote(entry.image_tag)
+
+    if publication.set_latest:
+        move(entry.variant, work, catalog=catalog, kv=kv, by=by)
+        return is_new
+    with catalog.transaction() as tx:
+        tx.variants.ensure(entry.variant)
+        return _upsert(publication, entry, by, tx)
+
+
+def _upsert(publication: Publication, entry: ImageEntry, by: By, tx: Transaction) -> bool:
+    tag = entry.image_tag
+    if tx.versions.insert(entry, by.actor, publication.notes):
+        tx.audit.record(by, "version.published", "version", tag, after=_content(entry))
+        return True
+    tx.versions.lock_for_change(tag)
+    version = tx.versions.find(tag)
+    as_registered = replace(publication, image_digest=entry.image_digest, variant=entry.variant)
+    _refuse(as_registered, version, tx)
+    if tx.versions.republish(entry, publication.notes):
+        before = _content(version) if version else None
+        tx.audit.record(
+            by, "version.updated", "version", tag, before=before, after=_content(entry)
+        )
+    return False
+
+
+def _content(version: ImageEntry | Version) -> dict[str, object]:
+    return {
+        "image_digest": version.image_digest,
+        "openclaw_version": version.openclaw_version,
+        "variant": version.variant,
+    }

@@ -1,0 +1,223 @@
+"""Changing a version: its status, its notes, its retirement."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from shared.catalog.transaction import Catalog, Transaction
+from shared.domain.errors import (
+    InvalidReplacement,
+    KVUnavailable,
+    VersionInUse,
+    VersionPinned,
+)
+from shared.domain.model import By, ImageEntry, Status, Version
+from shared.domain.pointer import Found, Pointer
+from shared.domain.values import ImageTag, Notes, Variant
+from shared.kv import KV
+from shared.usecases.moves import ROUNDS, RolledBack, agree, put, reconcile, save
+
+PATIENCE_SECONDS = 20.0
+"""How long moving pins may take: a hundred thousand take about two seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionChange:
+    """What to change. `replacement` and `force` say what becomes of users when disabling."""
+
+    status: Status | None = None
+    notes: Notes | None = None
+    replacement: ImageTag | None = None
+    force: bool = False
+
+
+def change(
+    tag: ImageTag, wanted: VersionChange, *, by: By, catalog: Catalog, kv: KV
+) -> Version:
+    """Change status or notes; the version as it is then.
+
+    Raises VersionNotFound, VersionInUse, VersionPinned, InvalidReplacement, CatalogUnavailable,
+    and KVUnavailable only when enabling.
+    """
+    with catalog.transaction() as tx:
+        version = tx.versions.get(tag)
+    if wanted.status == "disabled":
+        _disable(version, wanted, by, catalog, kv)
+    elif not _change_enabled(tag, wanted, by, catalog):
+        _enable(version, wanted, by, catalog, kv)
+    with catalog.transaction() as tx:
+        return tx.versions.get(tag)
+
+
+def retire(tag: ImageTag, *, by: By, catalog: Catalog, kv: KV) -> None:
+    """Delete a version for good: disabled, hidden, its tag and digest taken for ever.
+
+    Raises VersionNotFound, VersionInUse, VersionPinned, KVUnavailable, CatalogUnavailable.
+    """
+    with catalog.transaction() as tx:
+        variant = tx.versions.get(tag).variant
+    with catalog.transaction() as tx:
+        mirror = tx.variants.lock(variant)
+        tx.versions.lock_for_retirement(tag)
+        version = tx.versions.get(tag)
+        found = kv.pointers.read(variant, mirror)
+        if _is_named(tag, found, mirror):
+            raise VersionInUse("the version is latest or candidate of its variant")
+        _refuse_pinned(tx, tag)
+        tx.versions.retire(tag)
+        tx.audit.record(
+            by, "version.retired", "version", tag, before={"status": version.status}
+        )
+    with suppress(KVUnavailable):  # `sync` writes a tombstone that is missing
+        kv.entries.bury(_entry(version), datetime.now(UTC))
+
+
+def _change_enabled(tag: ImageTag, wanted: VersionChange, by: By, catalog: Catalog) -> bool:
+    """Change what needs no look at the pointer; False if it would enable the version."""
+    with catalog.transaction() as tx:
+        tx.versions.lock_for_change(tag)
+        if wanted.status is not None and tx.versions.get(tag).status == "disabled":
+            return False
+        _write(tx, tag, wanted, by)
+        return True
+
+
+def _disable(version: Version, wanted: VersionChange, by: By, catalog: Catalog, kv: KV) -> None:
+    """The kill switch: the KV can't block it, and nobody is stranded by it."""
+    for attempt in range(ROUNDS):
+        try:
+            with catalog.transaction() as tx:
+                _disable_once(tx, version, wanted, by, kv, last=attempt == ROUNDS - 1)
+                return
+        except RolledBack:
+            with suppress(KVUnavailable):
+                reconcile(version.variant, catalog=catalog, kv=kv)
+
+
+def _disable_once(
+    tx: Transaction, version: Version, wanted: VersionChange, by: By, kv: KV, *, last: bool
+) -> None:
+    mirror = tx.variants.lock(version.variant)
+    found = _read_if_possible(kv, version.variant, mirror)
+    in_agreement = found is not None and agree(tx, found, mirror)
+    if found is not None and not in_agreement and not last:
+        raise RolledBack
+    tx.versions.lock_for_change(version.image_tag)
+    _refuse_to_strand(tx, version.image_tag, wanted, found, mirror)
+    if wanted.replacement is not None:
+        _check_replacement(tx, version, wanted.replacement)
+        if version.image_tag in mirror.tags:
+            after = mirror.without(version.image_tag, wanted.replacement)
+            after = _put_if_possible(
+                kv, version.variant, after, mirror, by, found if in_agreement else None
+            )
+            action = (
+                "latest.promoted" if after.latest_tag != mirror.latest_tag else "rollout.ended"
+            )
+            save(
+                tx,
+                version.variant,
+                mirror,
+                after,
+                by,
+                action,
+                f"{version.image_tag} was disabled",
+            )
+        tx.patience(PATIENCE_SECONDS)
+        tx.pins.move(version.image_tag, wanted.replacement, by)
+    _write(tx, version.image_tag, wanted, by)
+
+
+def _refuse_to_strand(
+    tx: Transaction, tag: ImageTag, wanted: VersionChange, found: Found | None, mirror: Pointer
+) -> None:
+    already = tx.versions.get(tag).status == "disabled"
+    if wanted.replacement is not None or already:
+        return
+    if _is_named(tag, found, mirror):
+        raise VersionInUse("the version is latest or candidate; name a replacement")
+    if not wanted.force:
+        _refuse_pinned(tx, tag)
+
+
+def _put_if_possible(
+    kv: KV, variant: Variant, after: Pointer, mirror: Pointer, by: By, found: Found | None
+) -> Pointer:
+    """Write the KV first; where that can't be done, the mirror alone keeps its revision.
+
+    The KV's pointer is dead from the commit on then: readers use the mirror, and `sync` mends
+    the KV.
+    """
+    if found is None:
+        return after
+    moved = replace(after, cause=by.request_id).at(max(found.revision, mirror.revision) + 1)
+    with suppress(KVUnavailable):
+        if put(variant, moved, found, kv, by):
+            return moved
+    return after
+
+
+def _enable(version: Version, wanted: VersionChange, by: By, catalog: Catalog, kv: KV) -> None:
+    """A KV pointer that still names the version is put right first: enabling moves nobody."""
+    for attempt in range(ROUNDS):
+        with catalog.transaction() as tx:
+            mirror = tx.variants.lock(version.variant)
+            found = kv.pointers.read(version.variant, mirror)
+            names_it = found.pointer is not None and version.image_tag in found.pointer.tags
+            if not names_it or attempt == ROUNDS - 1:
+                tx.versions.lock_for_change(version.image_tag)
+                _write(tx, version.image_tag, wanted, by)
+                return
+        reconcile(version.variant, catalog=catalog, kv=kv)
+
+
+def _write(tx: Transaction, tag: ImageTag, wanted: VersionChange, by: By) -> None:
+    before = tx.versions.get(tag)
+    if wanted.status is not None and wanted.status != before.status:
+        tx.versions.set_status(tag, wanted.status)
+        tx.audit.record(
+            by, "version.status_changed", "version", tag,
+            before={"status": before.status},
+            after={"status": wanted.status, "replacement": wanted.replacement},
+        )  # fmt: skip
+    if wanted.notes is not None and wanted.notes != before.notes:
+        tx.versions.set_notes(tag, wanted.notes)
+        tx.audit.record(
+            by, "version.notes_changed", "version", tag,
+            before={"notes": before.notes}, after={"notes": wanted.notes},
+        )  # fmt: skip
+
+
+def _check_replacement(tx: Transaction, version: Version, replacement: ImageTag) -> None:
+    tx.versions.lock_for_share([replacement])
+    other = tx.versions.find(replacement)
+    if other is None or other.image_tag == version.image_tag:
+        raise InvalidReplacement("the replacement must be another version")
+    if other.status != "active" or other.variant != version.variant:
+        raise InvalidReplacement("the replacement must be active and of the same variant")
+
+
+def _is_named(tag: ImageTag, found: Found | None, mirror: Pointer) -> bool:
+    in_kv = found is not None and found.pointer is not None and tag in found.pointer.tags
+    return in_kv or tag in mirror.tags
+
+
+def _refuse_pinned(tx: Transaction, tag: ImageTag) -> None:
+    if count := tx.pins.count(tag):
+        raise VersionPinned(f"{count} users are pinned to the version", pin_count=count)
+
+
+def _read_if_possible(kv: KV, variant: Variant, mirror: Pointer) -> Found | None:
+    with suppress(KVUnavailable):
+        return kv.pointers.read(variant, mirror)
+    return None
+
+
+def _entry(version: Version) -> ImageEntry:
+    return ImageEntry(
+        version.image_tag,
+        version.openclaw_version,
+        version.variant,
+        version.published_at,
+        version.image_digest,
+    )
