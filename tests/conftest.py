@@ -1,0 +1,47 @@
+"""The real parts that tests run on, started when the first test asks for them."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.session
+import pytest
+
+from infra.local.postgres import Postgres
+from tests.dynamodb_local import DynamoDBLocal
+from tests.stores import Stores, make_stores, prepare
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """The embedded PostgreSQL with roles and the migrated template."""
+    server = Postgres.start(fsync=False)
+    try:
+        prepare(server)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def dynamodb() -> Iterator[Any]:
+    """A client of Amazon's own DynamoDB Local, where the environment points from now on."""
+    server = DynamoDBLocal.start()
+    os.environ |= {
+        "AWS_ENDPOINT_URL_DYNAMODB": server.endpoint,
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    client = botocore.session.get_session().create_client("dynamodb")
+    try:
+        yield client
+    finally:
+        client.close()
+        server.stop()
+
+
+@pytest.fixture
+def stores(postgres_server: Postgres, dynamodb: Any) -> Stores:
+    """Both stores, empty."""
+    return make_stores(postgres_server, dynamodb)
