@@ -27,12 +27,7 @@ def postgres_server() -> Iterator[Postgres]:
 def dynamodb() -> Iterator[Any]:
     """A client of Amazon's own DynamoDB Local, where the environment points from now on."""
     server = DynamoDBLocal.start()
-    os.environ |= {
-        "AWS_ENDPOINT_URL_DYNAMODB": server.endpoint,
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }
+    os.environ |= server.environment()
     client = botocore.session.get_session().create_client("dynamodb")
     try:
         yield client

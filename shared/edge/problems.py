@@ -1,0 +1,96 @@
+"""One table from refusals to problem documents (RFC 9457)."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from shared.domain.errors import Refused
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+
+class Unauthorized(Refused):
+    """Nobody is known to ask."""
+
+    code = "unauthorized"
+
+
+class Forbidden(Refused):
+    """The caller's roles do not reach so far."""
+
+    code = "forbidden"
+
+
+class UnknownPath(Refused):
+    code = "not_found"
+
+
+class MethodNotAllowed(Refused):
+    """The path is known, not with this method; `allow` lists those that are."""
+
+    code = "method_not_allowed"
+
+
+class NotBuilt(Refused):
+    """Part of the contract, and not built yet."""
+
+    code = "not_implemented"
+
+
+class Problem(NamedTuple):
+    """What a code means over HTTP."""
+
+    status: int
+    title: str
+
+
+PROBLEMS: Mapping[str, Problem] = {
+    "unauthorized": Problem(401, "Unauthorized"),
+    "forbidden": Problem(403, "Forbidden"),
+    "not_found": Problem(404, "Not found"),
+    "version_not_found": Problem(404, "Version not found"),
+    "variant_not_found": Problem(404, "Variant not found"),
+    "pin_not_found": Problem(404, "Pin not found"),
+    "instance_not_found": Problem(404, "Instance not found"),
+    "method_not_allowed": Problem(405, "Method not allowed"),
+    "digest_in_use": Problem(409, "Digest in use"),
+    "digest_changed": Problem(409, "Digest changed"),
+    "variant_changed": Problem(409, "Variant changed"),
+    "tag_retired": Problem(409, "Tag retired"),
+    "version_not_active": Problem(409, "Version not active"),
+    "version_disabled": Problem(409, "Version disabled"),
+    "version_in_use": Problem(409, "Version in use"),
+    "version_pinned": Problem(409, "Version pinned"),
+    "invalid_replacement": Problem(409, "Invalid replacement"),
+    "no_version_available": Problem(409, "No version available"),
+    "invalid_request": Problem(422, "Invalid request"),
+    "internal_error": Problem(500, "Internal error"),
+    "not_implemented": Problem(501, "Not implemented"),
+    "catalog_unavailable": Problem(503, "Catalog unavailable"),
+    "kv_unavailable": Problem(503, "KV unavailable"),
+}
+
+
+def problem(code: str, detail: str, facts: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """The document; `facts` are extra members and never displace the standard ones."""
+    status, title = PROBLEMS[code]
+    return {
+        **(facts or {}),
+        "type": f"urn:kiloclaw:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+
+
+def problem_headers(code: str, facts: Mapping[str, object]) -> dict[str, str]:
+    """What a status wants said in headers (RFC 9110: 401, 405, 503)."""
+    match PROBLEMS[code].status:
+        case 401:
+            return {"www-authenticate": "Bearer"}
+        case 405:
+            return {"allow": str(facts["allow"])}
+        case 503:
+            return {"retry-after": str(RETRY_AFTER_SECONDS)}
+    return {}

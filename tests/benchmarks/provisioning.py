@@ -1,0 +1,160 @@
+"""The hot path: what one provisioning costs beyond the store calls it can't do without."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import Any, cast
+from unittest.mock import patch
+
+import psycopg
+
+from functions.provisioning.handler import handler
+from shared.catalog.facts import FACTS
+from shared.domain.model import By, Image, Instance
+from shared.edge.settings import Settings
+from shared.edge.wiring import Dependencies, wire
+from shared.kv.instances import _item
+from shared.usecases.pins import put_pin
+from shared.usecases.publish import Publication, publish
+from tests.benchmarks.measuring import Measurement, at_most, ratio_of_medians
+from tests.stores import PASSWORD, Stores
+
+ROUNDS = 400
+STARTS = 9
+BY = By("bench")
+PINNED, UNPINNED = {"user_id": "pinned"}, {"user_id": "unpinned"}
+
+FIRST_ANSWER = """
+import time; began = time.perf_counter()
+from functions.provisioning.handler import handler
+handler({"user_id": "pinned"}, None)
+"""
+PLAIN_SCRIPT = """
+import time; began = time.perf_counter()
+import os
+import boto3, psycopg, pydantic
+from aws_lambda_powertools import Logger
+class Answer(pydantic.BaseModel):
+    user_id: str
+    image_tag: str
+logger = Logger()
+client = boto3.client("dynamodb")
+connection = psycopg.connect(os.environ["DATABASE_CONNINFO"], autocommit=True)
+row = connection.execute(os.environ["FACTS"], {"user": "pinned", "variant": "default"}).fetchone()
+client.put_item(TableName=os.environ["TABLE_NAME"], Item={
+    "pk": {"S": "INSTANCE#plain"}, "sk": {"S": "IMAGE"}, "user_id": {"S": "plain"},
+    "running_tag": {"S": row[1]}})
+logger.info("answered", **Answer(user_id="pinned", image_tag=row[1]).model_dump())
+"""
+TELL = "print('\\nSECONDS', time.perf_counter() - began)"
+
+
+def measure(stores: Stores) -> Iterator[Measurement]:
+    """Warm against the floor, the calls that are made, and the first answer of a sandbox."""
+    _publish_and_pin(stores)
+    os.environ |= _environment(stores)
+    deps = wire(Settings.stores(os.environ))
+    with (
+        patch("functions.provisioning.handler.dependencies", lambda: deps),
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        patch("sys.stdout", nowhere),
+    ):
+        pinned = ratio_of_medians(lambda: handler(PINNED, None), _floor(stores, deps), ROUNDS)
+        counts = {name: _count(deps, event) for name, event in _events().items()}
+    deps.database.close()
+    yield at_most("pinned provisioning, warm, against its two store calls, p50", pinned, 1.3)
+    for name, (counted, expected) in counts.items():
+        same = "SQL, KV reads, KV writes: " + ", ".join(map(str, expected))
+        text = ", ".join(map(str, counted))
+        yield Measurement(
+            f"{name}: calls made ({text})", sum(counted), "calls", same, counted == expected
+        )
+    yield at_most("a new environment to its first pinned answer", _start_ratio(), 0.9)
+
+
+def _publish_and_pin(stores: Stores) -> None:
+    catalog, kv = stores.catalog(), stores.kv()
+    for tag, latest in (("stable", True), ("pinned", False)):
+        publication = Publication(tag, "2026.11.1", set_latest=latest)
+        publish(publication, by=BY, catalog=catalog, kv=kv)
+    put_pin("pinned", "pinned", by=BY, catalog=catalog)
+    catalog.database.close()
+
+
+def _environment(stores: Stores) -> dict[str, str]:
+    return {
+        "DATABASE_CONNINFO": stores.conninfo("provisioning"),
+        "PGPASSWORD": PASSWORD,
+        "TABLE_NAME": stores.table,
+        "FACTS": FACTS,
+        "POWERTOOLS_SERVICE_NAME": "provisioning",
+        "POWERTOOLS_METRICS_NAMESPACE": "KiloClaw",
+    }
+
+
+def _floor(stores: Stores, deps: Dependencies) -> Callable[[], object]:
+    """The one statement and the one write, on the very connections that the handler uses."""
+    image = Image("pinned", None, "2026.11.1", "default")
+    instance = Instance(
+        "floor", image.image_tag, None, "2026.11.1", "default", "pin", True,
+        "2026-11-01T00:00:00.000000Z", "2026-11-01T00:00:00.000000Z",
+    )  # fmt: skip
+    item = _item(instance)
+
+    def calls() -> None:
+        connection = cast("psycopg.Connection[Any]", deps.database._connected())
+        connection.execute(FACTS, {"user": "pinned", "variant": "default"}).fetchall()
+        deps.kv.table.client.put_item(TableName=stores.table, Item=item)
+
+    deps.database.allow(1e6)
+    return calls
+
+
+def _events() -> dict[str, dict[str, str]]:
+    return {"pinned provisioning": PINNED, "unpinned provisioning": UNPINNED}
+
+
+def _count(
+    deps: Dependencies, event: dict[str, str]
+) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Statements, KV reads and KV writes of one event, and how many there should be."""
+    calls: Counter[str] = Counter()
+
+    def note(model: Any, **_: object) -> None:
+        calls["read" if model.name in {"BatchGetItem", "GetItem"} else "write"] += 1
+
+    execute = psycopg.Cursor.execute
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        calls["sql"] += 1
+        return execute(*arguments, **options)
+
+    events = deps.kv.table.client.meta.events
+    events.register("before-call.dynamodb", note)
+    with patch.object(psycopg.Cursor, "execute", counted):
+        handler(event, None)
+    events.unregister("before-call.dynamodb", note)
+    expected = (1, 0, 1) if event is PINNED else (1, 1, 1)
+    return (calls["sql"], calls["read"], calls["write"]), expected
+
+
+def _start_ratio() -> float:
+    sides = [(_first_answer(FIRST_ANSWER), _first_answer(PLAIN_SCRIPT)) for _ in range(STARTS)]
+    return median(side[0] for side in sides[1:]) / median(side[1] for side in sides[1:])
+
+
+def _first_answer(script: str) -> float:
+    environment = {
+        name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script + TELL],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return float(done.stdout.rsplit("SECONDS", 1)[1])
