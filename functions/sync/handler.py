@@ -10,8 +10,6 @@ from shared.edge.settings import Settings
 from shared.edge.wiring import Dependencies, wire
 from shared.usecases.synchronise import SyncReport, synchronise
 
-RUN_SECONDS = 50.0
-
 
 @cache
 def dependencies() -> Dependencies:
@@ -21,7 +19,7 @@ def dependencies() -> Dependencies:
 def handler(event: object, _context: object) -> dict[str, Any]:
     """The run's report. Raises InvalidRequest, CatalogUnavailable, KVUnavailable."""
     deps = dependencies()
-    with deps.event(seconds=None, catalog_seconds=RUN_SECONDS):
+    with deps.event(seconds=None):
         report = synchronise(
             catalog=deps.catalog,
             kv=deps.kv,

@@ -101,7 +101,7 @@ class Instances:
 
     def count(self, tag: ImageTag, seconds: float = 4.0) -> Count:
         """How many run `tag`, as far as one gets in that time. Raises KVUnavailable."""
-        total, ends = 0, monotonic() + seconds
+        total, ends = 0, min(monotonic() + seconds, self.table.last_call)
         start: dict[str, Any] = {}
         while monotonic() < ends:
             page = self.table.call(

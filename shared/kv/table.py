@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from math import inf
 from time import monotonic
 from typing import Any, NamedTuple, cast
 
@@ -88,11 +89,14 @@ class Table:
     def __init__(self, client: Any, name: str) -> None:
         self.client = client
         self.name = name
-        self._ends: float | None = None
+        self.last_call = inf
 
     def allow(self, seconds: float | None) -> None:
-        """Start an event: no call begins that could end later than this; None sets no limit."""
-        self._ends = None if seconds is None else monotonic() + seconds
+        """Start an event: no call begins that could end later than this; None sets no limit.
+
+        `last_call` is when the last one may begin, on the monotonic clock.
+        """
+        self.last_call = inf if seconds is None else monotonic() + seconds - CALL_SECONDS
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an operation on this table. Raises ConditionFailed, KVUnavailable."""
@@ -121,7 +125,7 @@ class Table:
         return [found.get((key["pk"]["S"], key["sk"]["S"])) for key in keys]
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        if self._ends is not None and monotonic() + CALL_SECONDS > self._ends:
+        if monotonic() > self.last_call:
             raise KVUnavailable("no time is left to ask the KV")
         try:
             answer: dict[str, Any] = getattr(self.client, operation)(**parameters)

@@ -25,6 +25,8 @@ from shared.domain.values import VARIANT, ImageTag
 from shared.kv import KV
 from shared.usecases.moves import FOUND_IN_KV, reconcile
 
+PATIENCE_SECONDS = 50.0
+"""How long a run may wait for the catalog, once that has shown to be up."""
 CLAIMS_A_ROUND = 200
 STORED_REJECTIONS = 100
 
@@ -88,7 +90,9 @@ def synchronise(
     began = monotonic()
     run_id = uuid4()
     with catalog.transaction() as tx:
-        if tx.runs.try_lock():
+        locked = tx.runs.try_lock()
+        tx.patience(PATIENCE_SECONDS)
+        if locked:
             ends = None if seconds is None else began + seconds
             done = _take_in(tx, kv, run_id, trigger, cap, ends)
         else:
