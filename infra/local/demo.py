@@ -1,0 +1,135 @@
+"""Demo data that looks like a real fleet, made through the system's own interfaces alone."""
+
+import hashlib
+import http.client
+import json
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from infra.local import demo_data as data
+from infra.local.dynamodb import DynamoDB
+from infra.local.processes import NotStarted
+
+AT_ONCE = 3
+CALL_SECONDS = 60
+PINS_EXPIRE_AFTER = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Calls the system over HTTP; `check` raises when it is to be stopped."""
+
+    url: str
+    check: Callable[[], None]
+    token: str | None = None
+
+    def call(self, method: str, path: str, body: Mapping[str, object]) -> Any:
+        """The answer's JSON, None if it has no body. Raises NotStarted on any refusal."""
+        self.check()
+        address = self.url.removeprefix("http://")
+        connection = http.client.HTTPConnection(address, timeout=CALL_SECONDS)
+        authorization = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        headers = {"content-type": "application/json"} | authorization
+        try:
+            connection.request(method, path, json.dumps(body), headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        if answer.status >= http.client.BAD_REQUEST or answer.getheader("x-amz-function-error"):
+            raise NotStarted(f"demo data: {method} {path}: {content.decode()}")
+        return json.loads(content) if content else None
+
+    def invoke(self, function: str, event: Mapping[str, object]) -> Any:
+        return self.call("POST", f"/2015-03-31/functions/{function}/invocations", event)
+
+    def signed_in(self, email: str, role: str) -> "Client":
+        person = {"sub": email.partition("@")[0], "roles": [role], "email": email}
+        token = self.call("POST", "/local/token", person)["access_token"]
+        return Client(self.url, self.check, token)
+
+
+def load(url: str, dynamodb: DynamoDB, check: Callable[[], None]) -> None:
+    """Fill the empty system. Raises NotStarted, and whatever `check` raises."""
+    control_plane = Client(url, check)
+    pipeline = control_plane.signed_in("release-bot@example.com", "publisher")
+    admin = control_plane.signed_in("ana@example.com", "admin")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+
+        def each(do: Callable[[Any], object], things: Iterable[Any]) -> None:
+            """Do what may be done in any order; the first failure is raised."""
+            list(pool.map(do, things))
+
+        each(lambda version: _publish(pipeline, version), data.VERSIONS)
+        each(lambda pin: _pin(admin, pin), data.PINS)
+        for latest in data.LATEST:
+            each(lambda tag: _promote(admin, tag), latest.tags)
+            each(lambda user: _provision(control_plane, user), latest.users)
+        each(lambda status: _set_status(admin, status), data.STATUSES)
+        each(lambda user: _provision(control_plane, user), data.PINNED_USERS)
+    for entry in data.FOUND_IN_KV:
+        _put_entry(dynamodb, entry)
+    control_plane.invoke("sync", {})
+
+
+def digest(tag: str) -> str:
+    return f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}"
+
+
+def _publish(pipeline: Client, version: data.Version) -> None:
+    publication = {
+        "image_tag": version.tag,
+        "openclaw_version": version.tag.partition("-")[0],
+        "variant": version.variant,
+        "image_digest": digest(version.tag),
+        "notes": version.notes,
+        "published_at": _days_ago(version.days),
+    }
+    pipeline.call("POST", "/v1/versions", publication)
+
+
+def _pin(admin: Client, pin: data.Pin) -> None:
+    expires = {}
+    if pin.expires:
+        # The API takes no expiry in the past, so these expire while the rest is loaded.
+        expires = {"expires_at": (datetime.now(UTC) + PINS_EXPIRE_AFTER).isoformat()}
+    body = {"image_tag": pin.tag, "reason": pin.reason}
+    admin.call("PUT", f"/v1/users/{pin.user_id}/pin", body | expires)
+
+
+def _promote(admin: Client, tag: str) -> None:
+    admin.call("POST", f"/v1/versions/{tag}/promote", {"reason": "Passed a week of canaries"})
+
+
+def _provision(control_plane: Client, user: data.User) -> None:
+    event = {"user_id": user.user_id, "variant": user.variant, "intent": "provision"}
+    control_plane.invoke("provisioning", event)
+
+
+def _set_status(admin: Client, status: data.Status) -> None:
+    # Pins to a version that is disabled by force stay, suspended.
+    force = {"force": True} if status.status == "disabled" else {}
+    body: dict[str, object] = {"status": status.status, "notes": status.notes}
+    admin.call("PATCH", f"/v1/versions/{status.tag}", body | force)
+
+
+def _put_entry(dynamodb: DynamoDB, entry: data.Entry) -> None:
+    texts = {
+        "pk": "IMAGE",
+        "sk": entry.tag,
+        "image_tag": entry.tag,
+        "openclaw_version": entry.tag.partition("-")[0],
+        "variant": entry.variant,
+        "published_at": _days_ago(entry.days),
+        "image_digest": digest(entry.digest_of),
+    }
+    item: Any = {name: {"S": text} for name, text in texts.items()}
+    dynamodb.client().put_item(TableName=dynamodb.table, Item=item)
+
+
+def _days_ago(days: float) -> str:
+    moment = datetime.now(UTC) - timedelta(days=days)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

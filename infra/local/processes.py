@@ -1,0 +1,108 @@
+"""The processes and folders that the local system makes, none of which may outlive it."""
+
+import atexit
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from infra.local import guard
+
+HOST = "127.0.0.1"
+Process = subprocess.Popen[bytes]
+
+
+class NotStarted(Exception):
+    """A part of the system can't start; the message is one line for people."""
+
+
+class _Guard:
+    """Tells the guard what exists. It is started with the first thing to be guarded."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: Process | None = None
+
+    def tell(self, sign: str, *words: object) -> None:
+        line = "\t".join(str(word) for word in (sign, *words)) + "\n"
+        # A guard that somebody killed guards nothing, and is no reason to stop.
+        with self._lock, suppress(BrokenPipeError):
+            pipe = self._started().stdin
+            assert pipe is not None  # noqa: S101
+            pipe.write(line.encode())
+            pipe.flush()
+
+    def _started(self) -> Process:
+        if self._process is None:
+            command = [sys.executable, "-I", "-S", guard.__file__]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0
+            )
+            atexit.register(self.close)
+        return self._process
+
+    def close(self) -> None:
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            process.communicate()
+
+
+GUARD = _Guard()
+
+
+def start(
+    command: Sequence[str | Path], *, last_signal: int = signal.SIGKILL, **options: Any
+) -> Process:
+    """Start a program that Ctrl-C in our terminal does not reach; we end it ourselves.
+
+    `last_signal` is what it gets if we are killed.
+    """
+    process = subprocess.Popen[bytes](command, process_group=0, **options)
+    GUARD.tell("+", process.pid, last_signal)
+    return process
+
+
+def stop(process: Process, *signals: int, seconds: float = 5.0) -> None:
+    """Send the signals in turn, each when the one before was not enough; at last SIGKILL."""
+    for number in (*signals, signal.SIGKILL):
+        with suppress(subprocess.TimeoutExpired):
+            process.send_signal(number)
+            # A stopped process takes no other signal.
+            process.send_signal(signal.SIGCONT)
+            process.wait(seconds)
+            break
+    GUARD.tell("-", process.pid, 0)
+
+
+def make_folder(name: str, parent: Path | None = None) -> Path:
+    """A new temporary folder, to be given to `delete`."""
+    path = tempfile.mkdtemp(prefix=f"kiloclaw-{name}-", dir=parent)
+    GUARD.tell("+", path)
+    return Path(path)
+
+
+def delete(folder: Path, seconds: float = 5.0) -> None:
+    """Delete a folder in which a process that is ending may still be writing."""
+    give_up = time.monotonic() + seconds
+    while folder.exists() and time.monotonic() < give_up:
+        shutil.rmtree(folder, ignore_errors=True)
+    GUARD.tell("-", folder)
+
+
+def free_port() -> int:
+    with socket.create_server((HOST, 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0

