@@ -41,7 +41,7 @@ def decode(cursor: str | None, mark: str, shape: tuple[Parse, ...]) -> tuple[Any
     try:
         found, *key = _unpacked(cursor)
         if found != mark:
-            raise InvalidValue("of another query")  # noqa: TRY301
+            raise InvalidValue("of another query")
         return tuple(parse(part) for parse, part in zip(shape, key, strict=True))
     except (ValueError, TypeError, RecursionError):
         raise InvalidRequest(("cursor", "is not a cursor of this query")) from None

@@ -71,7 +71,7 @@ class Endpoint:
 
     @property
     def name(self) -> str:
-        return self.run.__name__
+        return str(getattr(self.run, "__name__", ""))
 
     @property
     def built(self) -> bool:

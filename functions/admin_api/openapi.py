@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
@@ -20,6 +20,7 @@ from shared.edge.problems import (
 )
 
 Schema = dict[str, Any]
+Moded = tuple[type[BaseModel], Literal["validation", "serialization"]]
 
 ETAG = {"ETag": {"description": "The revision", "schema": {"type": "string"}}}
 HEADERS: Mapping[int, Schema] = {
@@ -121,7 +122,7 @@ def as_text(document: Schema) -> str:
 def _operation(one: Endpoint) -> Schema:
     summary, _, rest = (one.run.__doc__ or "").partition("\n")
     operation: Schema = {
-        "operationId": one.run.__name__,
+        "operationId": one.name,
         "tags": [_tag(one)],
         "summary": summary.rstrip("."),
         "security": [{"token": []}] if one.role else [],
@@ -223,15 +224,15 @@ def _problem(status: int, refusals: list[type[Refused]]) -> Schema:
 
 
 def _schemas(endpoints: Iterable[Endpoint]) -> dict[str, Schema]:
-    taken = [(one.body, "validation") for one in endpoints if one.body is not None]
-    given = [
+    taken: list[Moded] = [(one.body, "validation") for one in endpoints if one.body is not None]
+    given: list[Moded] = [
         (shape, "serialization")
         for one in endpoints
         for shape in (one.answers or {}).values()
         if isinstance(shape, type)
     ]
     _, definitions = models_json_schema(
-        list(dict.fromkeys([*taken, *given])),  # type: ignore[arg-type]
+        list(dict.fromkeys([*taken, *given])),
         ref_template="#/components/schemas/{model}",
         schema_generator=_Untitled,
     )

@@ -3,7 +3,7 @@
 In a body a null stands for what is omitted, wherever null is allowed.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -22,7 +22,10 @@ from shared.domain.model import Intent, Status
 from shared.domain.values import ImageDigest, ImageTag, OpenclawVersion, Variant
 
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
-ONLY_WHEN_DISABLING = {"required": ["status"], "properties": {"status": {"const": "disabled"}}}
+ONLY_WHEN_DISABLING: dict[str, Any] = {
+    "required": ["status"],
+    "properties": {"status": {"const": "disabled"}},
+}
 
 
 class PublishBody(BaseModel):

@@ -66,7 +66,7 @@ def list_versions(request: Request[VersionsQuery, None]) -> Answer:
     ),
 )
 def publish_version(request: Request[NoQuery, PublishBody]) -> Answer:
-    """Publish a version; the same again changes nothing, and nothing becomes latest by itself."""
+    """Publish a version; the same again changes nothing; none becomes latest by itself."""
     deps, body = request.deps, request.body
     may_promote = deps.settings.publisher_may_promote or request.caller.may("admin")
     if body.set_latest and not may_promote:

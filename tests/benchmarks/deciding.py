@@ -17,7 +17,8 @@ def measure() -> Iterator[Measurement]:
     tags = ("latest-tag", "candidate", "running")
     images = {tag: Image(tag, None, "2026.11.1", "default", "active") for tag in tags}
     instance = Instance(
-        "user", "running", None, "2026.11.1", "default", "pin", True, "", ""
+        "user", "running", None, "2026.11.1", "default", "pin", is_pinned=True,
+        resolved_at="", decided_at="",
     )  # fmt: skip
     facts = Facts(
         "user",

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-
 from shared.catalog.facts import FACTS
 from shared.catalog.pins import PinFilter
 from shared.catalog.transaction import Catalog
@@ -38,8 +37,8 @@ def measure(few: Stores, many: Stores) -> Iterator[Measurement]:
 def _fill(stores: Stores, pins: int) -> None:
     with stores.server_connection() as connection:
         connection.execute(
-            "INSERT INTO kiloclaw_available_versions (image_tag, openclaw_version, published_at)"
-            " VALUES ('stable', '2026.11.1', now())"
+            "INSERT INTO kiloclaw_available_versions"
+            " (image_tag, openclaw_version, published_at) VALUES ('stable', '2026.11.1', now())"
         )
         connection.execute(
             "INSERT INTO kiloclaw_version_pins (user_id, image_tag, pinned_by, created_at)"

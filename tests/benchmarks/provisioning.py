@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from statistics import median
 from typing import Any, cast
 from unittest.mock import patch
@@ -43,7 +44,8 @@ class Answer(pydantic.BaseModel):
 logger = Logger()
 client = boto3.client("dynamodb")
 connection = psycopg.connect(os.environ["DATABASE_CONNINFO"], autocommit=True)
-row = connection.execute(os.environ["FACTS"], {"user": "pinned", "variant": "default"}).fetchone()
+wanted = {"user": "pinned", "variant": "default"}
+row = connection.execute(os.environ["FACTS"], wanted).fetchone()
 client.put_item(TableName=os.environ["TABLE_NAME"], Item={
     "pk": {"S": "INSTANCE#plain"}, "sk": {"S": "IMAGE"}, "user_id": {"S": "plain"},
     "running_tag": {"S": row[1]}})
@@ -59,7 +61,7 @@ def measure(stores: Stores) -> Iterator[Measurement]:
     deps = wire(Settings.stores(os.environ))
     with (
         patch("functions.provisioning.handler.dependencies", lambda: deps),
-        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
         patch("sys.stdout", nowhere),
     ):
         pinned = ratio_of_medians(lambda: handler(PINNED, None), _floor(stores, deps), ROUNDS)
@@ -99,8 +101,8 @@ def _floor(stores: Stores, deps: Dependencies) -> Callable[[], object]:
     """The one statement and the one write, on the very connections that the handler uses."""
     image = Image("pinned", None, "2026.11.1", "default")
     instance = Instance(
-        "floor", image.image_tag, None, "2026.11.1", "default", "pin", True,
-        "2026-11-01T00:00:00.000000Z", "2026-11-01T00:00:00.000000Z",
+        "floor", image.image_tag, None, "2026.11.1", "default", "pin", is_pinned=True,
+        resolved_at="2026-11-01T00:00:00.000000Z", decided_at="2026-11-01T00:00:00.000000Z",
     )  # fmt: skip
     item = _item(instance)
 
