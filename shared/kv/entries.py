@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from random import random
+from time import sleep
 from typing import Any
 
 from shared.domain.entries import Tombstone, parse_entry
@@ -19,7 +21,8 @@ from shared.domain.model import Image, ImageEntry
 from shared.domain.values import DEFAULT_VARIANT, ImageDigest, ImageTag, rfc3339
 from shared.kv.table import Attributes, ConditionFailed, Table, as_read, key, plain, texts
 
-TRIES = 5
+TRIES = 20
+PAUSE_SECONDS = 0.02
 CLAIMS_AT_ONCE = 8
 MATTERS = (
     "pk", "image_tag", "image_digest", "openclaw_version", "variant", "published_at",
@@ -59,6 +62,7 @@ class Entries:
             try:
                 self.table.transact(*_writes(entry, stored, claim, token))
             except ConditionFailed:
+                sleep(random() * PAUSE_SECONDS)  # noqa: S311  so that rivals part
                 continue
             made_claim = claim is None and entry.image_digest is not None
             return Registration(entry, token, stored is None, made_claim)
