@@ -53,6 +53,13 @@ class Pins:
     def find(self, user_id: UserId) -> Pin | None:
         return self.of([user_id]).get(user_id)
 
+    def lock(self, user_id: UserId) -> None:
+        """Wait for whoever is moving the user's pin, and keep others from moving it."""
+        self.connection.execute(
+            "SELECT FROM kiloclaw_version_pins WHERE user_id = %(user)s FOR UPDATE",
+            {"user": user_id},
+        )
+
     def of(self, user_ids: list[UserId]) -> dict[UserId, Pin]:
         """The pins of these users, whoever has one."""
         query: LiteralString = PIN + "WHERE p.user_id = ANY(%(users)s)"

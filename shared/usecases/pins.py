@@ -54,6 +54,7 @@ def put_pin(
         version = tx.versions.get(tag)
         if version.status == "disabled":
             raise VersionDisabled("nobody can be pinned to a disabled version")
+        tx.pins.lock(user_id)
         before = tx.pins.find(user_id)
         tx.pins.put(user_id, tag, by.actor, reason, expires_at)
         pin = tx.pins.of([user_id])[user_id]
@@ -69,6 +70,7 @@ def remove_pin(user_id: UserId, *, by: By, catalog: Catalog) -> None:
     """Unpin a user; done already is done."""
     with catalog.transaction() as tx:
         alias = tx.users.lock_known(user_id)
+        tx.pins.lock(user_id)
         before = tx.pins.find(user_id)
         if alias is not None and tx.pins.remove(user_id):
             tx.audit.record(by, "pin.removed", "user", alias, before=_content(before))
