@@ -64,7 +64,6 @@ def welcome(system: System) -> str:
     )
     return f"""\
 KiloClaw runs on {system.url} (Ctrl-C stops it)
-  console     {system.url}/console
   API         {system.url}/docs
   DynamoDB    {dynamodb["endpoint"]}, table {dynamodb["table"]}, {dynamodb["region"]}
   logs        {system.logs}

@@ -29,7 +29,7 @@ class User(NamedTuple):
 
 
 class Pin(NamedTuple):
-    """A user's pin; with `expires` it does so within a second."""
+    """A user's pin; with `expires` it does so as soon as it may."""
 
     user_id: str
     tag: str

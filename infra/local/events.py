@@ -46,8 +46,9 @@ def event(
     """The event for a request, with its decoded path; claims only behind the authorizer."""
     headers = _headers(request, port)
     body, is_base64 = _body(request, headers)
+    cookies = request.headers.get("cookie", "")
     optional = {
-        "cookies": [part.strip() for part in request.headers.get("cookie", "").split(";")],
+        "cookies": [cookie.strip() for cookie in cookies.split(";") if cookie.strip()],
         "queryStringParameters": _query(request.query),
         "pathParameters": {"proxy": path[4:]} if route_key.endswith("{proxy+}") else {},
         "body": body,
@@ -60,7 +61,7 @@ def event(
         "headers": headers,
         "requestContext": _context(request, route_key, path, claims),
         "isBase64Encoded": is_base64,
-        **{name: value for name, value in optional.items() if value not in ([""], {}, None)},
+        **{name: value for name, value in optional.items() if value},
     }
 
 
@@ -139,17 +140,20 @@ def _body(request: Request, headers: Mapping[str, str]) -> tuple[str | None, boo
     return base64.b64encode(request.body).decode(), True
 
 
+def _authorizer(claims: Mapping[str, object]) -> dict[str, Any]:
+    texts = {name: claim_text(value) for name, value in claims.items()}
+    return {"authorizer": {"jwt": {"claims": texts, "scopes": None}}}
+
+
 def _context(
     request: Request, route_key: str, path: str, claims: Mapping[str, object] | None
 ) -> dict[str, Any]:
     now = datetime.now(UTC)
-    texts = {name: claim_text(value) for name, value in (claims or {}).items()}
-    authorizer = {"authorizer": {"jwt": {"claims": texts, "scopes": None}}}
     host = request.headers.get("host", "127.0.0.1").partition(":")[0]
     return {
         "accountId": "123456789012",
         "apiId": "local",
-        **({} if claims is None else authorizer),
+        **({} if claims is None else _authorizer(claims)),
         "domainName": host,
         "domainPrefix": host.partition(".")[0],
         "http": {

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.environments import ROOT
+from infra.local.guard import exists
 from infra.local.processes import free_port
 
 READY_SECONDS = 60.0
@@ -116,4 +119,16 @@ def children(pid: int) -> set[int]:
 
 
 def alive(pids: set[int]) -> set[int]:
-    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+    """Those that still run; a zombie that nobody has buried yet does not."""
+    return set(filter(exists, pids))
+
+
+def kill_catalog(system: Running) -> None:
+    """Kill PostgreSQL, and wait for those of its processes that notice a moment later."""
+    pid = system.status()["postgres"]["pid"]
+    started = {pid, *children(pid)}
+    os.kill(pid, signal.SIGKILL)
+    give_up = time.monotonic() + 10
+    while alive(started) and time.monotonic() < give_up:
+        time.sleep(0.02)
+    assert not alive(started)

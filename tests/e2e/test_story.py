@@ -1,8 +1,6 @@
 """The system as its users meet it: publish, promote, pin, retire a bad one, lose a store."""
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.e2e.running import Reply, Running, running
+from tests.e2e.running import Reply, Running, kill_catalog, running
 
 
 def _client(service: Any, endpoint: str) -> Any:
@@ -85,7 +83,7 @@ def test_from_publishing_to_a_lost_catalog(story: Story) -> None:
     answer = story.invoke("provisioning", user_id="ana")
     assert (answer["image_tag"], answer["pin_state"]) == ("two", "suspended")
 
-    os.kill(story.system.status()["postgres"]["pid"], signal.SIGKILL)
+    kill_catalog(story.system)
     answer = story.invoke("provisioning", user_id="ana")
     assert (answer["image_tag"], answer["degraded"]) == ("two", True)
     assert story.invoke("provisioning", user_id="ben")["errorType"] == "CatalogUnavailable"
