@@ -63,7 +63,7 @@ def _is_applied(migration: Migration, applied: dict[str, str]) -> bool:
 
 
 def _applied(connection: RawConnection) -> dict[str, str]:
-    """What was applied, by name its checksum; nobody else applies until this transaction ends."""
+    """Names and checksums; nobody else applies anything until this transaction ends."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('kiloclaw_migrate'))")
     connection.execute(
         "CREATE TABLE IF NOT EXISTS kiloclaw_migrations ("
