@@ -1,17 +1,13 @@
 """Rights: each function may do what it needs, and a test proves each refusal."""
 
-from collections.abc import Iterator
-from time import monotonic
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import psycopg
 import pytest
 from psycopg import errors, sql
 
-from infra.local.postgres import Postgres
 from shared.catalog import roles_sql
-from shared.domain.errors import CatalogUnavailable
-from tests.stores import PASSWORD, CatalogStore, make_catalog
+from tests.stores import PASSWORD, CatalogStore
 
 READ = {"SELECT"}
 ADD = {"SELECT", "INSERT"}
@@ -46,29 +42,6 @@ COLUMN_GRANTS = {
     },
     ("kiloclaw_sync", "kiloclaw_version_pins", "SELECT"): {"image_tag"},
 }  # fmt: skip
-LIMITS = {
-    "kiloclaw_admin_api": {
-        "statement_timeout": "25s",
-        "lock_timeout": "2s",
-        "idle_in_transaction_session_timeout": "25s",
-    },
-    "kiloclaw_migrate": {
-        "role": "kiloclaw_owner",
-        "lock_timeout": "10s",
-        "idle_in_transaction_session_timeout": "60s",
-    },
-    "kiloclaw_owner": {},
-    "kiloclaw_provisioning": {
-        "statement_timeout": "3s",
-        "lock_timeout": "1s",
-        "idle_in_transaction_session_timeout": "5s",
-    },
-    "kiloclaw_sync": {
-        "statement_timeout": "50s",
-        "lock_timeout": "5s",
-        "idle_in_transaction_session_timeout": "60s",
-    },
-}
 TABLES = (
     "kiloclaw_audit_log",
     "kiloclaw_available_versions",
@@ -81,41 +54,7 @@ TABLES = (
     "kiloclaw_version_pins",
 )
 FUNCTIONS = ("admin_api", "provisioning", "sync")
-LOGS = ("kiloclaw_audit_log", "kiloclaw_promotions")
-
 INSUFFICIENT_PRIVILEGE = errors.InsufficientPrivilege.sqlstate
-
-ONE_OF_EACH: LiteralString = """
-INSERT INTO kiloclaw_available_versions (image_tag, openclaw_version, published_at)
-VALUES ('one', '2026.11.1', now());
-INSERT INTO kiloclaw_variants (variant, latest_tag, revision) VALUES ('default', 'one', 1);
-INSERT INTO kiloclaw_version_pins (user_id, image_tag, pinned_by) VALUES ('ada', 'one', 'eve');
-INSERT INTO kiloclaw_user_aliases (user_id) VALUES ('ada');
-INSERT INTO kiloclaw_promotions (variant, revision, image_tag, promoted_by)
-VALUES ('default', 1, 'one', 'eve');
-INSERT INTO kiloclaw_audit_log (actor, action, subject_kind, subject_id)
-VALUES ('eve', 'latest.promoted', 'variant', 'default');
-INSERT INTO kiloclaw_sync_runs (started_at, outcome, counts, trigger)
-VALUES (now(), 'ok', '{}', 'api');
-INSERT INTO kiloclaw_sync_findings (image_tag, code, detail, first_seen, last_seen)
-VALUES ('one', 'missing', 'gone', now(), now());
-"""
-
-
-@pytest.fixture(scope="module")
-def filled(each_server: Postgres) -> CatalogStore:
-    """A database with a row in every table; nothing that a test does here may last."""
-    store = make_catalog(each_server)
-    store.sql(ONE_OF_EACH)
-    return store
-
-
-@pytest.fixture
-def owner(filled: CatalogStore) -> Iterator[psycopg.Connection[Any]]:
-    """A transaction of `migrate`, who acts as the owner."""
-    with psycopg.connect(filled.conninfo("migrate")) as connection:
-        yield connection
-        connection.rollback()
 
 
 def _refusal(store: CatalogStore, role: str, statement: LiteralString) -> str | None:
@@ -275,83 +214,6 @@ def test_no_role_has_rights_over_the_server(filled: CatalogStore) -> None:
         """
     )
     assert mighty == []
-
-
-@pytest.mark.parametrize("table", LOGS)
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE {} SET reason = 'x'",
-        "DELETE FROM {}",
-        "TRUNCATE {}",
-        "DELETE FROM {} WHERE false",
-    ],
-)
-def test_the_logs_are_append_only_for_the_owner_too(
-    owner: psycopg.Connection[Any], table: str, statement: LiteralString
-) -> None:
-    """Even a statement that would touch no row is refused."""
-    with pytest.raises(errors.InsufficientPrivilege, match="append-only"):
-        owner.execute(sql.SQL(statement).format(sql.Identifier(table)))
-
-
-@pytest.mark.parametrize(
-    ("table", "trigger"),
-    [("kiloclaw_audit_log", "audit_stays"), ("kiloclaw_promotions", "promotions_stay")],
-)
-@pytest.mark.parametrize("statement", ["UPDATE {} SET reason = 'x'", "DELETE FROM {}"])
-def test_each_row_of_the_logs_is_guarded_besides(
-    owner: psycopg.Connection[Any], table: str, trigger: str, statement: LiteralString
-) -> None:
-    """Without the guard of the whole statement the guard of its rows refuses."""
-    disable = sql.SQL("ALTER TABLE {} DISABLE TRIGGER {}")
-    owner.execute(disable.format(sql.Identifier(table), sql.Identifier(trigger)))
-    with pytest.raises(errors.InsufficientPrivilege, match="append-only"):
-        owner.execute(sql.SQL(statement).format(sql.Identifier(table)))
-
-
-@pytest.mark.parametrize("table", ["kiloclaw_available_versions", "kiloclaw_variants"])
-def test_emptying_what_the_history_refers_to_is_refused(
-    owner: psycopg.Connection[Any], table: str
-) -> None:
-    """A truncation that cascades stops at the log."""
-    with pytest.raises(errors.InsufficientPrivilege, match="append-only"):
-        owner.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.Identifier(table)))
-
-
-def test_time_limits_are_the_roles_own(filled: CatalogStore) -> None:
-    """Behind a proxy a session sets nothing, so the role brings its limits along."""
-    rows = filled.sql(
-        "SELECT rolname, coalesce(rolconfig, '{}') FROM pg_roles WHERE rolname LIKE 'kiloclaw%'"
-    )
-    limits = {role: dict(entry.split("=", 1) for entry in config) for role, config in rows}
-    assert limits == LIMITS
-
-
-def test_a_wait_for_a_lock_ends_as_an_unavailable_catalog(filled: CatalogStore) -> None:
-    """The limit of the role ends it, long before the client's patience does."""
-    database = filled.database("admin_api")
-    with filled.server_connection() as other, other.transaction():
-        other.execute("SELECT FROM kiloclaw_available_versions FOR UPDATE")
-        started = monotonic()
-        with pytest.raises(CatalogUnavailable, match="55P03"), database.transaction() as tx:
-            tx.execute("SELECT FROM kiloclaw_available_versions FOR SHARE")
-        assert 1.5 < monotonic() - started < 20
-    with database.transaction() as tx:
-        tx.execute("SELECT FROM kiloclaw_available_versions FOR SHARE")
-    database.close()
-
-
-def test_a_statement_that_takes_too_long_ends_as_an_unavailable_catalog(
-    filled: CatalogStore,
-) -> None:
-    """Provisioning's limit, not the client's patience."""
-    database = filled.database("provisioning")
-    started = monotonic()
-    with pytest.raises(CatalogUnavailable, match="57014"):
-        database.read("SELECT pg_sleep(60)", {})
-    assert 2.5 < monotonic() - started < 30
-    database.close()
 
 
 def test_the_script_of_the_roles_may_be_repeated(filled: CatalogStore) -> None:

@@ -1,0 +1,32 @@
+"""What tests of the catalog start from."""
+
+from typing import LiteralString
+
+import pytest
+
+from infra.local.postgres import Postgres
+from tests.stores import CatalogStore, make_catalog
+
+ONE_OF_EACH: LiteralString = """
+INSERT INTO kiloclaw_available_versions (image_tag, openclaw_version, published_at)
+VALUES ('one', '2026.11.1', now());
+INSERT INTO kiloclaw_variants (variant, latest_tag, revision) VALUES ('default', 'one', 1);
+INSERT INTO kiloclaw_version_pins (user_id, image_tag, pinned_by) VALUES ('ada', 'one', 'eve');
+INSERT INTO kiloclaw_user_aliases (user_id) VALUES ('ada');
+INSERT INTO kiloclaw_promotions (variant, revision, image_tag, promoted_by)
+VALUES ('default', 1, 'one', 'eve');
+INSERT INTO kiloclaw_audit_log (actor, action, subject_kind, subject_id)
+VALUES ('eve', 'latest.promoted', 'variant', 'default');
+INSERT INTO kiloclaw_sync_runs (started_at, outcome, counts, trigger)
+VALUES (now(), 'ok', '{}', 'api');
+INSERT INTO kiloclaw_sync_findings (image_tag, code, detail, first_seen, last_seen)
+VALUES ('one', 'missing', 'gone', now(), now());
+"""
+
+
+@pytest.fixture(scope="module")
+def filled(each_server: Postgres) -> CatalogStore:
+    """A database with a row in every table; nothing that a test does here may last."""
+    store = make_catalog(each_server)
+    store.sql(ONE_OF_EACH)
+    return store
