@@ -1,10 +1,13 @@
 """What tests of the catalog start from."""
 
+import socket
+from collections.abc import Iterator
 from typing import LiteralString
 
 import pytest
 
 from infra.local.postgres import Postgres
+from shared.catalog.connection import Database
 from tests.stores import CatalogStore, make_catalog
 
 ONE_OF_EACH: LiteralString = """
@@ -30,3 +33,19 @@ def filled(each_server: Postgres) -> CatalogStore:
     store = make_catalog(each_server)
     store.sql(ONE_OF_EACH)
     return store
+
+
+@pytest.fixture
+def database(store: CatalogStore) -> Iterator[Database]:
+    """A connection of `admin_api`, open since an event before."""
+    database = store.database()
+    database.read("SELECT 1", {})
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
