@@ -224,12 +224,20 @@ class Versions:
 
     def retired(self) -> list[ImageEntry]:
         """What was retired, as entries of the KV."""
+        return self._entries(retired=True)
+
+    def deployable(self) -> list[ImageEntry]:
+        """What was not, as entries of the KV."""
+        return self._entries(retired=False)
+
+    def _entries(self, *, retired: bool) -> list[ImageEntry]:
         return fetch(
             self.connection,
             ImageEntry,
             "SELECT image_tag, openclaw_version, variant, published_at, image_digest"
-            "  FROM kiloclaw_available_versions WHERE retired_at IS NOT NULL",
-            {},
+            "  FROM kiloclaw_available_versions"
+            " WHERE (retired_at IS NOT NULL) = %(retired)s ORDER BY image_tag",
+            {"retired": retired},
         )
 
 

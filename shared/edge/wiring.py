@@ -35,14 +35,16 @@ class Dependencies:
         return Catalog(self.database)
 
     @contextmanager
-    def event(self, seconds: float | None = EVENT_SECONDS) -> Generator[None]:
+    def event(
+        self, request_id: str | None, seconds: float | None = EVENT_SECONDS
+    ) -> Generator[None]:
         """One event: the time it has from now on, and its metrics written at its end.
 
         `seconds` None lets the KV's calls go on for as long as the catalog allows.
         """
         self.database.allow(CATALOG_SECONDS)
         self.kv.table.allow(seconds)
-        with self.telemetry.event():
+        with self.telemetry.event(request_id):
             yield
 
 

@@ -138,6 +138,20 @@ class Entries:
         with ThreadPoolExecutor(CLAIMS_AT_ONCE) as pool:
             return list(pool.map(claim, entries))
 
+    def restore(self, entry: ImageEntry) -> bool:
+        """Write an entry that the table has lost; False if there is one, whatever it says.
+
+        Raises KVUnavailable.
+        """
+        item = key("IMAGE", entry.image_tag) | _attributes(entry)
+        try:
+            self.table.call(
+                "put_item", Item=item, ConditionExpression="attribute_not_exists(pk)"
+            )
+        except ConditionFailed:
+            return False
+        return True
+
     def bury(self, entry: ImageEntry, at: datetime) -> bool:
         """Leave a tombstone for a retired version; False if it has one.
 
