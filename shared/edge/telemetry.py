@@ -45,12 +45,12 @@ class Telemetry:
 
     @contextmanager
     def event(self, request_id: str | None) -> Generator[None]:
-        """Count what the domain refuses, and write the metrics whatever happens."""
+        """Count refusals by name and surprises, and write the metrics whatever happens."""
         self._request_id = request_id
         try:
             yield
-        except Refused as refusal:
-            self.count(type(refusal).__name__)
+        except Exception as error:
+            self.count(type(error).__name__ if isinstance(error, Refused) else "Unexpected")
             raise
         finally:
             if self.metrics.metric_set:
