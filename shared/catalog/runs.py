@@ -122,12 +122,12 @@ class Runs:
         )
 
     def report(self, findings: Collection[Finding], at: datetime) -> int:
-        """Open these findings, or keep them open; how many are new."""
+        """Open these findings, or keep them open; how many are new. Equal ones are one."""
         rows = self.connection.execute(
             """
             INSERT INTO kiloclaw_sync_findings AS f
                    (image_tag, code, detail, first_seen, last_seen)
-            SELECT tag, code, detail, %(at)s, %(at)s
+            SELECT DISTINCT tag, code, detail, %(at)s::timestamptz, %(at)s::timestamptz
               FROM unnest(%(tags)s::text[], %(codes)s::text[], %(details)s::text[])
                    AS found (tag, code, detail)
              ORDER BY tag, code, detail

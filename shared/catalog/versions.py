@@ -100,12 +100,15 @@ class Versions:
         }  # fmt: skip
         return fetch(self.connection, Version, PAGES[sort][order], parameters)
 
-    def statuses(self, tags: Iterable[ImageTag]) -> dict[ImageTag, Status]:
-        """The status of each tag that the catalog knows; retired ones are disabled."""
+    def statuses(self, tags: Iterable[ImageTag], variant: Variant) -> dict[ImageTag, Status]:
+        """What each tag that the catalog knows is to this variant's pointer.
+
+        One that is retired or of another variant counts as disabled: it may not be named.
+        """
         rows = self.connection.execute(
-            "SELECT image_tag, status FROM kiloclaw_available_versions"
-            " WHERE image_tag = ANY(%(tags)s)",
-            {"tags": list(tags)},
+            "SELECT image_tag, CASE variant WHEN %(variant)s THEN status ELSE 'disabled' END"
+            "  FROM kiloclaw_available_versions WHERE image_tag = ANY(%(tags)s)",
+            {"tags": list(tags), "variant": variant},
         )
         return dict(rows.fetchall())
 

@@ -27,6 +27,7 @@ class Facts:
     `found` is the KV's pointer of the variant, None if the KV did not answer; `mirror` the
     catalog's copy. `images` holds every tag that `uncovered` asked for and either store knows.
     `running_tag` is the caller's word, believed only where there is no readable `instance`.
+    Only versions of `variant` can be latest or candidate.
     """
 
     user_id: UserId
@@ -39,6 +40,7 @@ class Facts:
     images: Mapping[ImageTag, Image | None] = field(default_factory=dict)
     instance: Instance | None = None
     running_tag: ImageTag | None = None
+    variant: Variant = DEFAULT_VARIANT
 
 
 class Step(NamedTuple):
@@ -123,12 +125,18 @@ def _runnable(facts: Facts, tag: ImageTag) -> Image | None:
     return image if image is not None and image.runnable else None
 
 
+def _nameable(facts: Facts, tag: ImageTag) -> Image | None:
+    """The image, if a pointer of this variant may serve it."""
+    image = _runnable(facts, tag)
+    return image if image is not None and image.variant == facts.variant else None
+
+
 def _pointer_in_force(facts: Facts) -> Pointer:
     """The KV's, unless it is not there, dead, or older than what the catalog has seen."""
     pointer = facts.found.pointer if facts.found else None
     if pointer is None or pointer.revision < facts.mirror.revision:
         return facts.mirror
-    alive = pointer.latest_tag is not None and _runnable(facts, pointer.latest_tag)
+    alive = pointer.latest_tag is not None and _nameable(facts, pointer.latest_tag)
     return pointer if alive else facts.mirror
 
 
@@ -152,7 +160,7 @@ def _restart(facts: Facts, _state: PinState, _pointer: Pointer) -> Answer:
 def _rollout(facts: Facts, _state: PinState, pointer: Pointer) -> Answer:
     if pointer.rollout is None:
         return None, "no_candidate"
-    candidate = _runnable(facts, pointer.rollout.candidate_tag)
+    candidate = _nameable(facts, pointer.rollout.candidate_tag)
     if candidate is None:
         return None, "candidate_disabled"
     if is_in(pointer.rollout.salt, facts.user_id, pointer.rollout.percent):
@@ -163,7 +171,7 @@ def _rollout(facts: Facts, _state: PinState, pointer: Pointer) -> Answer:
 def _latest(facts: Facts, _state: PinState, pointer: Pointer) -> Answer:
     if pointer.latest_tag is None:
         return None, "no_latest"
-    latest = _runnable(facts, pointer.latest_tag)
+    latest = _nameable(facts, pointer.latest_tag)
     return (latest, "latest") if latest else (None, "latest_disabled")
 
 

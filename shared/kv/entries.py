@@ -18,6 +18,7 @@ from shared.domain.errors import (
     VariantChanged,
 )
 from shared.domain.model import Image, ImageEntry
+from shared.domain.synchronisation import shown
 from shared.domain.values import DEFAULT_VARIANT, ImageDigest, ImageTag, rfc3339
 from shared.kv.table import Attributes, ConditionFailed, Table, as_read, key, plain, texts
 
@@ -56,8 +57,7 @@ class Entries:
         """
         for _ in range(TRIES):
             stored, claim, entry = self._read(wanted, now, variant_given=variant_given)
-            if entry.image_digest and claim and claim["image_tag"]["S"] != entry.image_tag:
-                owner = claim["image_tag"]["S"]
+            if claim and (owner := _holder(claim)) != entry.image_tag:
                 raise DigestInUse("another version has this digest", owner=owner)
             try:
                 self.table.transact(*_writes(entry, stored, claim, token))
@@ -125,7 +125,7 @@ class Entries:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailed as failed:
-            return str(plain(failed.stored or {}).get("image_tag"))
+            return _holder(failed.stored or {})
         return tag
 
     def claim_all(self, entries: list[ImageEntry], token: str) -> list[ImageTag]:
@@ -196,6 +196,11 @@ def _valid(item: Attributes, now: datetime) -> ImageEntry | None:
     except InvalidValue:
         return None
     return None if isinstance(entry, Tombstone) else entry
+
+
+def _holder(claim: Attributes) -> ImageTag:
+    """The tag that a claim names; a malformed claim holds the digest for nobody we know."""
+    return shown(plain(claim).get("image_tag"))
 
 
 def _merged(
