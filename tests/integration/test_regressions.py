@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from functions.admin_api import cursor
 from shared.domain.errors import DigestInUse
 from shared.kv.table import connect
 from tests.integration.racing import Sandbox, digest, faults
@@ -86,3 +87,9 @@ def test_a_malformed_claim_refuses_its_digest(
     with pytest.raises(DigestInUse):
         sandbox.publish("three", digest("three"))
     assert not stores.item("IMAGE", "three")
+
+
+def test_a_cursors_time_is_one_that_the_database_can_read(stores: Stores) -> None:
+    """Python takes offsets up to a day, PostgreSQL up to sixteen hours."""
+    moment = cursor.moment("2026-11-01T00:00:00.5+23:59")
+    assert stores.sql("SELECT %(moment)s::timestamptz > now()", moment=moment) == [(False,)]
