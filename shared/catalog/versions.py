@@ -100,12 +100,12 @@ class Versions:
         }  # fmt: skip
         return fetch(self.connection, Version, PAGES[sort][order], parameters)
 
-    def statuses(self, tags: Iterable[ImageTag]) -> dict[ImageTag, Status]:
-        """The status of each tag that the catalog knows; retired ones are disabled."""
+    def statuses(self, variant: Variant, tags: Iterable[ImageTag]) -> dict[ImageTag, Status]:
+        """The status of each tag that the variant has; retired ones are disabled."""
         rows = self.connection.execute(
             "SELECT image_tag, status FROM kiloclaw_available_versions"
-            " WHERE image_tag = ANY(%(tags)s)",
-            {"tags": list(tags)},
+            " WHERE variant = %(variant)s AND image_tag = ANY(%(tags)s)",
+            {"variant": variant, "tags": list(tags)},
         )
         return dict(rows.fetchall())
 

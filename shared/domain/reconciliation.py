@@ -31,8 +31,8 @@ def plan(
     """Plan one step of agreement.
 
     `statuses` has the catalog's word on every tag that either copy names (retired counts as
-    disabled; a tag the catalog does not know is absent); `refused` are tags that it would not
-    take in.
+    disabled; a tag that the variant does not have is absent); `refused` are tags that it would
+    not take in.
     """
     if found.pointer is None and found.fault is None:
         return Plan(put=mirror if mirror.latest_tag else None)
@@ -64,7 +64,7 @@ def _latest_fault(
     if pointer is None or pointer.latest_tag is None:
         return None
     if pointer.latest_tag in refused:
-        return f"latest {pointer.latest_tag} is not in the catalog and cannot be"
+        return f"latest {pointer.latest_tag} is no version that this variant can have"
     if statuses.get(pointer.latest_tag) == "disabled":
         return f"latest {pointer.latest_tag} is disabled or retired"
     return None

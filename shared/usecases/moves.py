@@ -85,7 +85,7 @@ def move(
             with catalog.transaction() as tx:
                 mirror = tx.variants.lock(variant)
                 found = kv.pointers.read(variant, mirror)
-                if not agree(tx, found, mirror, refused):
+                if not agree(tx, variant, found, mirror, refused):
                     raise RolledBack  # noqa: TRY301  the transaction must end first
                 target = replace(work(tx, mirror), cause=by.request_id)
                 if target.content == mirror.content:
@@ -101,18 +101,24 @@ def move(
 
 
 def agree(
-    tx: Transaction, found: Found, mirror: Pointer, refused: Collection[ImageTag] = ()
+    tx: Transaction,
+    variant: Variant,
+    found: Found,
+    mirror: Pointer,
+    refused: Collection[ImageTag] = (),
 ) -> bool:
     """May a move start from here? From a true copy, or over a dead pointer nothing replaces."""
     if found.matches(mirror):
         return True
-    return is_stuck(found, mirror, known(tx, found, mirror), refused)
+    return is_stuck(found, mirror, known(tx, variant, found, mirror), refused)
 
 
-def known(tx: Transaction, found: Found, mirror: Pointer) -> dict[ImageTag, Status]:
-    """What the catalog says of the tags that either copy names."""
+def known(
+    tx: Transaction, variant: Variant, found: Found, mirror: Pointer
+) -> dict[ImageTag, Status]:
+    """What the catalog says of the tags that either copy names, as versions of the variant."""
     tags = {*mirror.tags, *(found.pointer.tags if found.pointer else ())}
-    return tx.versions.statuses(tags) if tags else {}
+    return tx.versions.statuses(variant, tags) if tags else {}
 
 
 def put(variant: Variant, pointer: Pointer, found: Found, kv: KV, by: By) -> bool:
@@ -146,7 +152,7 @@ def _carry_out(
     with catalog.transaction() as tx:
         mirror = tx.variants.lock(variant)
         found = kv.pointers.read(variant, mirror)
-        step = plan(found, mirror, known(tx, found, mirror), refused)
+        step = plan(found, mirror, known(tx, variant, found, mirror), refused)
         if step.fault is not None:
             finding = Finding(variant, "invalid_pointer", step.fault)
             tx.runs.report([finding], tx.runs.now())
@@ -160,7 +166,10 @@ def _carry_out(
 
 
 def _catalogue(tag: ImageTag, variant: Variant, catalog: Catalog, kv: KV) -> bool:
-    """Bring one entry into the catalog; False if it is missing, invalid or in conflict."""
+    """Bring one entry into the catalog; False if it is missing, invalid or in conflict.
+
+    What another variant has under this tag is a conflict too.
+    """
     entry = kv.entries.find(tag, datetime.now(UTC))
     if entry is None or entry.variant != variant:
         return False
@@ -178,7 +187,7 @@ def _catalogue(tag: ImageTag, variant: Variant, catalog: Catalog, kv: KV) -> boo
                 "variant": variant,
             }
             tx.audit.record(FOUND_IN_KV, "version.published", "version", tag, after=after)
-    return True
+        return tag in tx.versions.statuses(variant, [tag])
 
 
 def _described(pointer: Pointer) -> dict[str, object]:

@@ -124,6 +124,7 @@ def _with_catalog(start: Start, database: Database, kv: KV) -> Facts:
     if pin_state(facts) == "applied":
         return facts
     variant = variant_of(catalog.pinned, start.variant, None)
+    facts = replace(facts, variant=variant)
     try:
         instance, found = kv.instances.read_with_pointer(start.user_id, variant, facts.mirror)
     except KVUnavailable:

@@ -99,7 +99,7 @@ def _disable_once(
 ) -> None:
     mirror = tx.variants.lock(version.variant)
     found = _read_if_possible(kv, version.variant, mirror)
-    in_agreement = found is not None and agree(tx, found, mirror)
+    in_agreement = found is not None and agree(tx, version.variant, found, mirror)
     if found is not None and not in_agreement and not last:
         raise RolledBack
     tx.versions.lock_for_change(version.image_tag)
