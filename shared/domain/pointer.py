@@ -48,7 +48,7 @@ class Pointer:
     def without(self, tag: ImageTag, replacement: ImageTag) -> "Pointer":
         """Name `tag` no longer: a latest gives way to the replacement, a rollout of it ends."""
         if self.rollout and self.rollout.candidate_tag == tag:
-            return replace(self, rollout=None)
+            return replace(self, rollout=None).without(tag, replacement)
         return self.promote(replacement) if self.latest_tag == tag else self
 
     def at(self, revision: int) -> "Pointer":
