@@ -2,13 +2,12 @@
 
 import pytest
 
-from tests.unit import laws
-from tests.unit.laws import resolution
+from tests.unit.laws import Laws, pointer, reconciliation, resolution, rollout
 
-ALL = [resolution.LAWS]
+ALL = [pointer.LAWS, reconciliation.LAWS, resolution.LAWS, rollout.LAWS]
 
 
 @pytest.mark.parametrize("laws", ALL, ids=str)
-def test_the_laws_hold(laws: laws.Laws) -> None:
+def test_the_laws_hold(laws: Laws) -> None:
     """Whatever is put in."""
     laws.hold_in(laws.module)

@@ -30,7 +30,7 @@ class Laws:
         """Raises AssertionError for the example that breaks a law, made small to explain it."""
         phases = (Phase.generate, Phase.shrink) if explain else (Phase.generate,)
 
-        @settings(max_examples=self.examples, phases=phases, report_multiple_bugs=explain)
+        @settings(max_examples=self.examples, phases=phases, report_multiple_bugs=False)
         @given(self.drawn)
         def every_law_holds(value: object) -> None:
             self.check(module, value)
