@@ -50,8 +50,7 @@ class Step(NamedTuple):
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """The image to run, and why. `degraded`: a store that was needed did not answer."""
 
     image: Image
@@ -62,8 +61,7 @@ class Resolution:
     trace: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Nothing may run. `catalog_unavailable` is worth a retry."""
 
     code: Literal["no_version_available", "catalog_unavailable"]
