@@ -121,5 +121,5 @@ def _invalid(error: ValidationError) -> InvalidRequest:
 
 
 def _fault(detail: ErrorDetails) -> tuple[str, str]:
-    field = ".".join(shown(part) for part in detail["loc"]) or "body"
+    field = ".".join(shown(part) for part in detail["loc"]) if detail["loc"] else "body"
     return field, MESSAGES.get(detail["type"], detail["msg"])
