@@ -20,6 +20,12 @@ ADMIN = ("admin",)
 EMAIL = "ada@example.com"
 VALUES = {"image_tag": "2026.11.1-r1", "variant": "default", "user_id": "ana@example.com"}
 
+VERSION = {
+    "id", "image_tag", "image_digest", "openclaw_version", "variant", "status", "is_latest",
+    "rollout_percent", "published_at", "published_by", "notes", "revision", "missing_since",
+    "created_at", "updated_at",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -88,6 +94,9 @@ class Api:
         answer = self.call("POST", "/v1/versions", body)
         assert answer.status in {200, 201}, answer.body
         return answer.json
+
+    def patch(self, tag: str, **fields: object) -> Reply:
+        return self.call("PATCH", f"/v1/versions/{tag}", fields)
 
     def promote(self, tag: str) -> Any:
         answer = self.call("POST", f"/v1/versions/{tag}/promote")

@@ -6,16 +6,9 @@ from typing import Any
 import pytest
 
 from infra.local.postgres import Postgres
-from tests.integration.api import EMAIL, Api, api_on
+from tests.integration.api import EMAIL, VERSION, Api, api_on
 from tests.integration.racing import digest
 from tests.stores import make_stores
-
-VERSION = {
-    "id", "image_tag", "image_digest", "openclaw_version", "variant", "status", "is_latest",
-    "rollout_percent", "published_at", "published_by", "notes", "revision", "missing_since",
-    "created_at", "updated_at",
-}  # fmt: skip
-VARIANT = {"variant", "latest", "candidate", "rollout", "revision", "updated_at"}
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +16,6 @@ def api(postgres_server: Postgres, dynamodb: Any) -> Iterator[Api]:
     """Every test uses tags and variants of its own."""
     with api_on(make_stores(postgres_server, dynamodb)) as made:
         yield made
-
-
-def patch(api: Api, tag: str, **fields: object) -> Any:
-    return api.call("PATCH", f"/v1/versions/{tag}", fields)
 
 
 def test_publishing(api: Api) -> None:
@@ -81,7 +70,7 @@ def test_publishing_is_refused(api: Api) -> None:
     api.publish("gone", image_digest=digest("gone"))
     assert api.call("DELETE", "/v1/versions/gone").status == 204
     api.publish("old")
-    assert patch(api, "old", status="deprecated").status == 200
+    assert api.patch("old", status="deprecated").status == 200
 
     def code(tag: str, **fields: object) -> tuple[int, str]:
         body = {"image_tag": tag, "openclaw_version": "2026.11.1"} | fields
@@ -125,17 +114,17 @@ def test_one_version(api: Api) -> None:
 def test_changing_status_and_notes(api: Api) -> None:
     """Each change raises the revision and the ETag; no change does not."""
     api.publish("change", notes="old")
-    answer = patch(api, "change", status="deprecated", notes="new")
+    answer = api.patch("change", status="deprecated", notes="new")
     assert (answer.json["status"], answer.json["notes"]) == ("deprecated", "new")
     revision = answer.json["revision"]
     assert revision > 1
     assert answer.headers["etag"] == f'"{revision}"'
     for nothing in ({}, {"status": None, "notes": None}, {"notes": "new"}):
-        assert patch(api, "change", **nothing).json["revision"] == revision
-    assert not patch(api, "change", notes="").json["notes"]
-    assert patch(api, "change", status="active").json["status"] == "active"
-    assert patch(api, "change", status="disabled").json["status"] == "disabled"
-    assert patch(api, "change", status="active").json["status"] == "active"
+        assert api.patch("change", **nothing).json["revision"] == revision
+    assert not api.patch("change", notes="").json["notes"]
+    assert api.patch("change", status="active").json["status"] == "active"
+    assert api.patch("change", status="disabled").json["status"] == "disabled"
+    assert api.patch("change", status="active").json["status"] == "active"
 
 
 def test_disabling_strands_nobody(api: Api) -> None:
@@ -145,14 +134,14 @@ def test_disabling_strands_nobody(api: Api) -> None:
     api.publish("dis-other")
     api.promote("dis-1")
     api.pin("dis-user", "dis-1")
-    assert patch(api, "dis-1", status="disabled").refusal == (409, "version_in_use")
-    forced = patch(api, "dis-1", status="disabled", force=True)
+    assert api.patch("dis-1", status="disabled").refusal == (409, "version_in_use")
+    forced = api.patch("dis-1", status="disabled", force=True)
     assert forced.refusal == (409, "version_in_use")
-    assert patch(api, "dis-3", status="deprecated").status == 200
+    assert api.patch("dis-3", status="deprecated").status == 200
     for bad in ("dis-1", "dis-3", "dis-other", "nowhere"):
-        answer = patch(api, "dis-1", status="disabled", replacement=bad, force=True)
+        answer = api.patch("dis-1", status="disabled", replacement=bad, force=True)
         assert answer.refusal == (409, "invalid_replacement")
-    moved = patch(api, "dis-1", status="disabled", replacement="dis-2")
+    moved = api.patch("dis-1", status="disabled", replacement="dis-2")
     assert (moved.json["status"], moved.json["is_latest"]) == ("disabled", False)
     assert api.get("/v1/variants/dis")["latest"]["image_tag"] == "dis-2"
     assert api.get("/v1/users/dis-user/pin")["pin"]["image_tag"] == "dis-2"
@@ -163,13 +152,13 @@ def test_disabling_what_is_pinned(api: Api) -> None:
     api.publish("pinned")
     for user in ("p-1", "p-2"):
         api.pin(user, "pinned")
-    refused = patch(api, "pinned", status="disabled")
+    refused = api.patch("pinned", status="disabled")
     assert refused.refusal == (409, "version_pinned")
     assert refused.json["pin_count"] == 2
-    assert patch(api, "pinned", status="disabled", force=False).refusal[1] == "version_pinned"
-    assert patch(api, "pinned", status="disabled", force=True).status == 200
+    assert api.patch("pinned", status="disabled", force=False).refusal[1] == "version_pinned"
+    assert api.patch("pinned", status="disabled", force=True).status == 200
     assert api.get("/v1/users/p-1/pin")["pin"]["state"] == "suspended"
-    assert patch(api, "pinned", status="active").status == 200
+    assert api.patch("pinned", status="active").status == 200
     assert api.get("/v1/users/p-1/pin")["pin"]["state"] == "applied"
 
 
@@ -188,59 +177,3 @@ def test_retiring(api: Api) -> None:
     assert api.call("DELETE", "/v1/versions/ret-1").refusal == (404, "version_not_found")
     listed = api.get("/v1/versions?variant=ret")["items"]
     assert [version["image_tag"] for version in listed] == ["ret-2"]
-
-
-def test_promoting(api: Api) -> None:
-    """The variant after the move; again it is no change, and only what is active may be."""
-    for tag in ("pro-1", "pro-2"):
-        api.publish(tag, variant="pro")
-    first = api.call("POST", "/v1/versions/pro-1/promote", {"reason": "  canaries  "})
-    assert first.json.keys() == {"variant"}
-    variant = first.json["variant"]
-    assert variant.keys() == VARIANT
-    assert variant["latest"].keys() == VERSION
-    assert (variant["latest"]["is_latest"], variant["candidate"]) == (True, None)
-    assert first.headers["etag"] == f'"{variant["revision"]}"'
-    assert api.promote("pro-1") == variant
-    assert patch(api, "pro-2", status="deprecated").status == 200
-    refused = api.call("POST", "/v1/versions/pro-2/promote", {})
-    assert refused.refusal == (409, "version_not_active")
-    detail = api.call("GET", "/v1/variants/pro")
-    assert detail.json.keys() == VARIANT | {"promotions"}
-    [promotion] = detail.json["promotions"]
-    assert promotion.keys() == {
-        "revision", "image_tag", "previous_tag", "promoted_by", "reason", "at"
-    }  # fmt: skip
-    assert (promotion["reason"], promotion["promoted_by"]) == ("canaries", EMAIL)
-    assert detail.headers["etag"] == first.headers["etag"]
-
-
-def test_variants(api: Api) -> None:
-    """A variant exists from its first version on, with or without a latest."""
-    assert api.call("GET", "/v1/variants/lonely").refusal == (404, "variant_not_found")
-    api.publish("lonely-1", variant="lonely")
-    lonely = api.get("/v1/variants/lonely", roles=("viewer",))
-    assert (lonely["latest"], lonely["rollout"], lonely["revision"]) == (None, None, 0)
-    assert lonely["promotions"] == []
-    listed = api.get("/v1/variants?limit=100")["items"]
-    assert "lonely" in [variant["variant"] for variant in listed]
-    assert all(variant.keys() == VARIANT for variant in listed)
-
-
-def test_a_rollout_that_the_pipeline_began(api: Api) -> None:
-    """A candidate found in the KV is shown with its percent, on the variant and the version."""
-    for tag in ("roll-1", "roll-2"):
-        api.publish(tag, variant="roll")
-    api.promote("roll-1")
-    api.stores.put(
-        "POINTER", "roll", revision=2, latest_tag="roll-1", candidate_tag="roll-2", percent=25,
-        salt="s", updated_at="2026-11-01T00:00:00Z", moved_by="pipeline",
-    )  # fmt: skip
-    assert api.call("POST", "/v1/sync").status == 200
-    variant = api.get("/v1/variants/roll")
-    assert variant["candidate"]["image_tag"] == "roll-2"
-    assert variant["rollout"] == {"percent": 25, "held": False, "brake": None}
-    assert api.get("/v1/versions/roll-2")["rollout_percent"] == 25
-    assert patch(api, "roll-2", status="disabled").refusal == (409, "version_in_use")
-    ended = patch(api, "roll-2", status="disabled", replacement="roll-1")
-    assert (ended.status, ended.json["rollout_percent"]) == (200, None)
