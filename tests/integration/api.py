@@ -80,7 +80,7 @@ class Api:
         )
 
     def send(self, request: Request, roles: Sequence[str] | None = ADMIN) -> Reply:
-        return reply(invoke(made(request, claims(roles))))
+        return reply(invoke(event_of(request, claims(roles))))
 
     def get(self, path: str, **more: Any) -> Any:
         """What a successful GET answers."""
@@ -130,11 +130,12 @@ def sandbox(module: Any, stores: Stores, name: str, **environ: str) -> Generator
             patched.setenv(variable, value)
         wired = cache(module.dependencies.__wrapped__)
         patched.setattr(module, "dependencies", wired)
+        made = wired()  # now, for another sandbox may change the environment
         try:
             yield
         finally:
-            wired().database.close()
-            wired().kv.table.client.close()
+            made.database.close()
+            made.kv.table.client.close()
 
 
 def claims(roles: Sequence[str] | None) -> dict[str, object] | None:
@@ -144,7 +145,7 @@ def claims(roles: Sequence[str] | None) -> dict[str, object] | None:
     return {"sub": "ada", "email": EMAIL, "cognito:groups": list(roles)}
 
 
-def made(request: Request, of: Mapping[str, object] | None) -> dict[str, Any]:
+def event_of(request: Request, of: Mapping[str, object] | None) -> dict[str, Any]:
     """The event of a request."""
     path = decoded_path(request)
     return event(request, route_key(path), path, of, 8080)

@@ -10,7 +10,7 @@ from functions.admin_api.endpoints import Endpoint
 from functions.admin_api.table import ENDPOINTS
 from infra.local.postgres import Postgres
 from infra.local.server import Request
-from tests.integration.api import ADMIN, Api, api_on, claims, invoke, made, path_of, reply
+from tests.integration.api import ADMIN, Api, api_on, claims, event_of, invoke, path_of, reply
 from tests.stores import make_stores
 
 TAKERS = [one for one in ENDPOINTS if one.body is not None]
@@ -69,7 +69,7 @@ def test_an_empty_body(api: Api, endpoint: Endpoint) -> None:
             assert answer.fields == ["body"]
         else:
             assert answer.refusal == (404, "version_not_found")
-    content = made(Request(endpoint.method, path_of(endpoint)), claims(ADMIN))
+    content = event_of(Request(endpoint.method, path_of(endpoint)), claims(ADMIN))
     for text, field in (("=", "body"), ("é", "body"), ("W10=", "body")):
         answer = reply(invoke(content | {"body": text, "isBase64Encoded": True}))
         assert answer.fields == [field]
