@@ -28,7 +28,7 @@ def api(postgres_server: Postgres, dynamodb: Any) -> Iterator[Api]:
         "/v1", "/v1/", "//v1/versions", "/./v1/versions", "/V1/versions", "/v1//versions",
         "/%76%31/versions", "/%2576%2531/versions", "/v1%2fversions", "/%2Fv1/versions",
         "/docs/../v1/versions", "/v1/../docs", "/v1/%2e%2e/docs", "/\\v1\\versions",
-        "/x/../v1/versions", "/x/..//v1", "/v1/nothing", "/v1/docs",
+        "/x/../v1/versions", "/x/..//v1", "/../v1", "/v1/nothing", "/v1/docs",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "DELETE"])

@@ -20,6 +20,7 @@ from shared.domain.errors import (
     KVUnavailable,
     NoVersionAvailable,
 )
+from shared.edge.settings import SettingMissing
 from tests.integration.api import Api, api_on, sandbox
 from tests.integration.racing import digest
 from tests.stores import PASSWORD, create_database, make_stores
@@ -238,3 +239,16 @@ def test_migrating(
     finally:
         migrate.database().close()
         migrate.database.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_CONNINFO", ""), ("TABLE_NAME", ""), ("SYNC_MAX_NEW", "-1"),
+        ("SYNC_MAX_NEW", "٥"), ("SYNC_MAX_NEW", ""), ("PUBLISHER_MAY_PROMOTE", "yes"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_cannot_be_read(api: Api, name: str, value: str) -> None:
+    """The variable is named at the first event; nothing is guessed."""
+    with pytest.raises(SettingMissing, match=name), api_on(api.stores, **{name: value}):
+        """Nothing is wired."""
