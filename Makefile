@@ -9,7 +9,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
            --no-emit-index-url --no-emit-find-links --no-annotate
 LOCKS := requirements/uv requirements/run requirements/dev $(patsubst %.in,%,$(wildcard functions/*/requirements.in))
 
-.PHONY: help setup setup-dev run test check bench format lock clean
+.PHONY: help setup setup-dev run test check bench format openapi lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -36,6 +36,9 @@ bench: setup-dev ## the benchmarks: a table, and build/bench.json
 format: setup-dev ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+openapi: setup-dev ## write docs/openapi.json anew
+	@$(BIN)/python -m functions.admin_api > docs/openapi.json
 
 lock: $(UV) ## resolve every requirements file anew
 	@for name in $(LOCKS); do echo "$$name.txt"; $(COMPILE) --upgrade $$name.in --output-file $$name.txt || exit 1; done
