@@ -76,14 +76,6 @@ def make_call_in_process(name: str, variant: str, conninfo: str, table: str, at:
     make_call(name, variant, conninfo, table, connect(), Steps(at, "SIGKILL"))
 
 
-@pytest.fixture(scope="module")
-def client(dynamodb: Any) -> Iterator[Any]:
-    """A client as the product makes it."""
-    client = connect()
-    yield client
-    client.close()
-
-
 @pytest.fixture
 def world(stores: Stores, client: Any, name: str) -> Iterator[World]:
     """What the named call is made in."""
