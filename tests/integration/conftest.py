@@ -1,0 +1,24 @@
+"""Clients as the product makes them; one takes longer to make than many tests take."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from shared.kv import KV
+from shared.kv.table import connect
+from tests.stores import Stores
+
+
+@pytest.fixture(scope="session")
+def client(dynamodb: Any) -> Iterator[Any]:
+    """The product's client of DynamoDB Local."""
+    client = connect()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def kv(stores: Stores, client: Any) -> KV:
+    """The empty table, as the product sees it."""
+    return KV(client, stores.table)
