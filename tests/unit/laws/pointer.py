@@ -23,7 +23,7 @@ POINTERS = st.tuples(
     ROLLOUTS,
     st.sampled_from([None, "request-1"]),
 )
-HOSTILE = [
+HOSTILE: list[object] = [
     None, True, False, 0, -1, 1.0, 101, MIRRORED + 1_000_001, 10**30, "", "5", "latest", "a\n",
     "é", "\ud800", "x" * 65, "x" * 129, b"a", [], {}, ["a"],
 ]  # fmt: skip
@@ -88,9 +88,9 @@ def a_dropped_version_is_named_no_longer(before: Any, tag: str, replacement: str
     assert after.latest_tag == (replacement if before.latest_tag == tag else before.latest_tag)
     if tag not in before.tags:
         assert after == before
-    taken_in = before.latest_tag == tag and replacement in before.tags
-    if before.rollout and before.rollout.candidate_tag != tag and not taken_in:
-        assert after.rollout == before.rollout
+    served = {tag, replacement} if before.latest_tag == tag else {tag}
+    ends = before.rollout is not None and before.rollout.candidate_tag in served
+    assert after.rollout == (None if ends else before.rollout)
 
 
 def an_item_is_read_as_it_was_written(module: ModuleType, drawn: tuple[Any, ...]) -> None:
