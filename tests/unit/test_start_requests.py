@@ -11,7 +11,7 @@ from shared.domain.errors import InvalidRequest
 from shared.usecases.provision import Start
 
 NULLS = {"variant": None, "intent": None, "running_tag": None}
-VALUES = st.sampled_from(
+VALUES: st.SearchStrategy[object] = st.sampled_from(
     [None, True, 0, 1.5, "", "v1", "restart", "ana", "a\0", "\ud800", [], ["v1"], {}, {"a": {}}]
 )
 FIELDS = st.sampled_from(["user_id", "intent", "variant", "running_tag", "tag", "\ud800"])
