@@ -1,7 +1,7 @@
 """The admin API's handler in this process, behind what API Gateway does to a request."""
 
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +14,7 @@ from functions.admin_api.endpoints import Endpoint
 from infra.local.events import decoded_path, event, response
 from infra.local.gateway import route_key
 from infra.local.server import Request
+from shared.edge.wiring import Dependencies
 from tests.stores import Stores
 
 ADMIN = ("admin",)
@@ -54,9 +55,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class Api:
-    """The handler as a client sees it, on stores of its own."""
+    """The handler as a client sees it, on stores of its own; `wired` is what it works with."""
 
     stores: Stores
+    wired: Callable[[], Dependencies]
 
     def call(
         self,
@@ -80,7 +82,9 @@ class Api:
         )
 
     def send(self, request: Request, roles: Sequence[str] | None = ADMIN) -> Reply:
-        return reply(invoke(event_of(request, claims(roles))))
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(handler, "dependencies", self.wired)
+            return reply(invoke(event_of(request, claims(roles))))
 
     def get(self, path: str, **more: Any) -> Any:
         """What a successful GET answers."""
@@ -112,17 +116,20 @@ class Api:
 @contextmanager
 def api_on(stores: Stores, **environ: str) -> Generator[Api]:
     """The handler of a new sandbox, whose environment points at `stores`."""
-    with sandbox(handler, stores, "admin_api", **environ):
-        yield Api(stores)
+    with sandbox(handler, stores, "admin_api", **environ) as wired:
+        yield Api(stores, wired)
 
 
 @contextmanager
-def sandbox(module: Any, stores: Stores, name: str, **environ: str) -> Generator[None]:
+def sandbox(
+    module: Any, stores: Stores, name: str, **environ: str
+) -> Generator[Callable[[], Dependencies]]:
     """What a function's module finds around it when it runs for the first time."""
     with pytest.MonkeyPatch.context() as patched:
         settings = {
             "DATABASE_CONNINFO": stores.conninfo(name),
             "TABLE_NAME": stores.table,
+            "AWS_ENDPOINT_URL_DYNAMODB": stores.client.meta.endpoint_url,
             "POWERTOOLS_SERVICE_NAME": name,
             "POWERTOOLS_METRICS_NAMESPACE": "KiloClaw",
         }
@@ -132,7 +139,7 @@ def sandbox(module: Any, stores: Stores, name: str, **environ: str) -> Generator
         patched.setattr(module, "dependencies", wired)
         made = wired()  # now, for another sandbox may change the environment
         try:
-            yield
+            yield wired
         finally:
             made.database.close()
             made.kv.table.client.close()

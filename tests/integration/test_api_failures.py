@@ -15,6 +15,7 @@ from tests.stores import Stores, make_stores
 
 BUILT = [one for one in ENDPOINTS if one.built and one.role is not None]
 BODY = {"image_tag": "2026.11.1-r1", "openclaw_version": "2026.11.1"}
+BAD = "2026.11.1-r2"
 NEEDS_THE_KV = {
     ("POST", "/v1/versions"), ("GET", "/v1/versions/{image_tag}"),
     ("DELETE", "/v1/versions/{image_tag}"), ("POST", "/v1/versions/{image_tag}/promote"),
@@ -39,6 +40,7 @@ def stores(postgres_server: Postgres, dynamodb: Any) -> Stores:
     made = make_stores(postgres_server, dynamodb)
     with api_on(made) as api:
         api.publish(BODY["image_tag"])
+        api.publish(BAD)
         api.pin("ana@example.com", BODY["image_tag"])
         api.call("DELETE", "/v1/users/ana@example.com/pin")
     return made
@@ -82,10 +84,10 @@ def test_without_the_kv(without_kv: Api, endpoint: Endpoint) -> None:
 
 def test_the_kill_switch_needs_no_kv(without_kv: Api) -> None:
     """Disabling and deprecating go on without it; enabling waits, for it must look."""
-    without_kv.call("PATCH", f"/v1/versions/{BODY['image_tag']}", {"status": "deprecated"})
-    disabled = without_kv.patch(BODY["image_tag"], status="disabled")
+    without_kv.patch(BAD, status="deprecated")
+    disabled = without_kv.patch(BAD, status="disabled")
     assert (disabled.status, disabled.json["status"]) == (200, "disabled")
-    enabled = without_kv.patch(BODY["image_tag"], status="active")
+    enabled = without_kv.patch(BAD, status="active")
     assert enabled.refusal == (503, "kv_unavailable")
 
 
@@ -100,7 +102,9 @@ def test_what_nobody_expected(
         assert answer.refusal == (500, "internal_error")
         assert "elsewhere" not in answer.body.decode()
         assert api.call("GET", "/v1/audit").status == 200
-    [line] = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    metrics, line = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert metrics["Unexpected"] == [1.0]
+    assert metrics["correlation_id"] == line["correlation_id"]
     assert (line["level"], line["error"]) == ("ERROR", "UndefinedTable")
     assert any(frame.startswith("list_pins:") for frame in line["frames"])
     assert "do-not-repeat-me" not in str(line)

@@ -69,7 +69,9 @@ IMAGES = st.tuples(*[st.sampled_from(FATES)] * len(TAGS)).map(
 ROLLOUTS = st.builds(
     Rollout, st.sampled_from(TAGS), st.sampled_from([0, 30, 60, 100]), st.sampled_from("stuv")
 )
-POINTERS = st.builds(Pointer, st.integers(1, 3), st.sampled_from(TAGS), st.none() | ROLLOUTS)
+POINTERS = st.builds(
+    Pointer, st.sampled_from([2, 3]), st.sampled_from(TAGS), st.none() | ROLLOUTS
+)
 WORLDS = st.builds(
     World,
     st.just(Pointer()) | POINTERS,
@@ -190,7 +192,7 @@ def an_upgrade_decides_as_a_provision(module: ModuleType, facts: Any, answer: An
     """Only the trace tells them apart."""
     if facts.intent == "upgrade":
         other = module.decide(replace(facts, intent="provision"))
-        assert replace(answer, trace=()) == replace(other, trace=())
+        assert answer._replace(trace=()) == other._replace(trace=())
 
 
 def a_pin_that_does_not_hold_is_named(_module: ModuleType, facts: Any, answer: Any) -> None:
@@ -235,7 +237,7 @@ def the_trace_ends_with_the_rule_that_hit(
 def nothing_turns_on_what_was_not_asked_for(
     module: ModuleType, facts: Any, answer: Any
 ) -> None:
-    """The statement covers the pin and the mirror; `uncovered` asks for the rest."""
+    """The statement covers pin and mirror; `uncovered` asks for whatever else counts."""
     covered = {tag: facts.images[tag] for tag in (PINNED, *facts.mirror.tags)}
     fewer = replace(facts, images=covered)
     asked = module.uncovered(fewer)
