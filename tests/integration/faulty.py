@@ -21,17 +21,26 @@ def refusal(code: str, *reasons: str, status: int = 400) -> ClientError:
 
 
 class Refusing:
-    """A client whose next calls are answered by errors; the rest goes to the real one."""
+    """A client whose next calls are answered by errors; the rest goes to the real one.
 
-    def __init__(self, client: Any, *errors: Exception) -> None:
+    With `operation` only its calls are; `late` ones are carried out all the same.
+    """
+
+    def __init__(
+        self, client: Any, *errors: Exception, operation: str | None = None, late: bool = False
+    ) -> None:
         self._client = client
         self._errors = list(errors)
+        self._operation = operation
+        self._late = late
         self.calls = 0
 
     def __getattr__(self, operation: str) -> Any:
         def call(**parameters: Any) -> Any:
             self.calls += 1
-            if self._errors:
+            if self._errors and self._operation in {None, operation}:
+                if self._late:
+                    getattr(self._client, operation)(**parameters)
                 raise self._errors.pop(0)
             return getattr(self._client, operation)(**parameters)
 
