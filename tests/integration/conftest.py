@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.kv import KV
+from shared.kv.entries import Entries
 from shared.kv.table import connect
 from tests.integration.racing import Sandbox
 from tests.stores import Stores
@@ -31,3 +32,9 @@ def sandbox(stores: Stores, client: Any) -> Iterator[Sandbox]:
     """An environment of the admin API over both stores, which are empty."""
     with closing(Sandbox(stores, client)) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def entries(kv: KV) -> Entries:
+    """The entries of the empty table."""
+    return kv.entries

@@ -8,6 +8,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from infra.local.processes import free_port
+from shared.catalog.connection import Database
+from shared.catalog.transaction import Catalog
 
 
 def refusal(code: str, *reasons: str, status: int = 400) -> ClientError:
@@ -81,3 +83,13 @@ def unreachable() -> Any:
         endpoint_url=f"http://127.0.0.1:{free_port()}",
         config=Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}),
     )
+
+
+def closed_catalog() -> Catalog:
+    """A catalog at whose port nobody listens."""
+    return Catalog(closed_database())
+
+
+def closed_database() -> Database:
+    """A database at whose port nobody listens."""
+    return Database(lambda: f"host=127.0.0.1 port={free_port()} user=nobody dbname=nothing")

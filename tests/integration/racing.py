@@ -65,6 +65,10 @@ class Sandbox:
         wanted = VersionChange("disabled", replacement=replacement, force=force)
         return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv)
 
+    def deprecate(self, tag: str) -> Version:
+        wanted = VersionChange("deprecated")
+        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv)
+
     def enable(self, tag: str) -> Version:
         return change(tag, VersionChange("active"), by=BY, catalog=self.catalog, kv=self.kv)
 
