@@ -1,12 +1,15 @@
 """Clients as the product makes them; one takes longer to make than many tests take."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from shared.kv import KV
+from shared.kv.entries import Entries
 from shared.kv.table import connect
+from tests.integration.racing import Sandbox
 from tests.stores import Stores
 
 
@@ -22,3 +25,16 @@ def client(dynamodb: Any) -> Iterator[Any]:
 def kv(stores: Stores, client: Any) -> KV:
     """The empty table, as the product sees it."""
     return KV(client, stores.table)
+
+
+@pytest.fixture
+def sandbox(stores: Stores, client: Any) -> Iterator[Sandbox]:
+    """An environment of the admin API over both stores, which are empty."""
+    with closing(Sandbox(stores, client)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def entries(kv: KV) -> Entries:
+    """The entries of the empty table."""
+    return kv.entries

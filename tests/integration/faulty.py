@@ -8,6 +8,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from infra.local.processes import free_port
+from shared.catalog.connection import Database
+from shared.catalog.transaction import Catalog
 
 
 def refusal(code: str, *reasons: str, status: int = 400) -> ClientError:
@@ -21,17 +23,26 @@ def refusal(code: str, *reasons: str, status: int = 400) -> ClientError:
 
 
 class Refusing:
-    """A client whose next calls are answered by errors; the rest goes to the real one."""
+    """A client whose next calls are answered by errors; the rest goes to the real one.
 
-    def __init__(self, client: Any, *errors: Exception) -> None:
+    With `operation` only its calls are; `late` ones are carried out all the same.
+    """
+
+    def __init__(
+        self, client: Any, *errors: Exception, operation: str | None = None, late: bool = False
+    ) -> None:
         self._client = client
         self._errors = list(errors)
+        self._operation = operation
+        self._late = late
         self.calls = 0
 
     def __getattr__(self, operation: str) -> Any:
         def call(**parameters: Any) -> Any:
             self.calls += 1
-            if self._errors:
+            if self._errors and self._operation in {None, operation}:
+                if self._late:
+                    getattr(self._client, operation)(**parameters)
                 raise self._errors.pop(0)
             return getattr(self._client, operation)(**parameters)
 
@@ -72,3 +83,13 @@ def unreachable() -> Any:
         endpoint_url=f"http://127.0.0.1:{free_port()}",
         config=Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}),
     )
+
+
+def closed_catalog() -> Catalog:
+    """A catalog at whose port nobody listens."""
+    return Catalog(closed_database())
+
+
+def closed_database() -> Database:
+    """A database at whose port nobody listens."""
+    return Database(lambda: f"host=127.0.0.1 port={free_port()} user=nobody dbname=nothing")

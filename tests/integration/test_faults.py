@@ -80,7 +80,7 @@ def make_call_in_process(name: str, variant: str, conninfo: str, table: str, at:
 def world(stores: Stores, client: Any, name: str) -> Iterator[World]:
     """What the named call is made in."""
     world = World(stores, client, name)
-    with closing(world.sandbox.database):
+    with closing(world.sandbox):
         yield world
 
 

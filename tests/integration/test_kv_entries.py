@@ -29,13 +29,7 @@ PLAIN = ImageEntry("tag", "2026.11.1", "default", AT)
 WHOLE = replace(PLAIN, image_digest=digest("tag"))
 
 
-@pytest.fixture
-def entries(stores: Stores) -> Entries:
-    """The entries of an empty table."""
-    return KV(stores.client, stores.table).entries
-
-
-def _register(
+def register(
     entries: Entries, wanted: ImageEntry, token: str = "call", *, variant_given: bool = False
 ) -> Registration:
     return entries.register(wanted, variant_given=variant_given, token=token, now=NOW)
@@ -54,7 +48,7 @@ def _holder(stores: Stores, of: str) -> str | None:
 
 def test_a_new_entry_comes_with_its_claim(stores: Stores, entries: Entries) -> None:
     """Both, marked by the call that made them."""
-    assert _register(entries, WHOLE) == Registration(WHOLE, "call", True, True)  # noqa: FBT003
+    assert register(entries, WHOLE) == Registration(WHOLE, "call", True, True)  # noqa: FBT003
     assert _stored(stores) == {
         "pk": "IMAGE",
         "sk": "tag",
@@ -71,14 +65,14 @@ def test_a_new_entry_comes_with_its_claim(stores: Stores, entries: Entries) -> N
 
 def test_an_entry_without_a_digest_claims_nothing(stores: Stores, entries: Entries) -> None:
     """The digest may follow."""
-    assert not _register(entries, PLAIN).made_claim
+    assert not register(entries, PLAIN).made_claim
     assert stores.items("DIGEST") == []
 
 
 def test_registering_again(stores: Stores, entries: Entries) -> None:
     """The call made nothing and has taken both over."""
-    _register(entries, WHOLE, "first")
-    again = _register(entries, WHOLE, "second")
+    register(entries, WHOLE, "first")
+    again = register(entries, WHOLE, "second")
     assert (again.made_entry, again.made_claim) == (False, False)
     assert _stored(stores)["written_by"] == "second"
     assert len(stores.items()) == 2
@@ -88,7 +82,7 @@ def test_a_known_tag_keeps_what_it_has(stores: Stores, entries: Entries) -> None
     """Its publish time, variant, digest and what others wrote; its version follows."""
     stores.put_entry("tag", variant="beta", image_digest=digest("tag"), commit="c0ffee")
     later = replace(PLAIN, openclaw_version="2026.12.1", published_at=AT + timedelta(days=9))
-    registration = _register(entries, later)
+    registration = register(entries, later)
     expected = replace(WHOLE, openclaw_version="2026.12.1", variant="beta")
     assert registration.entry == expected
     assert (registration.made_entry, registration.made_claim) == (False, True)
@@ -97,8 +91,8 @@ def test_a_known_tag_keeps_what_it_has(stores: Stores, entries: Entries) -> None
 
 def test_an_unknown_digest_is_filled_in(stores: Stores, entries: Entries) -> None:
     """Unknown becomes known, with its claim."""
-    _register(entries, PLAIN, "first")
-    filled = _register(entries, WHOLE)
+    register(entries, PLAIN, "first")
+    filled = register(entries, WHOLE)
     assert (filled.made_entry, filled.made_claim) == (False, True)
     assert _stored(stores)["image_digest"] == digest("tag")
     assert _holder(stores, digest("tag")) == "tag"
@@ -112,7 +106,7 @@ def test_a_malformed_entry_is_replaced(
 ) -> None:
     """Nothing of what was wrong stays, and what is nobody's business does."""
     stores.put_entry("tag", **broken, commit="c0ffee")
-    _register(entries, PLAIN)
+    register(entries, PLAIN)
     assert entries.find("tag", NOW) == PLAIN
     assert _stored(stores)["commit"] == "c0ffee"
 
@@ -144,7 +138,7 @@ def test_a_refused_entry_leaves_all_as_it_was(
     prepare(stores)
     before = stores.items()
     with pytest.raises(refusal) as refused:
-        _register(entries, WHOLE, variant_given=True)
+        register(entries, WHOLE, variant_given=True)
     assert refused.value.facts == ({"owner": "owner"} if refusal is DigestInUse else {})
     assert stores.items() == before
 
@@ -153,11 +147,11 @@ def test_a_rival_is_seen(stores: Stores) -> None:
     """Who comes between reading and writing is read again: here it takes the digest."""
 
     def rival() -> None:
-        _register(KV(stores.client, stores.table).entries, replace(WHOLE, image_tag="rival"))
+        register(KV(stores.client, stores.table).entries, replace(WHOLE, image_tag="rival"))
 
     client = Interposing(stores.client, "transact_write_items", rival)
     with pytest.raises(DigestInUse):
-        _register(KV(client, stores.table).entries, WHOLE)
+        register(KV(client, stores.table).entries, WHOLE)
     assert stores.item("IMAGE", "tag") is None
 
 
@@ -170,63 +164,15 @@ def test_rivals_without_end(stores: Stores) -> None:
 
     client = Interposing(stores.client, "transact_write_items", *[rival] * 20)
     with pytest.raises(KVUnavailable):
-        _register(KV(client, stores.table).entries, WHOLE)
+        register(KV(client, stores.table).entries, WHOLE)
 
 
 def test_a_lost_reply_of_a_registration(stores: Stores, kv: KV) -> None:
     """The second attempt is known to DynamoDB as the same."""
     lose_reply(kv.table.client)
-    registration = _register(kv.entries, WHOLE)
+    registration = register(kv.entries, WHOLE)
     assert (registration.made_entry, registration.made_claim) == (True, True)
     assert len(stores.items()) == 2
-
-
-def test_an_undo_takes_back_what_the_call_made(stores: Stores, entries: Entries) -> None:
-    """An entry and a claim; or the claim alone, where the entry was there."""
-    entries.undo(_register(entries, WHOLE))
-    assert stores.items() == []
-    stores.put_entry("tag")
-    entries.undo(_register(entries, WHOLE))
-    assert [item["pk"]["S"] for item in stores.items()] == ["IMAGE"]
-
-
-def test_an_undo_of_nothing(stores: Stores, entries: Entries) -> None:
-    """A call that made nothing takes nothing back."""
-    _register(entries, WHOLE, "first")
-    again = _register(entries, WHOLE, "second")
-    before = stores.items()
-    entries.undo(again)
-    assert stores.items() == before
-
-
-def _registered_again(entries: Entries, _stores: Stores) -> None:
-    _register(entries, WHOLE, "another call")
-
-
-def _claimed_by_sync(entries: Entries, _stores: Stores) -> None:
-    entries.claim(digest("tag"), "tag", "sync")
-
-
-def _written_by_the_pipeline(_entries: Entries, stores: Stores) -> None:
-    stores.put_entry("tag", image_digest=digest("tag"))
-
-
-def _buried(entries: Entries, _stores: Stores) -> None:
-    entries.bury(WHOLE, NOW)
-
-
-@pytest.mark.parametrize(
-    "take_over", [_registered_again, _claimed_by_sync, _written_by_the_pipeline, _buried]
-)
-def test_an_undo_leaves_what_others_have_taken_over(
-    stores: Stores, entries: Entries, take_over: Callable[[Entries, Stores], None]
-) -> None:
-    """Both or neither: an entry never stays without its claim, nor a claim without an entry."""
-    registration = _register(entries, WHOLE)
-    take_over(entries, stores)
-    before = stores.items()
-    entries.undo(registration)
-    assert stores.items() == before
 
 
 def test_a_claim_names_its_holder(stores: Stores, entries: Entries) -> None:
@@ -248,7 +194,7 @@ def test_claims_of_many(stores: Stores, entries: Entries) -> None:
 
 def test_a_tombstone(stores: Stores, entries: Entries) -> None:
     """Left once, in place of the entry or of none; the claim stays."""
-    _register(entries, WHOLE)
+    register(entries, WHOLE)
     assert entries.bury(WHOLE, AT)
     assert not entries.bury(WHOLE, NOW)
     assert _stored(stores)["deleted_at"] == rfc3339(AT)
@@ -262,7 +208,7 @@ def test_a_null_is_no_tombstone(stores: Stores, entries: Entries) -> None:
     """To whoever reads, writes or buries the entry."""
     stores.put_entry("tag", deleted_at={"NULL": True}, image_digest={"NULL": True})
     assert entries.find("tag", NOW) == PLAIN
-    _register(entries, PLAIN)
+    register(entries, PLAIN)
     stores.put_entry("tag", deleted_at={"NULL": True})
     assert entries.bury(PLAIN, AT)
     assert not entries.bury(PLAIN, AT)
