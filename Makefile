@@ -9,7 +9,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
            --no-emit-index-url --no-emit-find-links --no-annotate
 LOCKS := requirements/uv requirements/run requirements/dev $(patsubst %.in,%,$(wildcard functions/*/requirements.in))
 
-.PHONY: help setup setup-dev run test check bench format lock clean
+.PHONY: help setup setup-dev run test check bench package format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -32,6 +32,9 @@ check: setup-dev ## every gate: format, lint, types, imports, migrations
 
 bench: setup-dev ## the benchmarks: a table, and build/bench.json
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+package: setup ## build what is deployed into build/packages, and print what each weighs
+	@$(BIN)/python -m infra.packaging
 
 format: setup-dev ## rewrite the code in the house format
 	$(BIN)/ruff format .

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.catalog.connection import Database
+from shared.edge.login import connects
 from shared.edge.settings import Settings
 from shared.edge.telemetry import Telemetry
 from shared.kv import KV
@@ -49,6 +50,9 @@ class Dependencies:
 
 
 def wire(settings: Settings) -> Dependencies:
-    """Nothing connects before it is needed."""
-    database = Database(lambda: settings.conninfo)
+    """Nothing connects before it is needed, so no snapshot of a sandbox holds a secret.
+
+    For the same reason no client is made before the first event: it would keep credentials.
+    """
+    database = connects(settings.conninfo, iam=settings.database_iam)
     return Dependencies(settings, database, KV(connect(), settings.table_name), Telemetry())
