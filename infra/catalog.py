@@ -4,14 +4,13 @@ from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra.acknowledged import acknowledge
 from infra.function import Function
 from infra.logs import log_group
 from infra.network import POSTGRES, Network
-from infra.settings import FUNCTIONS, Stage
+from infra.settings import FUNCTIONS, FunctionName, Stage
 
 DATABASE = "kiloclaw"
 MASTER = "kiloclaw_master"
@@ -29,8 +28,9 @@ PARAMETERS = {
 class Catalog(Construct):
     """PostgreSQL and the proxy before it: everyone connects through that, by IAM.
 
-    The proxy signs in to the database by IAM too, but for the master, whose password RDS keeps:
-    it makes the roles that may sign in by IAM.
+    The proxy signs in to the database by IAM too, as the master as well: there is no password
+    anywhere. (Who makes a role belongs to it since PostgreSQL 16, and RDS lets nobody who belongs
+    to rds_iam by whatever way sign in with a password: a master with one would shut itself out.)
     """
 
     def __init__(self, scope: Construct, stage: Stage, network: Network) -> None:
@@ -42,13 +42,12 @@ class Catalog(Construct):
         """For a function; the password and whom to trust are its own to add."""
         return (
             f"host={self.proxy.endpoint} port={POSTGRES} dbname={DATABASE}"
-            f" user=kiloclaw_{name} sslmode=verify-full"
+            f" user={user_of(name)} sslmode=verify-full"
         )
 
-    def admit(self, function: Function, *users: str) -> None:
-        """Let a function connect to the proxy as these users of the database."""
-        for user in users:
-            self.proxy.grant_connect(function, user)
+    def admit(self, function: Function, user: str) -> None:
+        """Let a function connect to the proxy as this user of the database."""
+        self.proxy.grant_connect(function, user)
 
     def _database(self, stage: Stage, network: Network) -> rds.DatabaseInstance:
         size = stage.database
@@ -81,6 +80,7 @@ class Catalog(Construct):
             delete_automated_backups=not stage.protected,
             removal_policy=RemovalPolicy.SNAPSHOT if stage.protected else RemovalPolicy.DESTROY,
         )
+        _sign_in_master_by_iam(database)
         acknowledge(
             database, {"RDS11": "The proxy alone reaches it; another port would hide nothing."}
         )
@@ -95,22 +95,18 @@ class Catalog(Construct):
         return database
 
     def _proxy_role(self) -> iam.Role:
-        """Signs in to the database as the functions' users, and reads the master's secret."""
-        role = iam.Role(
-            self, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com")
-        )
+        """Signs in to the database as whom it was asked for, if that is one of these."""
+        role = iam.Role(self, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
         users = [
             Stack.of(self).format_arn(
                 service="rds-db",
                 resource="dbuser",
-                resource_name=f"{self.database.instance_resource_id}/kiloclaw_{name}",
+                resource_name=f"{self.database.instance_resource_id}/{user}",
                 arn_format=ArnFormat.COLON_RESOURCE_NAME,
             )
-            for name in FUNCTIONS
+            for user in (MASTER, *map(user_of, FUNCTIONS))
         ]
-        role.add_to_policy(
-            iam.PolicyStatement(actions=["rds-db:connect"], resources=users)
-        )
+        role.add_to_policy(iam.PolicyStatement(actions=["rds-db:connect"], resources=users))
         return role
 
     def _proxy(self, stage: Stage, network: Network, role: iam.Role) -> rds.DatabaseProxy:
@@ -122,8 +118,6 @@ class Catalog(Construct):
             db_proxy_name=name,
             proxy_target=rds.ProxyTarget.from_instance(self.database),
             default_auth_scheme=rds.DefaultAuthScheme.IAM_AUTH,
-            secrets=[self._master_secret()],
-            iam_auth=True,
             role=role,
             vpc=network.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
@@ -138,7 +132,16 @@ class Catalog(Construct):
         proxy.node.add_dependency(log)
         return proxy
 
-    def _master_secret(self) -> secretsmanager.ISecret:
-        if self.database.secret is None:
-            raise TypeError("RDS manages the master's password, so there is a secret")
-        return self.database.secret
+
+def user_of(name: FunctionName) -> str:
+    """The role in the database that a function connects as."""
+    return f"kiloclaw_{name}"
+
+
+def _sign_in_master_by_iam(database: rds.DatabaseInstance) -> None:
+    """CDK's construct knows passwords only, RDS's among them."""
+    resource = database.node.default_child
+    if not isinstance(resource, rds.CfnDBInstance):
+        raise TypeError("an instance is made of an instance")
+    resource.manage_master_user_password = None
+    resource.master_user_authentication_type = "iam-db-auth"

@@ -65,9 +65,7 @@ class Function(lambda_.Function):
             security_groups=[network.functions],
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
             # An alias is moved back to a version, so a version outlives its successor.
-            current_version_options=lambda_.VersionOptions(
-                removal_policy=RemovalPolicy.RETAIN
-            ),
+            current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),
         )
         acknowledge(self, RUNTIME)
 
@@ -79,9 +77,7 @@ def _role(scope: Construct, construct: str, function: str) -> iam.Role:
     for the function's own calls takes them from its code.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
     """
-    role = iam.Role(
-        scope, construct, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")
-    )
+    role = iam.Role(scope, construct, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     arn = Stack.of(scope).format_arn(
         service="lambda",
         resource="function",
@@ -89,9 +85,7 @@ def _role(scope: Construct, construct: str, function: str) -> iam.Role:
         arn_format=ArnFormat.COLON_RESOURCE_NAME,
     )
     role.add_to_policy(
-        iam.PolicyStatement(
-            sid="LambdaMayConnect", actions=NETWORK_ACTIONS, resources=["*"]
-        )
+        iam.PolicyStatement(sid="LambdaMayConnect", actions=NETWORK_ACTIONS, resources=["*"])
     )
     role.add_to_policy(
         iam.PolicyStatement(

@@ -50,9 +50,7 @@ class Release(Construct):
         """Outside the network, for it answers to CloudFormation."""
         name = f"kiloclaw-{stage.name}-release"
         log = log_group(self, stage, "Log", f"/aws/lambda/{name}")
-        role = iam.Role(
-            self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")
-        )
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log.grant_write(role)
         role.add_to_policy(
             iam.PolicyStatement(

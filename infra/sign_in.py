@@ -96,9 +96,7 @@ class SignIn(Construct):
         publisher = cognito.ResourceServerScope(
             scope_name="publisher", scope_description="Publish versions"
         )
-        server = self.pool.add_resource_server(
-            "Api", identifier="kiloclaw", scopes=[publisher]
-        )
+        server = self.pool.add_resource_server("Api", identifier="kiloclaw", scopes=[publisher])
         return self.pool.add_client(
             "Pipeline",
             generate_secret=True,

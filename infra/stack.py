@@ -4,7 +4,7 @@ from aws_cdk import Stack
 from constructs import Construct
 
 from infra.callers import ControlPlane, Pipeline
-from infra.catalog import MASTER, Catalog
+from infra.catalog import MASTER, Catalog, user_of
 from infra.function import Function
 from infra.gateway import Gateway
 from infra.kv import KV
@@ -28,7 +28,7 @@ class KiloClaw(Stack):
         def function(name: FunctionName, *, snap_start: bool = False, **own: str) -> Function:
             told = {"DATABASE_CONNINFO": catalog.conninfo(name), "DATABASE_IAM": "on", **own}
             made = Function(self, stage, name, network, told, snap_start=snap_start)
-            catalog.admit(made, f"kiloclaw_{name}")
+            catalog.admit(made, user_of(name))
             return made
 
         table = kv.table.table_name
