@@ -55,7 +55,8 @@ def parse_query(raw: str, model: type[Model]) -> Model:
 
 def query_names(raw: str) -> set[str]:
     """The names in a raw query string, as far as they can be read."""
-    return {unquote_to_bytes(name).decode(errors="replace") for name, _ in _pairs(raw)}
+    raw_names = (name.encode(errors="replace") for name, _ in _pairs(raw))
+    return {unquote_to_bytes(name).decode(errors="replace") for name in raw_names}
 
 
 def parse_body(

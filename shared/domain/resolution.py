@@ -24,10 +24,9 @@ class PinFact(NamedTuple):
 class Facts:
     """All that a decision depends on.
 
-    `found` is the KV's pointer of the variant, None if the KV did not answer; `mirror` the
+    `found` is the KV's pointer of `variant`, None if the KV did not answer; `mirror` the
     catalog's copy. `images` holds every tag that `uncovered` asked for and either store knows.
     `running_tag` is the caller's word, believed only where there is no readable `instance`.
-    Only versions of `variant` can be latest or candidate.
     """
 
     user_id: UserId
@@ -51,8 +50,7 @@ class Step(NamedTuple):
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """The image to run, and why. `degraded`: a store that was needed did not answer."""
 
     image: Image
@@ -63,8 +61,7 @@ class Resolution:
     trace: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Nothing may run. `catalog_unavailable` is worth a retry."""
 
     code: Literal["no_version_available", "catalog_unavailable"]
@@ -125,8 +122,8 @@ def _runnable(facts: Facts, tag: ImageTag) -> Image | None:
     return image if image is not None and image.runnable else None
 
 
-def _nameable(facts: Facts, tag: ImageTag) -> Image | None:
-    """The image, if a pointer of this variant may serve it."""
+def _offered(facts: Facts, tag: ImageTag) -> Image | None:
+    """What a pointer may offer: a version of its own variant that is not disabled."""
     image = _runnable(facts, tag)
     return image if image is not None and image.variant == facts.variant else None
 
@@ -136,7 +133,7 @@ def _pointer_in_force(facts: Facts) -> Pointer:
     pointer = facts.found.pointer if facts.found else None
     if pointer is None or pointer.revision < facts.mirror.revision:
         return facts.mirror
-    alive = pointer.latest_tag is not None and _nameable(facts, pointer.latest_tag)
+    alive = pointer.latest_tag is not None and _offered(facts, pointer.latest_tag)
     return pointer if alive else facts.mirror
 
 
@@ -160,7 +157,7 @@ def _restart(facts: Facts, _state: PinState, _pointer: Pointer) -> Answer:
 def _rollout(facts: Facts, _state: PinState, pointer: Pointer) -> Answer:
     if pointer.rollout is None:
         return None, "no_candidate"
-    candidate = _nameable(facts, pointer.rollout.candidate_tag)
+    candidate = _offered(facts, pointer.rollout.candidate_tag)
     if candidate is None:
         return None, "candidate_disabled"
     if is_in(pointer.rollout.salt, facts.user_id, pointer.rollout.percent):
@@ -171,7 +168,7 @@ def _rollout(facts: Facts, _state: PinState, pointer: Pointer) -> Answer:
 def _latest(facts: Facts, _state: PinState, pointer: Pointer) -> Answer:
     if pointer.latest_tag is None:
         return None, "no_latest"
-    latest = _nameable(facts, pointer.latest_tag)
+    latest = _runnable(facts, pointer.latest_tag)
     return (latest, "latest") if latest else (None, "latest_disabled")
 
 

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from random import random
-from time import sleep
 from typing import Any
 
 from shared.domain.entries import Tombstone, parse_entry
@@ -20,10 +18,18 @@ from shared.domain.errors import (
 from shared.domain.model import Image, ImageEntry
 from shared.domain.synchronisation import shown
 from shared.domain.values import DEFAULT_VARIANT, ImageDigest, ImageTag, rfc3339
-from shared.kv.table import Attributes, ConditionFailed, Table, as_read, key, plain, texts
+from shared.kv.table import (
+    TRIES,
+    Attributes,
+    ConditionFailed,
+    Table,
+    as_read,
+    key,
+    let_rivals_part,
+    plain,
+    texts,
+)
 
-TRIES = 20
-PAUSE_SECONDS = 0.02
 CLAIMS_AT_ONCE = 8
 MATTERS = (
     "pk", "image_tag", "image_digest", "openclaw_version", "variant", "published_at",
@@ -62,16 +68,19 @@ class Entries:
             try:
                 self.table.transact(*_writes(entry, stored, claim, token))
             except ConditionFailed:
-                sleep(random() * PAUSE_SECONDS)  # noqa: S311  so that rivals part
+                let_rivals_part()
                 continue
             made_claim = claim is None and entry.image_digest is not None
             return Registration(entry, token, stored is None, made_claim)
         raise KVUnavailable("the entry is being written by others")
 
     def undo(self, registration: Registration) -> None:
-        """Take back what this very call made and nobody has taken over."""
+        """Take back what this very call made and nobody has taken over or retired.
+
+        Raises KVUnavailable.
+        """
         mine = {
-            "ConditionExpression": "written_by = :token",
+            "ConditionExpression": "written_by = :token AND attribute_not_exists(deleted_at)",
             "ExpressionAttributeValues": texts(**{":token": registration.token}),
         }
         made = []
@@ -92,8 +101,8 @@ class Entries:
     def find_all(self, tags: Iterable[ImageTag], now: datetime) -> dict[ImageTag, ImageEntry]:
         """The valid entries among `tags`. Raises KVUnavailable."""
         items = self.table.get_all(*(key("IMAGE", tag) for tag in tags))
-        entries = (_valid(item, now) for item in items if item is not None)
-        return {entry.image_tag: entry for entry in entries if entry is not None}
+        entries = (_parsed(item, now) for item in items if item is not None)
+        return {entry.image_tag: entry for entry in entries if isinstance(entry, ImageEntry)}
 
     def read_all(self) -> Iterator[tuple[str, dict[str, object]]]:
         """Every entry with its sort key, page by page, as of now. Raises KVUnavailable."""
@@ -160,13 +169,15 @@ class Entries:
         attributes = _attributes(entry) | texts(deleted_at=rfc3339(at))
         names = {f"#{name}": name for name in attributes}
         values = {f":{name}": value for name, value in attributes.items()}
+        values |= texts(**{":null": "NULL"})
         try:
             self.table.call(
                 "update_item",
                 Key=key("IMAGE", entry.image_tag),
                 UpdateExpression="SET "
                 + ", ".join(f"#{name} = :{name}" for name in attributes),
-                ConditionExpression="attribute_not_exists(deleted_at)",
+                ConditionExpression="attribute_not_exists(deleted_at)"
+                " OR attribute_type(deleted_at, :null)",
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues=values,
             )
@@ -190,12 +201,12 @@ def image_of(entry: ImageEntry) -> Image:
     return Image(entry.image_tag, entry.image_digest, entry.openclaw_version, entry.variant)
 
 
-def _valid(item: Attributes, now: datetime) -> ImageEntry | None:
+def _parsed(item: Attributes, now: datetime) -> ImageEntry | Tombstone | None:
+    """What is stored there; None for something malformed."""
     try:
-        entry = parse_entry(item["sk"]["S"], plain(item), now)
+        return parse_entry(item["sk"]["S"], plain(item), now)
     except InvalidValue:
         return None
-    return None if isinstance(entry, Tombstone) else entry
 
 
 def _holder(claim: Attributes) -> ImageTag:
@@ -209,9 +220,9 @@ def _merged(
     """What becomes of a stored entry; a malformed one is replaced."""
     if stored is None:
         return wanted
-    if "deleted_at" in stored:
+    known = _parsed(stored, now)
+    if isinstance(known, Tombstone):
         raise TagRetired("this tag was retired and stays taken")
-    known = _valid(stored, now)
     if known is None:
         return wanted
     if variant_given and wanted.variant != known.variant:
@@ -238,7 +249,8 @@ def _attributes(entry: ImageEntry) -> dict[str, Any]:
 def _writes(
     entry: ImageEntry, stored: Attributes | None, claim: Attributes | None, token: str
 ) -> Iterator[dict[str, dict[str, Any]]]:
-    item = {**(stored or {}), **_attributes(entry), **key("IMAGE", entry.image_tag)}
+    others = {name: of for name, of in (stored or {}).items() if name not in MATTERS}
+    item = others | _attributes(entry) | key("IMAGE", entry.image_tag)
     mark = texts(written_by=token)
     yield {"Put": {"Item": item | mark} | as_read(stored, *MATTERS).parameters()}
     if entry.image_digest:
