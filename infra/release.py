@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aws_cdk import CfnResource, Duration
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.acknowledged import RUNTIME, acknowledge

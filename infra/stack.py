@@ -3,6 +3,7 @@
 from aws_cdk import Stack
 from constructs import Construct
 
+from infra.alarms import Watched
 from infra.callers import ControlPlane, Pipeline
 from infra.catalog import MASTER, Catalog, user_of
 from infra.function import Function
@@ -12,6 +13,7 @@ from infra.network import Network
 from infra.release import Release
 from infra.schedule import Schedule
 from infra.settings import FunctionName, Stage
+from infra.watching import Watching
 
 
 class KiloClaw(Stack):
@@ -79,7 +81,21 @@ class KiloClaw(Stack):
         Release(self, stage, migrate, catalog, before=[admin_api, provisioning, sync])
         ControlPlane(self, stage, provisioning)
         Gateway(self, stage, admin_api)
-        Schedule(self, stage, sync)
+        schedule = Schedule(self, stage, sync)
         if stage.pipeline:
             Pipeline(self, stage, kv, stage.pipeline)
-        # Alarms(self, stage, …)
+        functions = {
+            "admin_api": admin_api,
+            "migrate": migrate,
+            "provisioning": provisioning,
+            "sync": sync,
+        }
+        watched = Watched(
+            functions=functions,
+            dead_letters={"Undelivered": schedule.undelivered, "Failed": schedule.failed},
+            table=kv.table,
+            database=catalog.database,
+            proxy=catalog.proxy,
+            storage_gib=stage.database.storage_gib,
+        )
+        Watching(self, stage, watched)
