@@ -20,6 +20,8 @@ FAULTS: dict[Laws, list[tuple[str, str]]] = {
     resolution.LAWS: [
         ("expires_at <= facts.now", "expires_at < facts.now"),
         ("revision < facts.mirror.revision", "revision <= facts.mirror.revision"),
+        (" or pointer.revision < facts.mirror.revision", ""),
+        ('facts.intent == "restart" or latest is None', 'facts.intent != "" or latest is None'),
         ("return pointer if alive else facts.mirror", "return pointer"),
         ("and image.variant == facts.variant", ""),
         ("and facts.instance.is_pinned", "and not facts.instance.is_pinned"),
