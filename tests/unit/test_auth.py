@@ -25,7 +25,7 @@ from shared.edge.auth import Caller, Role, is_under, parse_groups, read_caller
         ("[admin", {"admin"}),
         ("admin]", set()),
         ("[1]", set()),
-        ("[" * 100_000, set()),
+        ("[" * 9999, set()),
         ("", set()),
         (None, set()),
         (1, set()),

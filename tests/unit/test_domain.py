@@ -34,7 +34,7 @@ def test_whose_variant_counts(
 def test_what_the_kv_does_not_have() -> None:
     """No item is no fault."""
     assert parse_pointer(None, Pointer(7, "v1")) == Found()
-    assert Pointer().tags == []
+    assert (Pointer().revision, Pointer().tags) == (0, [])
 
 
 @pytest.mark.parametrize(
