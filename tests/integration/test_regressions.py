@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from functions.admin_api import cursor
+from shared.catalog.statistics import read_statistics
 from shared.domain.errors import DigestInUse
 from shared.kv.table import connect
 from tests.integration.racing import Sandbox, digest, faults
@@ -40,7 +41,9 @@ def test_a_pointer_that_may_not_be_is_neither_served_nor_fatal(
     """Another variant's version or a NUL in the salt: sync reports it and mends the KV."""
     stores.put("POINTER", "default", **({"revision": 2, "latest_tag": "two"} | pointer))
     assert sandbox.provision("ana").resolution.image.image_tag == served
-    [finding] = sandbox.synchronise().rejected
+    report = sandbox.synchronise()
+    [finding] = report.rejected
+    assert report.new_findings == 1
     assert (finding.image_tag, finding.code) == ("default", "invalid_pointer")
     assert finding.detail.startswith(fault)
     assert sandbox.provision("ana").resolution.image.image_tag == served
@@ -93,3 +96,10 @@ def test_a_cursors_time_is_one_that_the_database_can_read(stores: Stores) -> Non
     """Python takes offsets up to a day, PostgreSQL up to sixteen hours."""
     moment = cursor.moment("2026-11-01T00:00:00.5+23:59")
     assert stores.sql("SELECT %(moment)s::timestamptz > now()", moment=moment) == [(False,)]
+
+
+def test_a_variant_counts_as_long_as_it_is_listed(sandbox: Sandbox) -> None:
+    """Its last version may be retired: the variant is there from its first one on."""
+    sandbox.retire("big")
+    with sandbox.catalog.transaction() as tx:
+        assert read_statistics(tx.connection).variants == len(tx.variants.page(None, 10)) == 2
