@@ -5,11 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from functions.admin_api import cursor
+from infra.local.dynamodb import CREDENTIAL, DynamoDB, create_table
 from shared.catalog.statistics import read_statistics
 from shared.domain.errors import DigestInUse
+from shared.kv import KV
 from shared.kv.table import connect
 from tests.integration.racing import Sandbox, digest, faults
 from tests.stores import Stores
+
+MANY, BATCH = 1_200, 25
 
 
 @pytest.fixture
@@ -103,3 +107,29 @@ def test_a_variant_counts_as_long_as_it_is_listed(sandbox: Sandbox) -> None:
     sandbox.retire("big")
     with sandbox.catalog.transaction() as tx:
         assert read_statistics(tx.connection).variants == len(tx.variants.page(None, 10)) == 2
+
+
+def test_the_local_table_answers_in_time_with_many_entries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A page of a thousand entries took it a second, which is all that a call has."""
+    server = DynamoDB.start()
+    try:
+        create_table(server.client(), server.table)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", server.endpoint)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", server.region)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", CREDENTIAL)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CREDENTIAL)
+        client = connect()
+        for start in range(0, MANY, BATCH):
+            puts = [_entry_put(number) for number in range(start, start + BATCH)]
+            client.batch_write_item(RequestItems={server.table: puts})
+        assert sum(1 for _ in KV(client, server.table).entries.read_all()) == MANY
+        client.close()
+    finally:
+        server.stop()
+
+
+def _entry_put(number: int) -> dict[str, object]:
+    texts = {"pk": "IMAGE", "sk": f"v{number}", "image_digest": digest(number)}
+    return {"PutRequest": {"Item": {name: {"S": text} for name, text in texts.items()}}}
