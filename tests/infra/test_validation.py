@@ -19,7 +19,8 @@ ACCEPTED = (
 
 def test_cfn_lint_finds_nothing(template: Template) -> None:
     """Neither errors nor warnings."""
-    command = [Path(sys.executable).with_name("cfn-lint"), "--ignore-checks", *ACCEPTED]
+    command: list[str | Path] = [Path(sys.executable).with_name("cfn-lint")]
+    command += ["--ignore-checks", *ACCEPTED]
     run = subprocess.run(
         [*command, "--", template.file], capture_output=True, text=True, check=False
     )

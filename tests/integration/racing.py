@@ -67,7 +67,7 @@ class Sandbox:
 
     def deprecate(self, tag: str) -> Version:
         wanted = VersionChange("deprecated")
-        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv)
+        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv).version
 
     def enable(self, tag: str) -> Version:
         wanted = VersionChange("active")

@@ -10,8 +10,6 @@ from schemathesis.config import SchemathesisConfig
 
 from functions.admin_api import openapi
 from functions.admin_api.table import ENDPOINTS
-from infra.local.events import BadPath
-from infra.local.gateway import BAD_REQUEST
 from infra.local.postgres import Postgres
 from infra.local.server import Request, Response, Server
 from tests.integration.api import ADMIN, Api, api_on
@@ -45,11 +43,8 @@ class Gateway:
 
     def answer(self, request: Request) -> Response:
         is_admin = request.headers.get("authorization") == TOKEN
-        try:
-            with self._lock:
-                sent = self._api.send(request, ADMIN if is_admin else None)
-        except BadPath:
-            return BAD_REQUEST
+        with self._lock:
+            sent = self._api.send(request, ADMIN if is_admin else None)
         return Response(sent.status, sent.body, tuple(sent.headers.items()))
 
 
