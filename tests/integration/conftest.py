@@ -10,6 +10,7 @@ from shared.kv import KV
 from shared.kv.entries import Entries
 from shared.kv.table import connect
 from tests.integration.racing import Sandbox
+from tests.integration.version_world import fill
 from tests.stores import Stores
 
 
@@ -38,3 +39,10 @@ def sandbox(stores: Stores, client: Any) -> Iterator[Sandbox]:
 def entries(kv: KV) -> Entries:
     """The entries of the empty table."""
     return kv.entries
+
+
+@pytest.fixture
+def world(sandbox: Sandbox) -> Sandbox:
+    """An environment over what `version_world` describes."""
+    fill(sandbox)
+    return sandbox
