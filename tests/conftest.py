@@ -6,10 +6,21 @@ from typing import Any
 
 import botocore.session
 import pytest
+from hypothesis import HealthCheck, settings
 
 from infra.local.postgres import Postgres
 from tests.dynamodb_local import DynamoDBLocal
 from tests.stores import Stores, make_stores, prepare
+
+# The same examples in every run, however slow the machine: a failure is always worth a look.
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

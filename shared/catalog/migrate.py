@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from shared.catalog import roles_sql
 from shared.catalog.connection import Database, RawConnection
 
 FOLDER = Path(__file__).with_name("migrations")
@@ -25,6 +26,13 @@ class Migration:
         return sha256(self.sql.encode()).hexdigest()
 
 
+def create_roles(database: Database) -> None:
+    """Make the roles what they should be; needs a login that may create roles."""
+    with database.transaction() as connection:
+        _take_turns(connection)
+        connection.execute(roles_sql().encode())
+
+
 def migrations(folder: Path = FOLDER) -> list[Migration]:
     """All files, in order."""
     return [Migration(path.stem, path.read_text()) for path in sorted(folder.glob("*.sql"))]
@@ -40,7 +48,7 @@ def migrate(database: Database, folder: Path = FOLDER) -> list[str]:
 
 def _apply(database: Database, migration: Migration) -> bool:
     with database.transaction() as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext('kiloclaw_migrate'))")
+        _take_turns(connection)
         applied = _applied_checksum(connection, migration.name)
         if applied == migration.checksum:
             return False
@@ -52,6 +60,10 @@ def _apply(database: Database, migration: Migration) -> bool:
             {"name": migration.name, "checksum": migration.checksum},
         )
         return True
+
+
+def _take_turns(connection: RawConnection) -> None:
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext('kiloclaw_migrate'))")
 
 
 def _applied_checksum(connection: RawConnection, name: str) -> str | None:

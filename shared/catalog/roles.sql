@@ -1,5 +1,6 @@
--- The roles of the database, one for each function. Needs a role that may create roles; safe to
--- repeat. What each role may do is granted with the tables, in migrations.
+-- The roles of the database, one for each function. Needs a role that may create roles, which no
+-- superuser need be, in the functions' database; safe to repeat. What each role may do is granted
+-- with the tables, in migrations.
 
 DO $$
 DECLARE
@@ -20,6 +21,19 @@ $$;
 ALTER ROLE kiloclaw_owner NOLOGIN;
 GRANT kiloclaw_owner TO kiloclaw_migrate;
 ALTER ROLE kiloclaw_migrate SET role = 'kiloclaw_owner';
+
+-- On RDS the database belongs to its master, so the owner of the tables must be let in.
+GRANT CREATE ON SCHEMA public TO kiloclaw_owner;
+
+-- RDS takes a token of IAM for a password from the members of this role, and nothing else.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') THEN
+        GRANT rds_iam
+            TO kiloclaw_migrate, kiloclaw_admin_api, kiloclaw_provisioning, kiloclaw_sync;
+    END IF;
+END
+$$;
 
 -- Limits live on the roles, for behind a connection proxy a session must set nothing. They are
 -- the server's own guard; the shorter deadlines are the client's.

@@ -73,6 +73,18 @@ class Runs:
             {"id": run_id, "counts": Jsonb(counts)},
         )
 
+    def age(self) -> float | None:
+        """Seconds since the last good run ended, None before the first."""
+        row = self.connection.execute(
+            """
+            SELECT extract(epoch FROM clock_timestamp() - finished_at)::float8
+              FROM kiloclaw_sync_runs
+             WHERE outcome = 'ok' AND finished_at IS NOT NULL
+             ORDER BY started_at DESC LIMIT 1
+            """
+        ).fetchone()
+        return row[0] if row else None
+
     def past(self) -> list[PastRun]:
         """The latest runs that read the KV: two of any outcome and the last good one."""
         rows = self.connection.execute(
@@ -110,12 +122,12 @@ class Runs:
         )
 
     def report(self, findings: Collection[Finding], at: datetime) -> int:
-        """Open these findings, or keep them open; how many are new."""
+        """Open these findings, or keep them open; how many are new. Equal ones are one."""
         rows = self.connection.execute(
             """
             INSERT INTO kiloclaw_sync_findings AS f
                    (image_tag, code, detail, first_seen, last_seen)
-            SELECT tag, code, detail, %(at)s, %(at)s
+            SELECT DISTINCT tag, code, detail, %(at)s::timestamptz, %(at)s::timestamptz
               FROM unnest(%(tags)s::text[], %(codes)s::text[], %(details)s::text[])
                    AS found (tag, code, detail)
              ORDER BY tag, code, detail

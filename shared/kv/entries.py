@@ -16,6 +16,7 @@ from shared.domain.errors import (
     VariantChanged,
 )
 from shared.domain.model import Image, ImageEntry
+from shared.domain.synchronisation import shown
 from shared.domain.values import DEFAULT_VARIANT, ImageDigest, ImageTag, rfc3339
 from shared.kv.table import (
     TRIES,
@@ -62,8 +63,7 @@ class Entries:
         """
         for _ in range(TRIES):
             stored, claim, entry = self._read(wanted, now, variant_given=variant_given)
-            if entry.image_digest and claim and claim["image_tag"]["S"] != entry.image_tag:
-                owner = claim["image_tag"]["S"]
+            if claim and (owner := _holder(claim)) != entry.image_tag:
                 raise DigestInUse("another version has this digest", owner=owner)
             try:
                 self.table.transact(*_writes(entry, stored, claim, token))
@@ -134,7 +134,7 @@ class Entries:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailed as failed:
-            return str(plain(failed.stored or {}).get("image_tag"))
+            return _holder(failed.stored or {})
         return tag
 
     def claim_all(self, entries: list[ImageEntry], token: str) -> list[ImageTag]:
@@ -146,6 +146,20 @@ class Entries:
 
         with ThreadPoolExecutor(CLAIMS_AT_ONCE) as pool:
             return list(pool.map(claim, entries))
+
+    def restore(self, entry: ImageEntry) -> bool:
+        """Write an entry that the table has lost; False if there is one, whatever it says.
+
+        Raises KVUnavailable.
+        """
+        item = key("IMAGE", entry.image_tag) | _attributes(entry)
+        try:
+            self.table.call(
+                "put_item", Item=item, ConditionExpression="attribute_not_exists(pk)"
+            )
+        except ConditionFailed:
+            return False
+        return True
 
     def bury(self, entry: ImageEntry, at: datetime) -> bool:
         """Leave a tombstone for a retired version; False if it has one.
@@ -193,6 +207,11 @@ def _parsed(item: Attributes, now: datetime) -> ImageEntry | Tombstone | None:
         return parse_entry(item["sk"]["S"], plain(item), now)
     except InvalidValue:
         return None
+
+
+def _holder(claim: Attributes) -> ImageTag:
+    """The tag that a claim names; a malformed claim holds the digest for nobody we know."""
+    return shown(plain(claim).get("image_tag"))
 
 
 def _merged(

@@ -202,6 +202,6 @@ def _plain(attribute: Mapping[str, Any]) -> object:
     [(kind, value)] = attribute.items()
     if kind in {"S", "BOOL"}:
         return value
-    if kind == "N" and re.fullmatch(r"-?[0-9]+", value):
+    if kind == "N" and re.fullmatch(r"-?[0-9]{1,38}", value):
         return int(value)
     return None if kind == "NULL" else attribute

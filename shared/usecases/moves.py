@@ -87,7 +87,7 @@ def move(
             with catalog.transaction() as tx:
                 mirror = tx.variants.lock(variant)
                 found = kv.pointers.read(variant, mirror)
-                if not agree(tx, found, mirror, refused):
+                if not agree(tx, variant, found, mirror, refused):
                     raise RolledBack  # noqa: TRY301  the transaction must end first
                 target = replace(work(tx, mirror), cause=by.request_id)
                 if target.content == mirror.content:
@@ -103,18 +103,24 @@ def move(
 
 
 def agree(
-    tx: Transaction, found: Found, mirror: Pointer, refused: Collection[ImageTag] = ()
+    tx: Transaction,
+    variant: Variant,
+    found: Found,
+    mirror: Pointer,
+    refused: Collection[ImageTag] = (),
 ) -> bool:
     """May a move start from here? From a true copy, or over a dead pointer nothing replaces."""
     if found.matches(mirror):
         return True
-    return is_stuck(found, mirror, known(tx, found, mirror), refused)
+    return is_stuck(found, mirror, known(tx, variant, found, mirror), refused)
 
 
-def known(tx: Transaction, found: Found, mirror: Pointer) -> dict[ImageTag, Status]:
+def known(
+    tx: Transaction, variant: Variant, found: Found, mirror: Pointer
+) -> dict[ImageTag, Status]:
     """What the catalog says of the tags that either copy names."""
     tags = {*mirror.tags, *(found.pointer.tags if found.pointer else ())}
-    return tx.versions.statuses(tags) if tags else {}
+    return tx.versions.statuses(tags, variant) if tags else {}
 
 
 def put(variant: Variant, pointer: Pointer, found: Found, kv: KV, by: By) -> bool:
@@ -149,7 +155,7 @@ def _carry_out(
     with catalog.transaction() as tx:
         mirror = tx.variants.lock(variant)
         found = kv.pointers.read(variant, mirror)
-        step = plan(found, mirror, known(tx, found, mirror), refused)
+        step = plan(found, mirror, known(tx, variant, found, mirror), refused)
         new_findings = 0
         if step.fault is not None:
             finding = Finding(variant, "invalid_pointer", step.fault)

@@ -63,14 +63,15 @@ class Sandbox:
         self, tag: str, replacement: str | None = None, *, force: bool = False
     ) -> Version:
         wanted = VersionChange("disabled", replacement=replacement, force=force)
-        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv)
+        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv).version
 
     def deprecate(self, tag: str) -> Version:
         wanted = VersionChange("deprecated")
-        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv)
+        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv).version
 
     def enable(self, tag: str) -> Version:
-        return change(tag, VersionChange("active"), by=BY, catalog=self.catalog, kv=self.kv)
+        wanted = VersionChange("active")
+        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv).version
 
     def retire(self, tag: str) -> None:
         retire(tag, by=BY, catalog=self.catalog, kv=self.kv)

@@ -31,7 +31,7 @@ def pipeline(sandbox: Sandbox, revision: int, tag: str, **more: Any) -> None:
 
 def change_by(sandbox: Sandbox, tag: str, wanted: VersionChange, client: Any = None) -> Version:
     kv = KV(client, sandbox.kv.table.name) if client else sandbox.kv
-    return change(tag, wanted, by=BY, catalog=sandbox.catalog, kv=kv)
+    return change(tag, wanted, by=BY, catalog=sandbox.catalog, kv=kv).version
 
 
 def disabled(replacement: str | None = None, *, force: bool = False) -> VersionChange:

@@ -1,0 +1,17 @@
+"""Findings of cdk-nag that stand, each with its reason, said where the thing is made."""
+
+from collections.abc import Mapping
+
+from aws_cdk import Acknowledgment, Validations
+from constructs import IConstruct
+
+
+def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
+    """Let rules of AwsSolutions pass for a construct and what it is made of."""
+    for rule, reason in reasons.items():
+        Validations.of(construct).acknowledge(
+            Acknowledgment(id=f"AwsSolutions::AwsSolutions-{rule}", reason=reason)
+        )
+
+
+RUNTIME = {"L1": "3.13 has what 3.14 would add, and the packages' wheels are made for it."}

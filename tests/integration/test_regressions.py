@@ -1,0 +1,95 @@
+"""What once broke: each test is the shortest way to what was seen."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from functions.admin_api import cursor
+from shared.domain.errors import DigestInUse
+from shared.kv.table import connect
+from tests.integration.racing import Sandbox, digest, faults
+from tests.stores import Stores
+
+
+@pytest.fixture
+def sandbox(stores: Stores) -> Iterator[Sandbox]:
+    """The admin API's, with two versions of `default` and one of `gpu`; the first is latest."""
+    client = connect()
+    sandbox = Sandbox(stores, client)
+    for tag in ("one", "two"):
+        sandbox.publish(tag, digest(tag))
+    stores.put_entry("big", variant="gpu")
+    sandbox.promote("one")
+    sandbox.synchronise()
+    yield sandbox
+    client.close()
+    sandbox.database.close()
+
+
+@pytest.mark.parametrize(
+    ("pointer", "fault", "served"),
+    [
+        ({"latest_tag": "big"}, "latest big", "one"),
+        ({"candidate_tag": "big", "percent": 100, "salt": "s"}, "candidate big", "two"),
+        ({"candidate_tag": "one", "percent": 100, "salt": "\0"}, "salt", "one"),
+    ],
+)
+def test_a_pointer_that_may_not_be_is_neither_served_nor_fatal(
+    sandbox: Sandbox, stores: Stores, pointer: dict[str, object], fault: str, served: str
+) -> None:
+    """Another variant's version or a NUL in the salt: sync reports it and mends the KV."""
+    stores.put("POINTER", "default", **({"revision": 2, "latest_tag": "two"} | pointer))
+    assert sandbox.provision("ana").resolution.image.image_tag == served
+    [finding] = sandbox.synchronise().rejected
+    assert (finding.image_tag, finding.code) == ("default", "invalid_pointer")
+    assert finding.detail.startswith(fault)
+    assert sandbox.provision("ana").resolution.image.image_tag == served
+    assert not faults(stores)
+
+
+def test_a_pointer_is_adopted_without_a_cause_that_cannot_be_stored(
+    sandbox: Sandbox, stores: Stores
+) -> None:
+    """The cause is for repeats of our own calls: a hostile one changes nothing."""
+    stores.put("POINTER", "default", revision=2, latest_tag="two", cause="a\0b")
+    assert not sandbox.synchronise().rejected
+    assert stores.sql("SELECT latest_tag, cause FROM kiloclaw_variants WHERE revision > 0") == [
+        ("two", None)
+    ]
+
+
+def test_a_version_both_latest_and_candidate_can_be_disabled(
+    sandbox: Sandbox, stores: Stores
+) -> None:
+    """The replacement takes over latest, and the rollout ends too."""
+    rollout = {"candidate_tag": "two", "percent": 50, "salt": "s"}
+    stores.put("POINTER", "default", revision=2, latest_tag="two", **rollout)
+    sandbox.synchronise()
+    assert sandbox.disable("two", "one").status == "disabled"
+    assert sandbox.provision("ana").resolution.image.image_tag == "one"
+    assert not faults(stores)
+
+
+def test_findings_that_look_the_same_are_one(sandbox: Sandbox, stores: Stores) -> None:
+    """Two hostile keys that agree in all that is shown of them do not end the run."""
+    for last in "ab":
+        stores.put("IMAGE", "x" * 200 + last, image_tag="x")
+    assert len(sandbox.synchronise().rejected) == 2
+    assert stores.sql("SELECT count(*) FROM kiloclaw_sync_findings") == [(1,)]
+
+
+@pytest.mark.parametrize("claim", [{}, {"image_tag": 5}])
+def test_a_malformed_claim_refuses_its_digest(
+    sandbox: Sandbox, stores: Stores, claim: dict[str, object]
+) -> None:
+    """Nobody can say whose the digest is: not this tag's."""
+    stores.put("DIGEST", digest("three"), **claim)
+    with pytest.raises(DigestInUse):
+        sandbox.publish("three", digest("three"))
+    assert not stores.item("IMAGE", "three")
+
+
+def test_a_cursors_time_is_one_that_the_database_can_read(stores: Stores) -> None:
+    """Python takes offsets up to a day, PostgreSQL up to sixteen hours."""
+    moment = cursor.moment("2026-11-01T00:00:00.5+23:59")
+    assert stores.sql("SELECT %(moment)s::timestamptz > now()", moment=moment) == [(False,)]

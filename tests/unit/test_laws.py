@@ -1,0 +1,33 @@
+"""The pure modules keep their laws."""
+
+import pytest
+
+from tests.unit.laws import (
+    Laws,
+    pointer,
+    reconciliation,
+    resolution,
+    rollout,
+    suspicion,
+    synchronisation,
+    values,
+)
+
+ALL = [
+    one.LAWS
+    for one in (
+        pointer,
+        reconciliation,
+        resolution,
+        rollout,
+        suspicion,
+        synchronisation,
+        values,
+    )
+]
+
+
+@pytest.mark.parametrize("laws", ALL, ids=str)
+def test_the_laws_hold(laws: Laws) -> None:
+    """Whatever is put in."""
+    laws.hold()
