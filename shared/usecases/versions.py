@@ -96,14 +96,15 @@ def _disable(version: Version, wanted: VersionChange, by: By, catalog: Catalog, 
 
     How many pins it suspended is returned.
     """
-    for attempt in range(ROUNDS):
+    rounds = 0
+    while True:
+        rounds += 1
         try:
             with catalog.transaction() as tx:
-                return _disable_once(tx, version, wanted, by, kv, last=attempt == ROUNDS - 1)
+                return _disable_once(tx, version, wanted, by, kv, last=rounds == ROUNDS)
         except RolledBack:
             with suppress(KVUnavailable):
                 reconcile(version.variant, catalog=catalog, kv=kv)
-    raise AssertionError("the last round never asks for another")
 
 
 def _disable_once(
@@ -180,11 +181,13 @@ def _enable(version: Version, wanted: VersionChange, by: By, catalog: Catalog, k
             mirror = tx.variants.lock(version.variant)
             found = kv.pointers.read(version.variant, mirror)
             names_it = found.pointer is not None and version.image_tag in found.pointer.tags
-            if not names_it or attempt == ROUNDS - 1:
+            nothing_to_put_back = attempt > 0 and mirror.latest_tag is None
+            if not names_it or nothing_to_put_back:
                 tx.versions.lock_for_change(version.image_tag)
                 _write(tx, version.image_tag, wanted, by)
                 return
         reconcile(version.variant, catalog=catalog, kv=kv)
+    raise KVUnavailable("the pointer is being moved by others")
 
 
 def _write(tx: Transaction, tag: ImageTag, wanted: VersionChange, by: By) -> bool:

@@ -11,6 +11,7 @@ from shared.kv import KV
 from shared.kv.entries import Entries
 from shared.kv.table import connect
 from tests.integration.racing import Sandbox
+from tests.integration.version_world import fill
 from tests.stores import CatalogStore, Stores, make_catalog
 
 ONE_OF_EACH: LiteralString = """
@@ -63,3 +64,10 @@ def filled(each_server: Postgres) -> CatalogStore:
     store = make_catalog(each_server)
     store.sql(ONE_OF_EACH)
     return store
+
+
+@pytest.fixture
+def world(sandbox: Sandbox) -> Sandbox:
+    """An environment over what `version_world` describes."""
+    fill(sandbox)
+    return sandbox
