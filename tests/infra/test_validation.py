@@ -21,9 +21,10 @@ ACCEPTED = (
 
 def test_cfn_lint_finds_nothing(template_of: Callable[[str], Template]) -> None:
     """Neither errors nor warnings, in any stage."""
-    command = [Path(sys.executable).with_name("cfn-lint"), "--ignore-checks", *ACCEPTED]
-    files = [template_of(stage).file for stage in CONTEXT["stages"]]
-    run = subprocess.run([*command, "--", *files], capture_output=True, text=True, check=False)
+    cfn_lint = str(Path(sys.executable).with_name("cfn-lint"))
+    files = [str(template_of(stage).file) for stage in CONTEXT["stages"]]
+    command = [cfn_lint, "--ignore-checks", *ACCEPTED, "--", *files]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout) == (0, "")
 
 

@@ -27,7 +27,8 @@ def test_a_pipelines_scope_is_the_role_publisher(scope: object, roles: set[str])
     """The scope of our resource server grants that one role; nothing like it grants any."""
     caller = read_caller({"sub": "5ab8", "token_use": "access", "scope": scope})
     assert caller is not None
-    assert (caller.actor, caller.roles) == ("5ab8", roles)
+    assert caller.actor == "5ab8"
+    assert caller.roles == roles
 
 
 def test_a_scope_adds_to_groups() -> None:
