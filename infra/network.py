@@ -48,10 +48,9 @@ class Network(Construct):
         )
 
     def _connect(self) -> None:
-        """Functions → proxy → database, and functions → DynamoDB."""
+        """Functions → proxy (which lets itself into the database), and → DynamoDB."""
         postgres = ec2.Port.tcp(POSTGRES)
         self.functions.connections.allow_to(self.proxy, postgres, "PostgreSQL")
-        self.proxy.connections.allow_to(self.database, postgres, "PostgreSQL")
         # The routes lead to the gateway endpoint alone, whose list of addresses only a look-up
         # in an account would name.
         self.functions.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(HTTPS), "DynamoDB")
