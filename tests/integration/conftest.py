@@ -1,5 +1,6 @@
 """What tests of the stores start from."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, LiteralString
@@ -7,6 +8,7 @@ from typing import Any, LiteralString
 import pytest
 
 from infra.local.postgres import Postgres
+from shared.catalog.connection import Database
 from shared.kv import KV
 from shared.kv.entries import Entries
 from shared.kv.table import connect
@@ -71,3 +73,19 @@ def world(sandbox: Sandbox) -> Sandbox:
     """An environment over what `version_world` describes."""
     fill(sandbox)
     return sandbox
+
+
+@pytest.fixture
+def database(store: CatalogStore) -> Iterator[Database]:
+    """A connection of `admin_api`, open since an event before."""
+    database = store.database()
+    database.read("SELECT 1", {})
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
