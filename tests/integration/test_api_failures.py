@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from functions.admin_api.endpoints import Endpoint
 from functions.admin_api.table import ENDPOINTS
 from infra.local.postgres import Postgres
 from infra.local.processes import free_port
+from shared.kv.table import CALL_SECONDS
 from tests.integration.api import Api, api_on, path_of
 from tests.stores import Stores, make_stores
 
@@ -108,3 +111,17 @@ def test_what_nobody_expected(
     assert (line["level"], line["error"]) == ("ERROR", "UndefinedTable")
     assert any(frame.startswith("list_pins:") for frame in line["frames"])
     assert "do-not-repeat-me" not in str(line)
+
+
+def test_a_move_that_waits_for_the_kv_holds_up_no_kill_switch(
+    postgres_server: Postgres, dynamodb: Any
+) -> None:
+    """Whoever holds the variant's lock waits for a hanging KV no longer than others for it."""
+    stores = make_stores(postgres_server, dynamodb)
+    with api_on(stores) as api, ThreadPoolExecutor(1) as other:
+        api.publish("bad")
+        with stores.server_connection() as move, move.transaction():
+            move.execute("SELECT FROM kiloclaw_variants WHERE variant = 'default' FOR UPDATE")
+            disabling = other.submit(api.patch, "bad", status="disabled")
+            sleep(CALL_SECONDS + 0.1)
+        assert disabling.result().status == 200
