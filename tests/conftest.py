@@ -1,7 +1,9 @@
 """The real parts that tests run on, started when the first test asks for them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -10,7 +12,8 @@ from hypothesis import HealthCheck, settings
 
 from infra.local.postgres import Postgres
 from tests.dynamodb_local import DynamoDBLocal
-from tests.stores import Stores, make_stores, prepare
+from tests.setup import debian_programs
+from tests.stores import CatalogStore, Stores, make_catalog, make_stores, prepare
 
 # The same examples in every run, however slow the machine: a failure is always worth a look.
 settings.register_profile(
@@ -23,15 +26,45 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Postgres]:
-    """The embedded PostgreSQL with roles and the migrated template."""
-    server = Postgres.start(fsync=False)
+@contextmanager
+def _started(programs: Path | None = None) -> Generator[Postgres]:
+    server = Postgres.start(programs, fsync=False)
     try:
         prepare(server)
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """The embedded PostgreSQL with roles and the migrated template."""
+    with _started() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def debian_server() -> Iterator[Postgres]:
+    """Debian's PostgreSQL, the same: an older release than production's."""
+    programs = debian_programs()
+    assert programs is not None, "Debian's PostgreSQL is missing: run `make setup-dev`"
+    with _started(programs) as server:
+        yield server
+
+
+@pytest.fixture(
+    scope="module", params=["postgres_server", "debian_server"], ids=["embedded", "debian"]
+)
+def each_server(request: pytest.FixtureRequest) -> Postgres:
+    """The newer server and the older one: what holds on both holds in between."""
+    server: Postgres = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def store(each_server: Postgres) -> CatalogStore:
+    """A migrated database of its own, without data."""
+    return make_catalog(each_server)
 
 
 @pytest.fixture(scope="session")

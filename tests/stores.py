@@ -26,13 +26,11 @@ _numbers = count(1)
 
 
 @dataclass(frozen=True)
-class Stores:
-    """A database and a table that nobody else uses."""
+class CatalogStore:
+    """A database that nobody else uses."""
 
     server: Postgres
     dbname: str
-    client: Any
-    table: str
 
     def conninfo(self, role: str) -> str:
         return self.server.conninfo(self.dbname, f"kiloclaw_{role}", PASSWORD)
@@ -44,10 +42,6 @@ class Stores:
     def catalog(self, role: str = "admin_api", seconds: float = PATIENT) -> Catalog:
         return Catalog(self.database(role, seconds))
 
-    def kv(self) -> KV:
-        """A client of its own, as one sandbox has it."""
-        return KV(connect(), self.table)
-
     def server_connection(self) -> psycopg.Connection[Any]:
         """A superuser's connection, to be used with `with`."""
         return psycopg.connect(self.server.superuser(self.dbname), autocommit=True)
@@ -57,6 +51,18 @@ class Stores:
         with self.server_connection() as connection:
             cursor = connection.execute(query, parameters or None)
             return cursor.fetchall() if cursor.description else []
+
+
+@dataclass(frozen=True)
+class Stores(CatalogStore):
+    """A database and a table that nobody else uses."""
+
+    client: Any
+    table: str
+
+    def kv(self) -> KV:
+        """A client of its own, as one sandbox has it."""
+        return KV(connect(), self.table)
 
     def item(self, pk: str, sk: str) -> dict[str, Any] | None:
         """An item of the table as DynamoDB speaks, or None."""
@@ -126,11 +132,17 @@ def create_database(
     )
 
 
-def make_stores(server: Postgres, client: Any) -> Stores:
-    """A clone of the template and a new table."""
+def make_catalog(server: Postgres, template: str = TEMPLATE) -> CatalogStore:
+    """A clone of the migrated template; of `template1` it is empty."""
     dbname = f"test_{next(_numbers)}"
     with psycopg.connect(server.superuser(), autocommit=True) as connection:
-        create_database(connection, dbname, TEMPLATE)
+        create_database(connection, dbname, template)
+    return CatalogStore(server, dbname)
+
+
+def make_stores(server: Postgres, client: Any) -> Stores:
+    """A clone of the template and a new table."""
+    dbname = make_catalog(server).dbname
     table = f"kiloclaw-{uuid4()}"
     create_table(client, table)
     return Stores(server, dbname, client, table)

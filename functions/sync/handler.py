@@ -1,7 +1,7 @@
 """Keeps the catalog in agreement with the KV: every minute, or when invoked with `{}`.
 
-With `{"rebuild": "catalog"}` it takes in all that the KV has at once, with `{"rebuild": "kv"}`
-it writes what the KV has lost: after a store was restored or lost.
+With `{"rebuild": "catalog"}` it takes in what the KV has without the cap, with
+`{"rebuild": "kv"}` it writes what the KV has lost: after a store was restored or lost.
 """
 
 from functools import cache
@@ -17,6 +17,8 @@ from shared.usecases.rebuild import rebuild_kv
 from shared.usecases.synchronise import SyncReport, synchronise
 
 NO_CAP = 0
+RUN_SECONDS = 40.0
+"""After these a run takes no more new versions: it must end before the function's time does."""
 
 
 @cache
@@ -53,7 +55,9 @@ def _parse(event: object) -> Trigger | Literal["rebuild_kv", "rebuild_catalog"]:
 def _synchronise(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:
     with deps.catalog.transaction() as tx:
         age = tx.runs.age()
-    report = synchronise(catalog=deps.catalog, kv=deps.kv, cap=cap, trigger=trigger)
+    report = synchronise(
+        catalog=deps.catalog, kv=deps.kv, cap=cap, trigger=trigger, seconds=RUN_SECONDS
+    )
     _tell(report, age, deps)
     return report.as_json()
 

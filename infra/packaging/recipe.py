@@ -128,11 +128,11 @@ def _compile(python: str, tree: Path) -> None:
 def _zip(name: str, tree: Path, archive: Path) -> Package:
     archive.parent.mkdir(parents=True, exist_ok=True)
     paths = sorted(path for path in tree.rglob("*") if path.is_file())
-    with ZipFile(archive, "w", ZIP_DEFLATED, compresslevel=9) as packed:
+    with ZipFile(archive, "w") as packed:
         for path in paths:
             entry = ZipInfo(path.relative_to(tree).as_posix(), EPOCH)
             entry.external_attr, entry.create_system = REGULAR_FILE, UNIX
             entry.compress_type = ZIP_DEFLATED
-            packed.writestr(entry, path.read_bytes(), compresslevel=9)
+            packed.writestr(entry, path.read_bytes())
         sizes = [entry.file_size for entry in packed.infolist()]
     return Package(name, archive, len(sizes), sum(sizes))

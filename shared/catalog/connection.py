@@ -17,6 +17,16 @@ from shared.domain.errors import CatalogUnavailable
 CONNECT_SECONDS = 2
 """The least that psycopg grants a connection attempt."""
 
+LOST = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
+    errors.ReadOnlySqlTransaction,
+)
+"""A server that does not answer, gives up on us, or is a stand-by since a failover. psycopg
+files the last three under mistakes of the program."""
+
 T = TypeVar("T")
 RawConnection = psycopg.Connection[TupleRow]
 
@@ -77,14 +87,14 @@ class Database:
         A connection that died in between events is replaced while nothing has been done yet;
         never later. Raises CatalogUnavailable.
         """
-        with _unavailable(), ExitStack() as stack:
+        with self._unavailable(), ExitStack() as stack:
             yield self._retried(lambda connection: self._begin(connection, stack))
 
     def read(
         self, query: LiteralString, parameters: Mapping[str, object]
     ) -> list[tuple[Any, ...]]:
         """Run one statement that only reads, in one round trip. Raises CatalogUnavailable."""
-        with _unavailable():
+        with self._unavailable():
             return self._retried(
                 lambda connection: connection.execute(query, parameters).fetchall()
             )
@@ -107,6 +117,17 @@ class Database:
     def _begin(self, connection: _Connection, stack: ExitStack) -> RawConnection:
         stack.enter_context(connection.transaction())
         return connection
+
+    @contextmanager
+    def _unavailable(self) -> Generator[None]:
+        """Say that the catalog is down, with the SQLSTATE and without the server's words."""
+        try:
+            yield
+        except LOST as error:
+            if isinstance(error, errors.ReadOnlySqlTransaction):
+                self.close()  # the next transaction finds the server that writes
+            state = error.sqlstate or type(error).__name__
+            raise CatalogUnavailable(f"the catalog did not answer in time ({state})") from None
 
     def _connected(self) -> _Connection:
         if self._connection is None or self._connection.closed:
@@ -136,13 +157,3 @@ def fetch(
     """Run a statement and return its rows as values of `kind`, column by field name."""
     with connection.cursor(row_factory=class_row(kind)) as cursor:
         return cursor.execute(query, parameters).fetchall()
-
-
-@contextmanager
-def _unavailable() -> Generator[None]:
-    """Say that the catalog is down, with the SQLSTATE and without the server's words."""
-    try:
-        yield
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        state = error.sqlstate or type(error).__name__
-        raise CatalogUnavailable(f"the catalog did not answer in time ({state})") from None

@@ -41,19 +41,21 @@ def migrations(folder: Path = FOLDER) -> list[Migration]:
 def migrate(database: Database, folder: Path = FOLDER) -> list[str]:
     """Apply what has not been applied; the names of those, in order.
 
-    Runs at the same time wait for one another. Raises MigrationEdited, CatalogUnavailable.
+    Runs at the same time wait for one another. Raises MigrationEdited before anything is
+    applied, CatalogUnavailable.
     """
-    return [migration.name for migration in migrations(folder) if _apply(database, migration)]
+    wanted = migrations(folder)
+    with database.transaction() as connection:
+        applied = _applied(connection)
+        for migration in wanted:
+            _is_applied(migration, applied)
+    return [migration.name for migration in wanted if _apply(database, migration)]
 
 
 def _apply(database: Database, migration: Migration) -> bool:
     with database.transaction() as connection:
-        _take_turns(connection)
-        applied = _applied_checksum(connection, migration.name)
-        if applied == migration.checksum:
+        if _is_applied(migration, _applied(connection)):
             return False
-        if applied is not None:
-            raise MigrationEdited(f"{migration.name} was edited after it had been applied")
         connection.execute(migration.sql.encode())
         connection.execute(
             "INSERT INTO kiloclaw_migrations (name, checksum) VALUES (%(name)s, %(checksum)s)",
@@ -66,13 +68,19 @@ def _take_turns(connection: RawConnection) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('kiloclaw_migrate'))")
 
 
-def _applied_checksum(connection: RawConnection, name: str) -> str | None:
+def _is_applied(migration: Migration, applied: dict[str, str]) -> bool:
+    if applied.get(migration.name, migration.checksum) != migration.checksum:
+        raise MigrationEdited(f"{migration.name} was edited after it had been applied")
+    return migration.name in applied
+
+
+def _applied(connection: RawConnection) -> dict[str, str]:
+    """Names and checksums; nobody else applies anything until this transaction ends."""
+    _take_turns(connection)
     connection.execute(
         "CREATE TABLE IF NOT EXISTS kiloclaw_migrations ("
         " name text PRIMARY KEY, checksum text NOT NULL,"
         " applied_at timestamptz NOT NULL DEFAULT now())"
     )
-    row = connection.execute(
-        "SELECT checksum FROM kiloclaw_migrations WHERE name = %(name)s", {"name": name}
-    ).fetchone()
-    return row[0] if row else None
+    rows = connection.execute("SELECT name, checksum FROM kiloclaw_migrations").fetchall()
+    return dict(rows)

@@ -31,6 +31,8 @@ from shared.kv.table import (
 )
 
 CLAIMS_AT_ONCE = 8
+ENTRIES_A_PAGE = 500
+"""So many that a page comes well within a call's time, from the slow local table too."""
 MATTERS = (
     "pk", "image_tag", "image_digest", "openclaw_version", "variant", "published_at",
     "deleted_at", "written_by",
@@ -113,6 +115,7 @@ class Entries:
                 KeyConditionExpression="pk = :pk",
                 ExpressionAttributeValues=texts(**{":pk": "IMAGE"}),
                 ConsistentRead=True,
+                Limit=ENTRIES_A_PAGE,
                 **start,
             )
             yield from ((item["sk"]["S"], plain(item)) for item in page["Items"])

@@ -48,10 +48,12 @@ class Sandbox:
         self.writes: list[Write] = []
         self.kv = KV(_Remembering(client, self.writes), stores.table)
 
-    def publish(
-        self, tag: str, image_digest: str | None = None, *, set_latest: bool = False
-    ) -> Published:
-        publication = Publication(tag, "2026.11.1", image_digest, set_latest=set_latest)
+    def close(self) -> None:
+        self.database.close()
+
+    def publish(self, tag: str, image_digest: str | None = None, **more: Any) -> Published:
+        more = {"openclaw_version": "2026.11.1"} | more
+        publication = Publication(tag, image_digest=image_digest, **more)
         return publish(publication, by=BY, catalog=self.catalog, kv=self.kv)
 
     def promote(self, tag: str) -> str:
@@ -63,6 +65,10 @@ class Sandbox:
         wanted = VersionChange("disabled", replacement=replacement, force=force)
         return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv).version
 
+    def deprecate(self, tag: str) -> Version:
+        wanted = VersionChange("deprecated")
+        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv).version
+
     def enable(self, tag: str) -> Version:
         wanted = VersionChange("active")
         return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv).version
@@ -70,8 +76,8 @@ class Sandbox:
     def retire(self, tag: str) -> None:
         retire(tag, by=BY, catalog=self.catalog, kv=self.kv)
 
-    def pin(self, user_id: str, tag: str) -> Pinned:
-        return put_pin(user_id, tag, by=BY, catalog=self.catalog)
+    def pin(self, user_id: str, tag: str, **more: Any) -> Pinned:
+        return put_pin(user_id, tag, by=BY, catalog=self.catalog, **more)
 
     def unpin(self, user_id: str) -> None:
         remove_pin(user_id, by=BY, catalog=self.catalog)
@@ -79,11 +85,13 @@ class Sandbox:
     def erase(self, user_id: str) -> None:
         erase_user(user_id, by=BY, catalog=self.catalog, kv=self.kv)
 
-    def synchronise(self) -> SyncReport:
-        return synchronise(catalog=self.catalog, kv=self.kv, cap=0, trigger="direct")
+    def synchronise(self, cap: int = 0, seconds: float | None = None) -> SyncReport:
+        return synchronise(
+            catalog=self.catalog, kv=self.kv, cap=cap, trigger="direct", seconds=seconds
+        )
 
-    def provision(self, user_id: str, intent: Intent = "provision") -> Provisioned:
-        return provision(Start(user_id, intent), database=self.database, kv=self.kv)
+    def provision(self, user_id: str, intent: Intent = "provision", **more: Any) -> Provisioned:
+        return provision(Start(user_id, intent, **more), database=self.database, kv=self.kv)
 
     def instance(self, user_id: str) -> Instance | None:
         return self.kv.instances.find(user_id)
@@ -123,7 +131,7 @@ class Crowd:
     def close(self) -> None:
         self._threads.shutdown()
         for sandbox in self.all:
-            sandbox.database.close()
+            sandbox.close()
 
     def race(self, *calls: Callable[[], object]) -> list[Any]:
         """Start the calls together; what each returned, or how it was refused, in their order.

@@ -5,10 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from functions.admin_api import cursor
+from infra.local.dynamodb import CREDENTIAL, DynamoDB, create_table
+from shared.catalog.statistics import read_statistics
 from shared.domain.errors import DigestInUse
+from shared.kv import KV
 from shared.kv.table import connect
 from tests.integration.racing import Sandbox, digest, faults
 from tests.stores import Stores
+
+MANY, BATCH = 1_200, 25
 
 
 @pytest.fixture
@@ -40,7 +45,9 @@ def test_a_pointer_that_may_not_be_is_neither_served_nor_fatal(
     """Another variant's version or a NUL in the salt: sync reports it and mends the KV."""
     stores.put("POINTER", "default", **({"revision": 2, "latest_tag": "two"} | pointer))
     assert sandbox.provision("ana").resolution.image.image_tag == served
-    [finding] = sandbox.synchronise().rejected
+    report = sandbox.synchronise()
+    [finding] = report.rejected
+    assert report.new_findings == 1
     assert (finding.image_tag, finding.code) == ("default", "invalid_pointer")
     assert finding.detail.startswith(fault)
     assert sandbox.provision("ana").resolution.image.image_tag == served
@@ -93,3 +100,36 @@ def test_a_cursors_time_is_one_that_the_database_can_read(stores: Stores) -> Non
     """Python takes offsets up to a day, PostgreSQL up to sixteen hours."""
     moment = cursor.moment("2026-11-01T00:00:00.5+23:59")
     assert stores.sql("SELECT %(moment)s::timestamptz > now()", moment=moment) == [(False,)]
+
+
+def test_a_variant_counts_as_long_as_it_is_listed(sandbox: Sandbox) -> None:
+    """Its last version may be retired: the variant is there from its first one on."""
+    sandbox.retire("big")
+    with sandbox.catalog.transaction() as tx:
+        assert read_statistics(tx.connection).variants == len(tx.variants.page(None, 10)) == 2
+
+
+def test_the_local_table_answers_in_time_with_many_entries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A page of a thousand entries took it a second, which is all that a call has."""
+    server = DynamoDB.start()
+    try:
+        create_table(server.client(), server.table)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", server.endpoint)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", server.region)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", CREDENTIAL)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CREDENTIAL)
+        client = connect()
+        for start in range(0, MANY, BATCH):
+            puts = [_entry_put(number) for number in range(start, start + BATCH)]
+            client.batch_write_item(RequestItems={server.table: puts})
+        assert sum(1 for _ in KV(client, server.table).entries.read_all()) == MANY
+        client.close()
+    finally:
+        server.stop()
+
+
+def _entry_put(number: int) -> dict[str, object]:
+    texts = {"pk": "IMAGE", "sk": f"v{number}", "image_digest": digest(number)}
+    return {"PutRequest": {"Item": {name: {"S": text} for name, text in texts.items()}}}

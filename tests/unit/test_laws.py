@@ -2,12 +2,32 @@
 
 import pytest
 
-from tests.unit.laws import Laws, pointer, reconciliation, resolution, rollout
+from tests.unit.laws import (
+    Laws,
+    pointer,
+    reconciliation,
+    resolution,
+    rollout,
+    suspicion,
+    synchronisation,
+    values,
+)
 
-ALL = [pointer.LAWS, reconciliation.LAWS, resolution.LAWS, rollout.LAWS]
+ALL = [
+    one.LAWS
+    for one in (
+        pointer,
+        reconciliation,
+        resolution,
+        rollout,
+        suspicion,
+        synchronisation,
+        values,
+    )
+]
 
 
 @pytest.mark.parametrize("laws", ALL, ids=str)
 def test_the_laws_hold(laws: Laws) -> None:
     """Whatever is put in."""
-    laws.hold_in(laws.module)
+    laws.hold()

@@ -30,6 +30,9 @@ CREATE TABLE kiloclaw_available_versions (
     CONSTRAINT versions_retired_check CHECK (retired_at IS NULL OR status = 'disabled')
 );
 
+COMMENT ON INDEX versions_image_tag_key IS
+    'Invariant: a tag is one version. Query: a version by its tag, and the list by tag.';
+
 COMMENT ON INDEX versions_variant_image_tag_key IS
     'Invariant: a variant''s latest and candidate are versions of that variant (foreign keys).';
 

@@ -7,6 +7,7 @@ not in the module's.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -24,15 +25,23 @@ class Laws:
     examples: int
 
     def __str__(self) -> str:
-        return self.module.__name__
+        return f"{self.check.__module__.rpartition('.')[2]}"
 
-    def hold_in(self, module: ModuleType, *, explain: bool = True) -> None:
-        """Raises AssertionError for the example that breaks a law, made small to explain it."""
-        phases = (Phase.generate, Phase.shrink) if explain else (Phase.generate,)
+    def hold(self) -> None:
+        """Raises AssertionError for the value that breaks a law, made small to explain it."""
+        self._draw(lambda value: self.check(self.module, value))
 
-        @settings(max_examples=self.examples, phases=phases, report_multiple_bugs=False)
+    @cached_property
+    def values(self) -> list[Any]:
+        """What is drawn; the same in every run."""
+        values: list[Any] = []
+        self._draw(values.append)
+        return values
+
+    def _draw(self, use: Callable[[Any], None]) -> None:
+        @settings(max_examples=self.examples, phases=(Phase.generate, Phase.shrink))
         @given(self.drawn)
-        def every_law_holds(value: object) -> None:
-            self.check(module, value)
+        def each(value: object) -> None:
+            use(value)
 
-        every_law_holds()
+        each()
