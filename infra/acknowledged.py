@@ -21,4 +21,4 @@ def acknowledge_snap_start(construct: IConstruct) -> None:
     Validations.of(construct).acknowledge(Acknowledgment(id=warning, reason=reason))
 
 
-RUNTIME = {"L1": "3.13 has what 3.14 would add, and the packages' wheels are made for it."}
+RUNTIME = {"L1": "The packages' wheels and bytecode are made for 3.13."}
