@@ -6,6 +6,11 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from time import monotonic
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+from psycopg import sql
 
 from shared.catalog.connection import Database
 from tests.stores import CatalogStore
@@ -54,3 +59,20 @@ def stopped(process: int) -> Generator[None]:
 def variants(store: CatalogStore) -> list[str]:
     rows = store.sql("SELECT variant FROM kiloclaw_variants ORDER BY variant")
     return [variant for (variant,) in rows]
+
+
+def refusal(
+    connection: psycopg.Connection[Any], query: LiteralString | sql.Composed, **values: object
+) -> str:
+    """The constraint that refuses the statement, at once or at the commit."""
+    with pytest.raises(psycopg.Error) as refused:
+        commit(connection, query, **values)
+    return refused.value.diag.constraint_name or type(refused.value).__name__
+
+
+def commit(
+    connection: psycopg.Connection[Any], query: LiteralString | sql.Composed, **values: object
+) -> None:
+    """Run it and all that waits for the commit, without committing."""
+    connection.execute(query, values or None)
+    connection.execute("SET CONSTRAINTS ALL IMMEDIATE")

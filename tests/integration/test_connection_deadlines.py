@@ -13,6 +13,7 @@ from shared.catalog.connection import Database
 from shared.domain.errors import CatalogUnavailable
 from tests.integration.cataloguing import (
     GENEROUS,
+    end_backend,
     pid,
     pid_in_transaction,
     stopped,
@@ -114,25 +115,21 @@ def test_an_event_may_wait_longer_for_what_takes_its_time(database: Database) ->
         tx.execute("SELECT pg_sleep(1)")
 
 
-def test_nobody_connects_without_the_time_for_it(store: CatalogStore) -> None:
+def test_nobody_connects_without_the_time_for_it() -> None:
     """Less is left than an attempt may take, so none is made."""
     database = Database(lambda: pytest.fail("it tried to connect"), 1.9)
-    started = monotonic()
     with pytest.raises(CatalogUnavailable, match="ConnectionTimeout"):
         pid(database)
-    assert monotonic() - started < 1
 
 
-def test_a_dead_connection_is_not_replaced_without_the_time_for_it(
-    store: CatalogStore, database: Database
-) -> None:
+def test_a_dead_connection_is_not_replaced_without_the_time_for_it(store: CatalogStore) -> None:
     """The retry too is within the allowance."""
-    with stopped(pid(database)):
-        database.allow(0.2)
-        started = monotonic()
-        with pytest.raises(CatalogUnavailable):
-            pid(database)
-        assert monotonic() - started < 1.9
+    ways = [store.conninfo("sync")]
+    database = Database(ways.pop, GENEROUS)
+    end_backend(store, pid(database))
+    database.allow(1.9)
+    with pytest.raises(CatalogUnavailable, match="ConnectionTimeout"):
+        pid(database)
 
 
 def _sleep(database: Database, seconds: float) -> None:
