@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from functions.admin_api import operations
 from functions.admin_api.endpoints import Endpoint
 from functions.admin_api.table import ENDPOINTS
 from infra.local.postgres import Postgres
@@ -125,3 +126,23 @@ def test_a_move_that_waits_for_the_kv_holds_up_no_kill_switch(
             disabling = other.submit(api.patch, "bad", status="disabled")
             sleep(CALL_SECONDS + 0.1)
         assert disabling.result().status == 200
+
+
+def test_a_run_waits_for_the_catalog_no_longer_than_it_may_take(
+    postgres_server: Postgres, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A catalog that hangs in the middle of a run is told of before the gateway gives up."""
+    monkeypatch.setattr(operations, "RUN_SECONDS", 1.0)
+    stores = make_stores(postgres_server, dynamodb)
+    stores.put_entry("one")
+    stores.sql(
+        "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(20); RETURN NEW; END $$"
+    )
+    stores.sql(
+        "CREATE TRIGGER hang BEFORE INSERT ON kiloclaw_available_versions"
+        " FOR EACH ROW EXECUTE FUNCTION hang()"
+    )
+    with api_on(stores) as api:
+        assert api.call("POST", "/v1/sync").refusal == (503, "catalog_unavailable")
+        assert api.get("/v1/versions")["items"] == []
