@@ -48,7 +48,7 @@ CASES = {
         {"revision": 7, "latest_tag": "gone"},
         (8, "v1", None),
         {"kv", MIRROR, FINDING},
-        "gone is disabled or retired",
+        "gone is disabled",
     ),
     "ahead and malformed": Case(
         {"revision": 7} | BROKEN, (8, "v1", None), {"kv", MIRROR, FINDING}, "image tag"
