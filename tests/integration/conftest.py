@@ -71,3 +71,10 @@ def world(sandbox: Sandbox) -> Sandbox:
     """An environment over what `version_world` describes."""
     fill(sandbox)
     return sandbox
+
+
+@pytest.fixture
+def start(world: Sandbox, stores: Stores, client: Any) -> Iterator[Sandbox]:
+    """An environment of `provisioning`, where v1 is latest and ana is pinned to v3."""
+    with closing(Sandbox(stores, client, "provisioning")) as sandbox:
+        yield sandbox

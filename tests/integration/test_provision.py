@@ -1,44 +1,23 @@
 """Which image a user starts: every rule on both stores, and every row of the failure table."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from shared.domain.errors import CatalogUnavailable, KVUnavailable, NoVersionAvailable
+from shared.domain.errors import NoVersionAvailable
 from shared.kv import KV
-from shared.usecases.provision import Provisioned, Start, explain, forget, provision
+from shared.usecases.provision import Start, explain, forget, provision
 from tests.integration.dumping import changed, dump
 from tests.integration.faulty import (
-    Interposing,
     Refusing,
-    closed_database,
     refusal,
-    unreachable,
 )
 from tests.integration.racing import Sandbox, digest
-from tests.integration.version_world import pipeline
+from tests.integration.version_world import pipeline, told
 from tests.stores import Stores
 
 DOWN = refusal("InternalServerError", status=500)
-
-
-@pytest.fixture
-def start(world: Sandbox, stores: Stores, client: Any) -> Iterator[Sandbox]:
-    """An environment of `provisioning`, where v1 is latest and ana is pinned to v3."""
-    with closing(Sandbox(stores, client, "provisioning")) as sandbox:
-        yield sandbox
-
-
-def _told(answer: Provisioned) -> tuple[Any, ...]:
-    """Tag, source, pin state, changed, recorded, degraded."""
-    resolution = answer.resolution
-    return (
-        resolution.image.image_tag, resolution.source, resolution.pin_state,
-        answer.changed, answer.recorded, resolution.degraded,
-    )  # fmt: skip
 
 
 def test_a_first_start(start: Sandbox, stores: Stores) -> None:
@@ -73,36 +52,36 @@ def test_a_second_start_knows_the_first(start: Sandbox, world: Sandbox) -> None:
     assert again["previous"] == {name: first[name] for name in (*kept, "resolved_at")}
     world.promote("v4")
     moved = start.provision("bob")
-    assert _told(moved) == ("v4", "latest", "none", True, True, False)
+    assert told(moved) == ("v4", "latest", "none", True, True, False)
 
 
 def test_a_pin_decides_alone(start: Sandbox, stores: Stores) -> None:
     """One write of the KV and no read of it."""
     client = Refusing(stores.client)
     answer = provision(Start("ana"), database=start.database, kv=KV(client, stores.table))
-    assert _told(answer) == ("v3", "pin", "applied", True, True, False)
+    assert told(answer) == ("v3", "pin", "applied", True, True, False)
     assert client.calls == 1
 
 
-def test_a_pin_that_does_not_apply_is_told(start: Sandbox, world: Sandbox) -> None:
+def test_a_pin_that_does_not_apply_istold(start: Sandbox, world: Sandbox) -> None:
     """Suspended, expired, or both, which is expired; the rules decide, and it may resume."""
     world.disable("v3", force=True)
-    assert _told(start.provision("ana"))[:3] == ("v2", "rollout", "suspended")
+    assert told(start.provision("ana"))[:3] == ("v2", "rollout", "suspended")
     world.enable("v3")
-    assert _told(start.provision("ana"))[:3] == ("v3", "pin", "applied")
+    assert told(start.provision("ana"))[:3] == ("v3", "pin", "applied")
     world.pin("ana", "v3", expires_at=datetime.now(UTC) + timedelta(seconds=0.3))
-    while (told := _told(start.provision("ana"))[:3])[2] == "applied":
-        assert told == ("v3", "pin", "applied")
-    assert told == ("v2", "rollout", "expired")
+    while (now := told(start.provision("ana"))[:3])[2] == "applied":
+        assert now == ("v3", "pin", "applied")
+    assert now == ("v2", "rollout", "expired")
     world.disable("v3", force=True)
-    assert _told(start.provision("ana"))[2] == "expired"
+    assert told(start.provision("ana"))[2] == "expired"
 
 
 def test_unpinning_decides_from_scratch(start: Sandbox, world: Sandbox) -> None:
     """A restart after it does not keep what the pin had chosen."""
     start.provision("ana")
     world.unpin("ana")
-    assert _told(start.provision("ana", "restart"))[:2] == ("v2", "rollout")
+    assert told(start.provision("ana", "restart"))[:2] == ("v2", "rollout")
 
 
 @pytest.mark.parametrize(
@@ -119,17 +98,17 @@ def test_a_restart_never_moves_an_unpinned_user(
     """Another intent does."""
     start.provision("bob")
     world.promote("v4")
-    assert _told(start.provision("bob", intent))[:2] == expected
+    assert told(start.provision("bob", intent))[:2] == expected
 
 
 def test_a_restart_leaves_a_disabled_version(start: Sandbox, world: Sandbox) -> None:
     """A disabled image starts nowhere, and a retired one counts as disabled."""
     start.provision("bob")
     world.disable("v1", "v4")
-    assert _told(start.provision("bob", "restart"))[:2] == ("v4", "latest")
+    assert told(start.provision("bob", "restart"))[:2] == ("v4", "latest")
     world.promote("v2")
     world.retire("v4")
-    assert _told(start.provision("bob", "restart"))[:2] == ("v2", "latest")
+    assert told(start.provision("bob", "restart"))[:2] == ("v2", "latest")
 
 
 def test_a_deprecated_version_runs_on(start: Sandbox, world: Sandbox) -> None:
@@ -141,12 +120,12 @@ def test_a_deprecated_version_runs_on(start: Sandbox, world: Sandbox) -> None:
 def test_a_rollout_serves_its_share(start: Sandbox, world: Sandbox) -> None:
     """Some of the users, the same ones each time; none of a candidate that is disabled."""
     users = [f"user-{number}" for number in range(60)]
-    served = {user: _told(start.provision(user))[1] for user in users}
+    served = {user: told(start.provision(user))[1] for user in users}
     assert {"rollout", "latest"} == set(served.values())
-    assert {user: _told(start.provision(user))[1] for user in users} == served
+    assert {user: told(start.provision(user))[1] for user in users} == served
     inside = next(user for user, source in served.items() if source == "rollout")
     world.disable("v2", "v4")
-    assert _told(start.provision(inside))[:2] == ("v1", "latest")
+    assert told(start.provision(inside))[:2] == ("v1", "latest")
 
 
 def test_the_kvs_word_counts_before_the_catalog_hears_of_it(
@@ -159,11 +138,11 @@ def test_the_kvs_word_counts_before_the_catalog_hears_of_it(
     assert (answer["image_tag"], answer["image_digest"]) == ("new", digest("new"))
     assert (answer["source"], answer["status"]) == ("latest", None)
     pipeline(world, 4, "ghost")
-    assert _told(start.provision("bob"))[:2] == ("v1", "latest")
+    assert told(start.provision("bob"))[:2] == ("v1", "latest")
     stores.put("POINTER", "default", revision="broken")
-    assert _told(start.provision("bob"))[:2] == ("v1", "latest")
+    assert told(start.provision("bob"))[:2] == ("v1", "latest")
     pipeline(world, 1, "v4")
-    assert _told(start.provision("bob"))[:2] == ("v1", "latest")
+    assert told(start.provision("bob"))[:2] == ("v1", "latest")
 
 
 def test_the_variant_is_the_pins_or_the_requests_or_the_instances(
@@ -171,26 +150,32 @@ def test_the_variant_is_the_pins_or_the_requests_or_the_instances(
 ) -> None:
     """In this order; else `default`."""
     world.promote("b1")
-    assert _told(start.provision("ana", variant="beta"))[0] == "v3"
-    assert _told(start.provision("bob", variant="beta"))[0] == "b1"
-    assert _told(start.provision("bob"))[0] == "b1"
-    assert _told(start.provision("bob", variant="default"))[0] == "v1"
+    assert told(start.provision("ana", variant="beta"))[0] == "v3"
+    assert told(start.provision("bob", variant="beta"))[0] == "b1"
+    assert told(start.provision("bob"))[0] == "b1"
+    assert told(start.provision("bob", variant="default"))[0] == "v1"
     world.pin("bob", "b1")
-    assert _told(start.provision("bob", variant="default"))[0] == "b1"
+    assert told(start.provision("bob", variant="default"))[0] == "b1"
 
 
 def test_nothing_to_run(sandbox: Sandbox) -> None:
     """Refused, with the rules that were asked; known instances keep what runs."""
     with pytest.raises(NoVersionAvailable) as refused:
         sandbox.provision("bob")
-    assert refused.value.facts["pin_state"] == "none"
-    rules = [step["rule"] for step in refused.value.facts["trace"]]  # type: ignore[attr-defined]
-    assert rules == ["pin", "restart", "rollout", "latest", "keep"]
+    codes = ("none", "intent_provision", "no_candidate", "no_latest", "no_instance")
+    rules = ("pin", "restart", "rollout", "latest", "keep")
+    assert refused.value.facts == {
+        "pin_state": "none",
+        "trace": [
+            {"rule": rule, "matched": False, "code": code}
+            for rule, code in zip(rules, codes, strict=True)
+        ],
+    }
     sandbox.publish("v1", set_latest=False)
     sandbox.pin("ana", "v1")
     sandbox.provision("ana")
     sandbox.unpin("ana")
-    assert _told(sandbox.provision("ana"))[:2] == ("v1", "instance")
+    assert told(sandbox.provision("ana"))[:2] == ("v1", "instance")
     sandbox.disable("v1")
     with pytest.raises(NoVersionAvailable):
         sandbox.provision("ana")
@@ -198,10 +183,10 @@ def test_nothing_to_run(sandbox: Sandbox) -> None:
 
 def test_what_the_caller_says_runs_counts_where_there_is_no_record(start: Sandbox) -> None:
     """A record knows better."""
-    assert _told(start.provision("bob", "restart", running_tag="v4"))[:2] == ("v4", "instance")
-    assert _told(start.provision("bob", "restart", running_tag="v2"))[:2] == ("v4", "instance")
-    told = _told(start.provision("eve", "restart", running_tag="ghost"))
-    assert told[:2] == ("v1", "latest")
+    assert told(start.provision("bob", "restart", running_tag="v4"))[:2] == ("v4", "instance")
+    assert told(start.provision("bob", "restart", running_tag="v2"))[:2] == ("v4", "instance")
+    unknown = told(start.provision("eve", "restart", running_tag="ghost"))
+    assert unknown[:2] == ("v1", "latest")
 
 
 def test_a_newer_decision_is_not_overwritten(start: Sandbox, stores: Stores) -> None:
@@ -214,96 +199,9 @@ def test_a_newer_decision_is_not_overwritten(start: Sandbox, stores: Stores) -> 
         ExpressionAttributeValues={":at": {"S": "9999-01-01"}, ":tag": {"S": "v4"}},
     )
     answer = start.provision("bob")
-    assert _told(answer) == ("v1", "latest", "none", True, False, False)
+    assert told(answer) == ("v1", "latest", "none", True, False, False)
     assert answer.previous is not None
     assert answer.previous.image_tag == "v4"
-
-
-def test_the_kv_is_down(start: Sandbox, stores: Stores) -> None:
-    """The second row: pins apply, the mirror decides, nothing is recorded."""
-    start.provision("bob")
-    kv = KV(unreachable(), stores.table)
-
-    def told(user: str, intent: Any = "provision", running: str | None = None) -> Any:
-        wanted = Start(user, intent, running_tag=running)
-        answer = provision(wanted, database=start.database, kv=kv)
-        assert answer.previous is None
-        assert explain(wanted, database=start.database, kv=kv).changed == answer.changed
-        return _told(answer)
-
-    assert told("ana") == ("v3", "pin", "applied", True, False, False)
-    assert told("ana", running="v3") == ("v3", "pin", "applied", False, False, False)
-    assert told("bob") == ("v1", "latest", "none", True, False, True)
-    assert told("bob", running="v1") == ("v1", "latest", "none", False, False, True)
-    assert told("bob", "restart", "v4") == ("v4", "instance", "none", False, False, True)
-    assert told("bob", "restart", "ghost") == ("v1", "latest", "none", True, False, True)
-    assert told("new user") == ("v1", "latest", "none", True, False, True)
-
-
-def test_the_catalog_is_down(start: Sandbox, stores: Stores) -> None:
-    """The third row: what was recorded runs on, even a pin; for anyone else a pin may exist."""
-    start.provision("ana")
-    start.provision("bob")
-    before = dump(stores)
-    database = closed_database()
-    for user, tag in (("ana", "v3"), ("bob", "v1")):
-        for ask in (provision, explain):
-            answer = ask(Start(user, "upgrade"), database=database, kv=start.kv)
-            assert _told(answer) == (tag, "instance", "unknown", False, False, True)
-            assert answer.as_json()["status"] is None
-            assert answer.resolution.is_pinned == (user == "ana")
-    for ask in (provision, explain):
-        with pytest.raises(CatalogUnavailable, match="a pin may exist"):
-            ask(Start("eve"), database=database, kv=start.kv)
-    assert dump(stores) == before
-
-
-def test_both_stores_are_down(start: Sandbox, stores: Stores) -> None:
-    """The fourth row: nobody can tell."""
-    start.provision("bob")
-    kv = KV(unreachable(), stores.table)
-    for ask in (provision, explain):
-        with pytest.raises(CatalogUnavailable, match="neither"):
-            ask(Start("bob"), database=closed_database(), kv=kv)
-    with pytest.raises(KVUnavailable):
-        forget("bob", kv=kv)
-
-
-def test_the_kv_is_lost_on_the_way(start: Sandbox, world: Sandbox, stores: Stores) -> None:
-    """At the look-up of an entry the mirror decides; at the record the answer stands."""
-    stores.put_entry("new")
-    pipeline(world, 3, "new")
-
-    def told(*errors: Exception, operation: str, late: bool = False) -> Any:
-        client = Refusing(stores.client, *errors, operation=operation, late=late)
-        kv = KV(client, stores.table)
-        return _told(provision(Start("bob"), database=start.database, kv=kv))
-
-    assert told(DOWN, operation="put_item") == ("new", "latest", "none", True, False, False)
-    late = told(DOWN, operation="put_item", late=True)
-    assert late == ("new", "latest", "none", True, False, False)
-
-    def fail() -> None:
-        raise DOWN
-
-    kv = KV(Interposing(stores.client, "batch_get_item", int, fail), stores.table)
-    answer = provision(Start("bob"), database=start.database, kv=kv)
-    assert _told(answer) == ("v1", "latest", "none", True, False, True)
-
-
-def test_the_catalog_is_lost_on_the_way(start: Sandbox, stores: Stores, world: Sandbox) -> None:
-    """At the look-up of a version: what is recorded runs on."""
-    start.provision("bob")
-    pipeline(world, 3, "v4")
-    database = stores.database("provisioning")
-
-    def cut() -> None:
-        database.allow(-1)
-
-    kv = KV(Interposing(stores.client, "batch_get_item", cut), stores.table)
-    with closing(database):
-        answer = provision(Start("bob"), database=database, kv=kv)
-    assert _told(answer) == ("v1", "instance", "unknown", False, False, True)
 
 
 def test_explaining_records_nothing(start: Sandbox, stores: Stores) -> None:
@@ -325,4 +223,4 @@ def test_a_destroyed_instance_is_forgotten(start: Sandbox, stores: Stores) -> No
     start.provision("ana")
     assert forget("ana", kv=start.kv)
     assert not forget("ana", kv=start.kv)
-    assert _told(start.provision("ana"))[1] == "pin"
+    assert told(start.provision("ana"))[1] == "pin"
