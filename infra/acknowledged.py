@@ -14,4 +14,11 @@ def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
         )
 
 
-RUNTIME = {"L1": "3.13 has what 3.14 would add, and the packages' wheels are made for it."}
+def acknowledge_snap_start(construct: IConstruct) -> None:
+    """CDK reminds whoever takes snapshots that these are of versions."""
+    warning = "Annotation::@aws-cdk/aws-lambda:snapStartRequirePublish"
+    reason = "The alias `live` names a version, and callers name the alias."
+    Validations.of(construct).acknowledge(Acknowledgment(id=warning, reason=reason))
+
+
+RUNTIME = {"L1": "The packages' wheels and bytecode are made for 3.13."}

@@ -1,12 +1,13 @@
 """Who is let in from outside: the control plane, and a pipeline that writes the KV."""
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.function import Function
 from infra.kv import KV, Items
+from infra.outputs import output
 from infra.settings import PipelineRights, Stage
 
 
@@ -26,7 +27,7 @@ class ControlPlane(Construct):
             self.live.add_permission(
                 "Caller", principal=iam.ArnPrincipal(self._arn(stage.caller_role))
             )
-        CfnOutput(self, "Provisioning", value=self.live.function_arn)
+        output(self, "Provisioning", self.live.function_arn)
 
     def _arn(self, role: str) -> str:
         if role.startswith("arn:"):
@@ -52,4 +53,4 @@ class Pipeline(Construct):
         kv.grant(role, {"PutItem": puts})
         if moves:
             kv.grant(role, {"GetItem": ("POINTER",)})
-        CfnOutput(self, "RoleArn", value=role.role_arn)
+        output(self, "PipelineRole", role.role_arn)

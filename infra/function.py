@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.acknowledged import RUNTIME, acknowledge
+from infra.acknowledged import RUNTIME, acknowledge, acknowledge_snap_start
 from infra.logs import log_group
 from infra.network import Network
 from infra.packaging import code
@@ -68,6 +68,8 @@ class Function(lambda_.Function):
             current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),
         )
         acknowledge(self, RUNTIME)
+        if snap_start:
+            acknowledge_snap_start(self)
 
 
 def _role(scope: Construct, construct: str, function: str) -> iam.Role:

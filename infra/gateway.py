@@ -2,7 +2,6 @@
 
 import json
 
-from aws_cdk import CfnOutput
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk.aws_apigatewayv2_authorizers import HttpUserPoolAuthorizer
 from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
@@ -11,6 +10,7 @@ from constructs import Construct
 from infra.acknowledged import acknowledge
 from infra.function import Function
 from infra.logs import log_group
+from infra.outputs import output
 from infra.settings import Stage
 from infra.sign_in import SignIn
 
@@ -34,7 +34,7 @@ class Gateway(Construct):
         self.sign_in = SignIn(self, stage, self.api.api_endpoint)
         self._add_stage(stage)
         self._add_routes(function)
-        CfnOutput(self, "ApiUrl", value=self.api.api_endpoint)
+        output(self, "ApiUrl", self.api.api_endpoint)
 
     def _add_stage(self, stage: Stage) -> None:
         log = log_group(self, stage, "Log", f"/aws/vendedlogs/kiloclaw-{stage.name}-api")

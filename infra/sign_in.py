@@ -1,11 +1,12 @@
 """Who people and pipelines are: the user pool that signs the API's tokens."""
 
-from aws_cdk import Aws, CfnOutput, Duration
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
 from infra.acknowledged import acknowledge
 from infra.logs import kept
+from infra.outputs import output
 from infra.settings import Stage
 
 GROUPS = ("viewer", "publisher", "admin")
@@ -41,10 +42,10 @@ class SignIn(Construct):
         self.people = self._people(stage, origin)
         self.pipeline = self._pipeline()
         self.clients = [self.people, self.pipeline]
-        CfnOutput(self, "UserPoolId", value=self.pool.user_pool_id)
-        CfnOutput(self, "SignInUrl", value=domain.base_url())
-        CfnOutput(self, "PeopleClientId", value=self.people.user_pool_client_id)
-        CfnOutput(self, "PipelineClientId", value=self.pipeline.user_pool_client_id)
+        output(self, "UserPoolId", self.pool.user_pool_id)
+        output(self, "SignInUrl", domain.base_url())
+        output(self, "PeopleClientId", self.people.user_pool_client_id)
+        output(self, "PipelineClientId", self.pipeline.user_pool_client_id)
 
     def _pool(self, stage: Stage) -> cognito.UserPool:
         pool = cognito.UserPool(

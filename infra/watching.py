@@ -1,6 +1,5 @@
 """Where alarms go, and what they watch."""
 
-from aws_cdk import CfnOutput
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
@@ -8,6 +7,7 @@ from constructs import Construct
 
 from infra.alarms import Alarms, Watched
 from infra.dashboard import Dashboard
+from infra.outputs import output
 from infra.settings import Stage
 
 
@@ -19,7 +19,7 @@ class Watching(Construct):
         topic = sns.Topic(self, "Topic", master_key=self._key(), enforce_ssl=True)
         Alarms(self, "Alarms", watched, topic)
         Dashboard(self, "Dashboard", watched, stage.name)
-        CfnOutput(self, "AlarmTopic", value=topic.topic_arn)
+        output(self, "AlarmTopic", topic.topic_arn)
 
     def _key(self) -> kms.Key:
         """One of ours: CloudWatch may not use the key that AWS keeps for topics."""

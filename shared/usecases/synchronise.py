@@ -120,14 +120,15 @@ def synchronise(
 ) -> SyncReport:
     """Run once; a run that finds another at work ends at once as `skipped_locked`.
 
-    `cap` limits new versions a run, 0 does not; after `seconds` no more new ones are taken.
+    `cap` limits new versions a run, 0 does not; after `seconds` no more new ones are taken,
+    and the catalog is waited for no longer.
     Raises CatalogUnavailable, KVUnavailable.
     """
     began = monotonic()
     run_id = uuid4()
     with catalog.transaction() as tx:
         locked = tx.runs.try_lock()
-        tx.patience(PATIENCE_SECONDS)
+        tx.patience(PATIENCE_SECONDS if seconds is None else seconds)
         if locked:
             ends = None if seconds is None else began + seconds
             done = _take_in(tx, kv, run_id, trigger, cap, ends)

@@ -1,12 +1,15 @@
 """What tests of the stores start from."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, LiteralString
 
+import psycopg
 import pytest
 
 from infra.local.postgres import Postgres
+from shared.catalog.connection import Database
 from shared.kv import KV
 from shared.kv.entries import Entries
 from shared.kv.table import connect
@@ -14,11 +17,17 @@ from tests.integration.racing import Sandbox
 from tests.integration.version_world import fill
 from tests.stores import CatalogStore, Stores, make_catalog
 
-ONE_OF_EACH: LiteralString = """
-INSERT INTO kiloclaw_available_versions (image_tag, openclaw_version, published_at)
-VALUES ('one', '2026.11.1', now());
-INSERT INTO kiloclaw_variants (variant, latest_tag, revision) VALUES ('default', 'one', 1);
-INSERT INTO kiloclaw_version_pins (user_id, image_tag, pinned_by) VALUES ('ada', 'one', 'eve');
+SOME_OF_EACH: LiteralString = """
+INSERT INTO kiloclaw_available_versions
+       (image_tag, openclaw_version, variant, published_at, image_digest, status, retired_at)
+VALUES ('one', '2026.11.1', 'default', now(), 'sha256:' || repeat('a', 64), 'active', NULL),
+       ('two', '2026.11.2', 'default', now(), NULL, 'active', NULL),
+       ('off', '2026.11.3', 'default', now(), NULL, 'disabled', NULL),
+       ('gone', '2026.11.4', 'default', now(), NULL, 'disabled', now()),
+       ('other', '2026.11.5', 'gpu', now(), NULL, 'active', NULL);
+INSERT INTO kiloclaw_variants (variant, latest_tag, revision)
+VALUES ('default', 'one', 1), ('gpu', NULL, 0);
+INSERT INTO kiloclaw_version_pins (user_id, image_tag, pinned_by) VALUES ('ada', 'two', 'eve');
 INSERT INTO kiloclaw_user_aliases (user_id) VALUES ('ada');
 INSERT INTO kiloclaw_promotions (variant, revision, image_tag, promoted_by)
 VALUES ('default', 1, 'one', 'eve');
@@ -27,7 +36,7 @@ VALUES ('eve', 'latest.promoted', 'variant', 'default');
 INSERT INTO kiloclaw_sync_runs (started_at, outcome, counts, trigger)
 VALUES (now(), 'ok', '{}', 'api');
 INSERT INTO kiloclaw_sync_findings (image_tag, code, detail, first_seen, last_seen)
-VALUES ('one', 'missing', 'gone', now(), now());
+VALUES ('one', 'missing', 'lost', now(), now());
 """
 
 
@@ -60,9 +69,9 @@ def entries(kv: KV) -> Entries:
 
 @pytest.fixture(scope="module")
 def filled(each_server: Postgres) -> CatalogStore:
-    """A database with a row in every table; nothing that a test does here may last."""
+    """A database with rows in every table; nothing that a test does here may last."""
     store = make_catalog(each_server)
-    store.sql(ONE_OF_EACH)
+    store.sql(SOME_OF_EACH)
     return store
 
 
@@ -78,3 +87,27 @@ def start(world: Sandbox, stores: Stores, client: Any) -> Iterator[Sandbox]:
     """An environment of `provisioning`, where v1 is latest and ana is pinned to v3."""
     with closing(Sandbox(stores, client, "provisioning")) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def sql(filled: CatalogStore) -> Iterator[psycopg.Connection[Any]]:
+    """A superuser's transaction, which no right of a role limits, rolled back at the end."""
+    with psycopg.connect(filled.server.superuser(filled.dbname)) as connection:
+        yield connection
+        connection.rollback()
+
+
+@pytest.fixture
+def database(store: CatalogStore) -> Iterator[Database]:
+    """A connection of `admin_api`, open since an event before."""
+    database = store.database()
+    database.read("SELECT 1", {})
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]

@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from typing import Any
 
 import pytest
 
+from functions.admin_api import operations
 from functions.admin_api.endpoints import Endpoint
 from functions.admin_api.table import ENDPOINTS
 from infra.local.postgres import Postgres
 from infra.local.processes import free_port
+from shared.kv.table import CALL_SECONDS
 from tests.integration.api import Api, api_on, path_of
 from tests.stores import Stores, make_stores
 
@@ -108,3 +112,37 @@ def test_what_nobody_expected(
     assert (line["level"], line["error"]) == ("ERROR", "UndefinedTable")
     assert any(frame.startswith("list_pins:") for frame in line["frames"])
     assert "do-not-repeat-me" not in str(line)
+
+
+def test_a_move_that_waits_for_the_kv_holds_up_no_kill_switch(
+    postgres_server: Postgres, dynamodb: Any
+) -> None:
+    """Whoever holds the variant's lock waits for a hanging KV no longer than others for it."""
+    stores = make_stores(postgres_server, dynamodb)
+    with api_on(stores) as api, ThreadPoolExecutor(1) as other:
+        api.publish("bad")
+        with stores.server_connection() as move, move.transaction():
+            move.execute("SELECT FROM kiloclaw_variants WHERE variant = 'default' FOR UPDATE")
+            disabling = other.submit(api.patch, "bad", status="disabled")
+            sleep(CALL_SECONDS + 0.1)
+        assert disabling.result().status == 200
+
+
+def test_a_run_waits_for_the_catalog_no_longer_than_it_may_take(
+    postgres_server: Postgres, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A catalog that hangs in the middle of a run is told of before the gateway gives up."""
+    monkeypatch.setattr(operations, "RUN_SECONDS", 1.0)
+    stores = make_stores(postgres_server, dynamodb)
+    stores.put_entry("one")
+    stores.sql(
+        "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(20); RETURN NEW; END $$"
+    )
+    stores.sql(
+        "CREATE TRIGGER hang BEFORE INSERT ON kiloclaw_available_versions"
+        " FOR EACH ROW EXECUTE FUNCTION hang()"
+    )
+    with api_on(stores) as api:
+        assert api.call("POST", "/v1/sync").refusal == (503, "catalog_unavailable")
+        assert api.get("/v1/versions")["items"] == []

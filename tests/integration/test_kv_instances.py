@@ -9,6 +9,7 @@ from shared.domain.pointer import Found, Pointer
 from shared.kv import KV
 from shared.kv.instances import Count, Instances, Recorded
 from tests.integration.faulty import lose_reply
+from tests.integration.racing import digest
 from tests.stores import Stores
 
 EARLIER, LATER = "2026-11-01T10:00:00.000001Z", "2026-11-01T10:00:00.000002Z"
@@ -61,7 +62,7 @@ def test_a_record_is_written_as_contracted(stores: Stores, instances: Instances)
 
 def test_a_later_decision_replaces_an_earlier_one(instances: Instances) -> None:
     """And learns what was there."""
-    later = replace(ANA, image_tag="two", image_digest="sha256:0", decided_at=LATER)
+    later = replace(ANA, image_tag="two", image_digest=digest("two"), decided_at=LATER)
     instances.record(ANA)
     assert instances.record(later) == Recorded(recorded=True, previous=ANA)
     assert instances.find("ana") == later

@@ -133,3 +133,18 @@ def test_the_local_table_answers_in_time_with_many_entries(
 def _entry_put(number: int) -> dict[str, object]:
     texts = {"pk": "IMAGE", "sk": f"v{number}", "image_digest": digest(number)}
     return {"PutRequest": {"Item": {name: {"S": text} for name, text in texts.items()}}}
+
+
+@pytest.mark.parametrize(
+    "damage", [{"running_tag": "a\0"}, {"variant": "UP"}, {"source": "?"}, {"is_pinned": "no"}]
+)
+def test_a_damaged_instance_record_is_as_good_as_none(
+    sandbox: Sandbox, stores: Stores, damage: dict[str, object]
+) -> None:
+    """It was asked of the catalog as it was: a NUL in it ended a restart."""
+    sandbox.provision("ana")
+    record = stores.item("INSTANCE#ana", "IMAGE") or {}
+    del record["pk"], record["sk"]
+    stores.put("INSTANCE#ana", "IMAGE", **(record | damage))
+    again = sandbox.provision("ana", "restart")
+    assert (again.resolution.source, again.previous, again.recorded) == ("latest", None, True)

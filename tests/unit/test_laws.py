@@ -14,16 +14,14 @@ from tests.unit.laws import (
 )
 
 ALL = [
-    one.LAWS
-    for one in (
-        pointer,
-        reconciliation,
-        resolution,
-        rollout,
-        suspicion,
-        synchronisation,
-        values,
-    )
+    pointer.LAWS,
+    reconciliation.LAWS,
+    resolution.LAWS,
+    rollout.LAWS,
+    suspicion.LAWS,
+    synchronisation.LAWS,
+    values.LAWS,
+    values.GRAMMAR_LAWS,
 ]
 
 

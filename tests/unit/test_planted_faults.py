@@ -88,13 +88,15 @@ FAULTS: dict[Laws, list[tuple[str, str]]] = {
         ("BELIEVED_AFTER = 3", "BELIEVED_AFTER = 2"),
         ('PastRun("suspect_partial", seen) for', 'PastRun("suspect_partial", run.seen) for'),
     ],
-    values.LAWS: [
+    values.GRAMMAR_LAWS: [
         ("re.fullmatch(self.pattern", "re.match(self.pattern"),
         ("if text in self.reserved:", "if value is None:"),
         ("[0-9]{4}\\.", "[0-9]{4}."),
         ("\\x00\\ud800", "\\ud800"),
         ("len(text) > self.limit", "len(text) >= self.limit"),
         ("value.strip() if self.trim", "value.lstrip() if self.trim"),
+    ],
+    values.LAWS: [
         ("moment.astimezone(UTC).isoformat", "moment.isoformat"),
         ('timespec="microseconds")[:26]', 'timespec="auto")[:26]'),
         ("value.upper()).astimezone(UTC)", "value.upper())"),

@@ -5,7 +5,7 @@ planted in it too. Where a law needs to know what is right, it says so in words 
 not in the module's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -15,32 +15,38 @@ from hypothesis import Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Laws:
-    """What `check` demands of `module` for each of `examples` values that are drawn."""
+    """What `check` demands of `module` for all of `over`, or for `examples` drawn from it."""
 
+    name: str
     module: ModuleType
-    drawn: SearchStrategy[Any]
+    over: SearchStrategy[Any] | Sequence[Any]
     check: Callable[[ModuleType, Any], None]
-    examples: int
+    examples: int = 0
 
     def __str__(self) -> str:
-        return f"{self.check.__module__.rpartition('.')[2]}"
+        return self.name
 
     def hold(self) -> None:
         """Raises AssertionError for the value that breaks a law, made small to explain it."""
-        self._draw(lambda value: self.check(self.module, value))
+        self._each(lambda value: self.check(self.module, value))
 
     @cached_property
     def values(self) -> list[Any]:
-        """What is drawn; the same in every run."""
+        """What the laws are asked about."""
         values: list[Any] = []
-        self._draw(values.append)
+        self._each(values.append)
         return values
 
-    def _draw(self, use: Callable[[Any], None]) -> None:
+    def _each(self, use: Callable[[Any], None]) -> None:
+        if isinstance(self.over, Sequence):
+            for value in self.over:
+                use(value)
+            return
+
         @settings(max_examples=self.examples, phases=(Phase.generate, Phase.shrink))
-        @given(self.drawn)
+        @given(self.over)
         def each(value: object) -> None:
             use(value)
 

@@ -33,7 +33,7 @@ def _rows(tag: str) -> list[Known | None]:
 def _entries(tag: str) -> list[ImageEntry | None]:
     """What the KV may have; its digest may be the tag's own, or what others claim too."""
     facts = product(("1.0", "2.0"), VARIANTS, range(3), (None, f"own-{tag}", "own-a", *SHARED))
-    return [None, None] + [
+    return [None] * 20 + [
         ImageEntry(tag, version, variant, START + timedelta(hours=hours), digest)
         for version, variant, hours, digest in facts
     ]
@@ -217,4 +217,4 @@ def _tags(rows: Iterable[Known]) -> list[str]:
     return [row.image_tag for row in rows]
 
 
-LAWS = Laws(synchronisation, WORLDS, check, examples=60)
+LAWS = Laws("synchronisation", synchronisation, WORLDS, check, examples=60)

@@ -1,4 +1,4 @@
-"""A KV pointer to what its variant does not have: reported, never fatal, never trusted."""
+"""KV pointers as no API writes them: reported where wrong, never fatal, never trusted."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,6 +21,8 @@ class Fleet:
             stores.put_entry(tag, variant=variant)
         self._sync = Sandbox(stores, client, "sync")
         self._start = Sandbox(stores, client, "provisioning")
+        self._admin = Sandbox(stores, client, "admin_api")
+        self.disable = self._admin.disable
         self.synchronise = self._sync.synchronise
 
     def point(self, variant: str, **attributes: object) -> None:
@@ -38,8 +40,8 @@ class Fleet:
         return self._start.provision("ana").resolution.image.image_tag
 
     def close(self) -> None:
-        self._sync.database.close()
-        self._start.database.close()
+        for sandbox in (self._sync, self._start, self._admin):
+            sandbox.database.close()
 
 
 @pytest.fixture
@@ -92,3 +94,14 @@ def test_an_entry_that_changed_its_variant(fleet: Fleet) -> None:
     found = {(one.image_tag, one.code) for one in fleet.synchronise().rejected}
     assert found == {("default", "invalid_pointer"), ("g1", "variant_changed")}
     assert fleet.mirrors()[0] == ("default", None, None)
+
+
+def test_a_version_that_is_latest_and_candidate(fleet: Fleet) -> None:
+    """Disabling it ends both; its replacement is served."""
+    rollout = {"candidate_tag": "v1", "percent": 100, "salt": "s"}
+    fleet.point("default", revision=1, latest_tag="v1", **rollout)
+    fleet.synchronise()
+    fleet.disable("v1", "v2")
+    assert "candidate_tag" not in fleet.pointer()
+    assert fleet.mirrors()[0] == ("default", "v2", None)
+    assert fleet.served() == "v2"
