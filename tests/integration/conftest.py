@@ -83,6 +83,13 @@ def world(sandbox: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
+def start(world: Sandbox, stores: Stores, client: Any) -> Iterator[Sandbox]:
+    """An environment of `provisioning`, where v1 is latest and ana is pinned to v3."""
+    with closing(Sandbox(stores, client, "provisioning")) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
 def sql(filled: CatalogStore) -> Iterator[psycopg.Connection[Any]]:
     """A superuser's transaction, which no right of a role limits, rolled back at the end."""
     with psycopg.connect(filled.server.superuser(filled.dbname)) as connection:

@@ -4,6 +4,7 @@ from typing import Any
 
 from shared.domain.model import Version
 from shared.kv import KV
+from shared.usecases.provision import Provisioned
 from shared.usecases.versions import VersionChange, change
 from tests.integration.racing import BY, Sandbox, Write, digest, mirrors, pointers
 from tests.stores import Stores
@@ -48,3 +49,12 @@ def content_of(copy: set[Write]) -> tuple[object, ...]:
 def contents(stores: Stores) -> tuple[object, object]:
     """Revision, latest and candidate in the KV and in the mirror."""
     return content_of(pointers(stores)), content_of(mirrors(stores))
+
+
+def told(answer: Provisioned) -> tuple[Any, ...]:
+    """Tag, source, pin state, changed, recorded, degraded."""
+    resolution = answer.resolution
+    return (
+        resolution.image.image_tag, resolution.source, resolution.pin_state,
+        answer.changed, answer.recorded, resolution.degraded,
+    )  # fmt: skip
