@@ -111,3 +111,10 @@ def silent_port() -> Iterator[int]:
     """A port that accepts connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def runner(stores: Stores, client: Any) -> Iterator[Sandbox]:
+    """An environment of `sync` over both stores, which are empty but for what else is asked."""
+    with closing(Sandbox(stores, client, "sync")) as sandbox:
+        yield sandbox
