@@ -164,6 +164,23 @@ def crowd_of(stores: Stores, clients: Sequence[Any]) -> Generator[Crowd]:
         sys.setswitchinterval(interval)
 
 
+def latest(crowd: Crowd) -> str:
+    [(latest,)] = crowd.stores.sql("SELECT latest_tag FROM kiloclaw_variants")
+    return str(latest)
+
+
+def status(crowd: Crowd, tag: str) -> str:
+    [(status,)] = crowd.stores.sql(
+        "SELECT status FROM kiloclaw_available_versions WHERE image_tag = %(tag)s", tag=tag
+    )
+    return str(status)
+
+
+def published(crowd: Crowd, *tags: str) -> None:
+    for tag in tags:
+        crowd.admins[0].publish(tag, digest(tag))
+
+
 def _after_jitter(call: Callable[[], object], barrier: Barrier) -> object:
     pause = random.random() * JITTER_SECONDS
     barrier.wait(20)
