@@ -9,7 +9,8 @@ from shared.domain.errors import (
     VersionInUse,
     VersionNotActive,
 )
-from tests.integration.racing import Crowd, digest, faults, latest, pointers, published, status
+from tests.integration.agreement import faults, pointers
+from tests.integration.racing import Crowd, digest, latest, published, status
 
 
 def test_of_publishes_that_claim_one_digest_exactly_one_wins(crowd: Crowd) -> None:

@@ -8,16 +8,8 @@ import pytest
 
 from shared.domain.errors import KVUnavailable, Refused, VersionInUse, VersionNotActive
 from shared.kv.table import ConditionFailed, as_read
-from tests.integration.racing import (
-    Crowd,
-    Sandbox,
-    Write,
-    digest,
-    faults,
-    latest,
-    pointers,
-    published,
-)
+from tests.integration.agreement import Write, faults, pointers
+from tests.integration.racing import Crowd, Sandbox, digest, latest, published
 
 
 def _move(pipeline: Sandbox, tag: str) -> bool:
