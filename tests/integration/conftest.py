@@ -13,7 +13,7 @@ from shared.catalog.connection import Database
 from shared.kv import KV
 from shared.kv.entries import Entries
 from shared.kv.table import connect
-from tests.integration.racing import Sandbox
+from tests.integration.racing import SANDBOXES, Crowd, Sandbox, crowd_of
 from tests.integration.version_world import fill
 from tests.stores import CatalogStore, Stores, make_catalog
 
@@ -118,3 +118,19 @@ def runner(stores: Stores, client: Any) -> Iterator[Sandbox]:
     """An environment of `sync` over both stores, which are empty but for what else is asked."""
     with closing(Sandbox(stores, client, "sync")) as sandbox:
         yield sandbox
+
+
+@pytest.fixture(scope="module")
+def clients(dynamodb: Any) -> Iterator[list[Any]]:
+    """A client for each sandbox; they take longer to make than a round takes."""
+    clients = [connect() for _ in range(SANDBOXES)]
+    yield clients
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def crowd(stores: Stores, clients: list[Any]) -> Iterator[Crowd]:
+    """Six administrators, two syncs and three starts, each in a sandbox of its own."""
+    with crowd_of(stores, clients) as crowd:
+        yield crowd

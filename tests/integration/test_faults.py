@@ -10,9 +10,10 @@ import pytest
 
 from shared.domain.errors import CatalogUnavailable, KVUnavailable, VersionNotFound
 from shared.kv.table import connect
+from tests.integration.agreement import faults
 from tests.integration.calls import CALLS
 from tests.integration.dying import How, Killed, Kind, Mortal, Steps
-from tests.integration.racing import Sandbox, faults
+from tests.integration.racing import Sandbox
 from tests.stores import Stores
 
 PROCESSES = get_context("forkserver")

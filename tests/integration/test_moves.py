@@ -15,6 +15,7 @@ from shared.domain.errors import (
 from shared.domain.model import By
 from shared.kv import KV
 from shared.usecases.promote import promote
+from tests.integration.agreement import mirrors, pointers
 from tests.integration.dumping import changed, dump
 from tests.integration.faulty import (
     Interposing,
@@ -24,7 +25,7 @@ from tests.integration.faulty import (
     refusal,
     unreachable,
 )
-from tests.integration.racing import Sandbox, mirrors, pointers
+from tests.integration.racing import Sandbox
 from tests.stores import Stores
 
 BY = By("ada@example.com", "request-1")

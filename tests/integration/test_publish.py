@@ -18,9 +18,10 @@ from shared.domain.errors import (
 )
 from shared.kv import KV
 from shared.usecases.publish import Publication, publish
+from tests.integration.agreement import faults, mirrors, pointers
 from tests.integration.dumping import changed, dump
 from tests.integration.faulty import Interposing, Refusing, closed_catalog, refusal, unreachable
-from tests.integration.racing import BY, Sandbox, digest, faults, mirrors, pointers
+from tests.integration.racing import BY, Sandbox, digest
 from tests.stores import Stores
 
 DOWN = refusal("InternalServerError", status=500)

@@ -8,7 +8,8 @@ import pytest
 from shared.kv.table import connect
 from shared.usecases.rebuild import rebuild_kv
 from shared.usecases.synchronise import synchronise
-from tests.integration.racing import Sandbox, digest, faults, pointers
+from tests.integration.agreement import faults, pointers
+from tests.integration.racing import Sandbox, digest
 from tests.stores import Stores, make_stores
 
 MakeSandbox = Callable[[Stores, str], Sandbox]

@@ -7,9 +7,10 @@ import pytest
 from shared.domain.errors import KVUnavailable
 from shared.kv import KV
 from shared.usecases.moves import reconcile
+from tests.integration.agreement import faults
 from tests.integration.dumping import changed, dump
 from tests.integration.faulty import Interposing, Refusing, refusal, unreachable
-from tests.integration.racing import Sandbox, digest, faults
+from tests.integration.racing import Sandbox, digest
 from tests.integration.reconcile_cases import BROKEN, CASES, FINDING, Case, Content
 from tests.stores import Stores
 

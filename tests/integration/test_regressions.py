@@ -10,7 +10,8 @@ from shared.catalog.statistics import read_statistics
 from shared.domain.errors import DigestInUse
 from shared.kv import KV
 from shared.kv.table import connect
-from tests.integration.racing import Sandbox, digest, faults
+from tests.integration.agreement import faults
+from tests.integration.racing import Sandbox, digest
 from tests.stores import Stores
 
 MANY, BATCH = 1_200, 25

@@ -11,9 +11,10 @@ from shared.domain.errors import CatalogUnavailable, KVUnavailable
 from shared.kv import KV
 from shared.usecases import synchronise as module
 from shared.usecases.synchronise import SyncReport, synchronise
+from tests.integration.agreement import faults
 from tests.integration.dumping import changed, dump
 from tests.integration.faulty import Refusing, closed_catalog, refusal, unreachable
-from tests.integration.racing import Sandbox, digest, faults
+from tests.integration.racing import Sandbox, digest
 from tests.stores import Stores
 
 DOWN = refusal("InternalServerError", status=500)

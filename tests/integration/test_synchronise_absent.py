@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from tests.integration.agreement import faults, mirrors, pointers
 from tests.integration.dumping import dump
-from tests.integration.racing import Sandbox, digest, faults, mirrors, pointers
+from tests.integration.racing import Sandbox, digest
 from tests.stores import Stores
 
 

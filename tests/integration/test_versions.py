@@ -10,9 +10,10 @@ from shared.domain.errors import (
     VersionPinned,
 )
 from shared.usecases.versions import VersionChange
+from tests.integration.agreement import faults
 from tests.integration.dumping import dump
 from tests.integration.faulty import unreachable
-from tests.integration.racing import Sandbox, faults
+from tests.integration.racing import Sandbox
 from tests.integration.version_world import change_by, contents, disabled
 from tests.stores import Stores
 

@@ -10,9 +10,10 @@ from shared.domain.errors import (
     VersionInUse,
 )
 from shared.usecases.versions import VersionChange
+from tests.integration.agreement import faults, mirrors, pointers
 from tests.integration.dumping import changed, dump
 from tests.integration.faulty import Interposing, Refusing, refusal, unreachable
-from tests.integration.racing import Sandbox, faults, mirrors, pointers
+from tests.integration.racing import Sandbox
 from tests.integration.version_world import change_by, content_of, contents, disabled, pipeline
 from tests.stores import Stores
 

@@ -12,9 +12,10 @@ from shared.domain.errors import (
 )
 from shared.kv import KV
 from shared.usecases.versions import change, retire
+from tests.integration.agreement import faults
 from tests.integration.dumping import dump
 from tests.integration.faulty import Refusing, closed_catalog, refusal, unreachable
-from tests.integration.racing import BY, Sandbox, digest, faults
+from tests.integration.racing import BY, Sandbox, digest
 from tests.integration.version_world import disabled, pipeline
 from tests.stores import Stores
 

@@ -6,7 +6,8 @@ from shared.domain.model import Version
 from shared.kv import KV
 from shared.usecases.provision import Provisioned
 from shared.usecases.versions import VersionChange, change
-from tests.integration.racing import BY, Sandbox, Write, digest, mirrors, pointers
+from tests.integration.agreement import Write, mirrors, pointers
+from tests.integration.racing import BY, Sandbox, digest
 from tests.stores import Stores
 
 
