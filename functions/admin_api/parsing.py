@@ -1,5 +1,6 @@
 """Where hostile text becomes values: the path's, the query string's, the body's."""
 
+import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping
@@ -55,7 +56,8 @@ def parse_query(raw: str, model: type[Model]) -> Model:
 
 def query_names(raw: str) -> set[str]:
     """The names in a raw query string, as far as they can be read."""
-    return {unquote_to_bytes(name).decode(errors="replace") for name, _ in _pairs(raw)}
+    raw_names = (name.encode(errors="replace") for name, _ in _pairs(raw))
+    return {unquote_to_bytes(name).decode(errors="replace") for name in raw_names}
 
 
 def parse_body(
@@ -66,14 +68,25 @@ def parse_body(
     if not raw and required:
         raise InvalidRequest(("body", "must be a JSON object"))
     try:
-        return model.model_validate_json(raw or b"{}")
+        parsed = model.model_validate_json(raw or b"{}")
     except ValidationError as error:
         raise _invalid(error) from None
+    json.loads(raw or b"{}", object_pairs_hook=_each_once)
+    return parsed
 
 
 def shown(name: object) -> str:
     """The name of an unknown field is the caller's text too."""
     return str(name).encode("unicode_escape").decode("ascii")[:LONGEST_NAME]
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> None:
+    """JSON leaves open which of two members of one name counts. Raises InvalidRequest."""
+    given: set[str] = set()
+    for name, _ in pairs:
+        if name in given:
+            raise InvalidRequest((shown(name), "is given more than once"))
+        given.add(name)
 
 
 def _pairs(raw: str) -> list[tuple[str, str]]:
@@ -109,5 +122,5 @@ def _invalid(error: ValidationError) -> InvalidRequest:
 
 
 def _fault(detail: ErrorDetails) -> tuple[str, str]:
-    field = ".".join(shown(part) for part in detail["loc"]) or "body"
+    field = ".".join(shown(part) for part in detail["loc"]) if detail["loc"] else "body"
     return field, MESSAGES.get(detail["type"], detail["msg"])

@@ -110,8 +110,10 @@ def change_version(request: Request[NoQuery, PatchVersionBody]) -> Answer:
     """Change status or notes. Disabling reaches everybody and strands nobody."""
     tag, deps = request.values["image_tag"], request.deps
     wanted = VersionChange(**request.body.model_dump())
-    version = change(tag, wanted, by=request.by, catalog=deps.catalog, kv=deps.kv)
-    return Answer(200, models.Version.model_validate(version))
+    changed = change(tag, wanted, by=request.by, catalog=deps.catalog, kv=deps.kv)
+    if changed.suspended:
+        deps.telemetry.count("PinsSuspended", changed.suspended)
+    return Answer(200, models.Version.model_validate(changed.version))
 
 
 @endpoint(

@@ -6,7 +6,7 @@ from typing import Any
 
 from functions.provisioning.request import Destroy, parse
 from shared.edge.settings import Settings
-from shared.edge.telemetry import Telemetry
+from shared.edge.telemetry import Telemetry, request_id
 from shared.edge.wiring import Dependencies, wire
 from shared.usecases.provision import Provisioned, forget, provision
 
@@ -16,10 +16,10 @@ def dependencies() -> Dependencies:
     return wire(Settings.stores(environ))
 
 
-def handler(event: object, _context: object) -> dict[str, Any]:
+def handler(event: object, context: object) -> dict[str, Any]:
     """Raises InvalidRequest, NoVersionAvailable, CatalogUnavailable, KVUnavailable."""
     deps = dependencies()
-    with deps.event():
+    with deps.event(request_id(context)):
         request = parse(event)
         if isinstance(request, Destroy):
             destroyed = forget(request.user_id, kv=deps.kv)

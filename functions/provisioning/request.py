@@ -41,7 +41,7 @@ def parse(event: object) -> Start | Destroy:
     given = {name: value for name, value in event.items() if value is not None}
     errors = [(_shown(name), "is not a known field") for name in event if name not in FIELDS]
     errors += [("user_id", "is required")] if "user_id" not in given else []
-    errors += [fault for name, value in given.items() for fault in _faults(name, value)]
+    errors += [fault for name in FIELDS for fault in _faults(name, given.get(name))]
     if errors:
         raise InvalidRequest(*errors)
     if given.get("intent") == "destroy":
@@ -51,7 +51,8 @@ def parse(event: object) -> Start | Destroy:
 
 def _faults(name: str, value: object) -> list[tuple[str, str]]:
     try:
-        FIELDS.get(name, str)(value)
+        if value is not None:
+            FIELDS[name](value)
     except InvalidValue as error:
         return [(name, str(error))]
     return []

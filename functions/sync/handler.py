@@ -1,14 +1,24 @@
-"""Keeps the catalog in agreement with the KV: every minute, or when invoked with `{}`."""
+"""Keeps the catalog in agreement with the KV: every minute, or when invoked with `{}`.
+
+With `{"rebuild": "catalog"}` it takes in what the KV has without the cap, with
+`{"rebuild": "kv"}` it writes what the KV has lost: after a store was restored or lost.
+"""
 
 from functools import cache
 from os import environ
-from typing import Any
+from typing import Any, Literal
 
 from shared.catalog.runs import Trigger
 from shared.domain.errors import InvalidRequest
 from shared.edge.settings import Settings
+from shared.edge.telemetry import request_id
 from shared.edge.wiring import Dependencies, wire
+from shared.usecases.rebuild import rebuild_kv
 from shared.usecases.synchronise import SyncReport, synchronise
+
+NO_CAP = 0
+RUN_SECONDS = 40.0
+"""After these a run takes no more new versions: it must end before the function's time does."""
 
 
 @cache
@@ -16,32 +26,54 @@ def dependencies() -> Dependencies:
     return wire(Settings.sync(environ))
 
 
-def handler(event: object, _context: object) -> dict[str, Any]:
+def handler(event: object, context: object) -> dict[str, Any]:
     """The run's report. Raises InvalidRequest, CatalogUnavailable, KVUnavailable."""
     deps = dependencies()
-    with deps.event(seconds=None):
-        report = synchronise(
-            catalog=deps.catalog,
-            kv=deps.kv,
-            cap=deps.settings.sync_max_new,
-            trigger=_trigger(event),
-        )
-        _tell(report, deps)
-        return report.as_json()
+    with deps.event(request_id(context), seconds=None):
+        match _parse(event):
+            case "rebuild_kv":
+                return _rebuild_kv(deps)
+            case "rebuild_catalog":
+                return _synchronise(deps, NO_CAP, "direct")
+            case trigger:
+                return _synchronise(deps, deps.settings.sync_max_new, trigger)
 
 
-def _trigger(event: object) -> Trigger:
+def _parse(event: object) -> Trigger | Literal["rebuild_kv", "rebuild_catalog"]:
     if event == {}:
         return "direct"
+    if event == {"rebuild": "kv"}:
+        return "rebuild_kv"
+    if event == {"rebuild": "catalog"}:
+        return "rebuild_catalog"
     if isinstance(event, dict) and event.get("source") == "aws.scheduler":
         return "schedule"
-    raise InvalidRequest(("payload", "must be {} or an event of the scheduler"))
+    message = 'must be {}, {"rebuild": "kv"}, {"rebuild": "catalog"} or a scheduled event'
+    raise InvalidRequest(("payload", message))
 
 
-def _tell(report: SyncReport, deps: Dependencies) -> None:
+def _synchronise(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:
+    with deps.catalog.transaction() as tx:
+        age = tx.runs.age()
+    report = synchronise(
+        catalog=deps.catalog, kv=deps.kv, cap=cap, trigger=trigger, seconds=RUN_SECONDS
+    )
+    _tell(report, age, deps)
+    return report.as_json()
+
+
+def _rebuild_kv(deps: Dependencies) -> dict[str, Any]:
+    report = rebuild_kv(catalog=deps.catalog, kv=deps.kv).as_json()
+    deps.telemetry.log("the KV was rebuilt", **report)
+    return report
+
+
+def _tell(report: SyncReport, age: float | None, deps: Dependencies) -> None:
     deps.telemetry.count(f"Sync{report.outcome.title().replace('_', '')}")
-    deps.telemetry.count("NewFindings", report.new_findings)
-    deps.telemetry.logger.info(
+    deps.telemetry.count("NewConflicts", report.new_findings)
+    if age is not None:
+        deps.telemetry.seconds("CatalogAge", age)
+    deps.telemetry.log(
         "sync run",
         run_id=str(report.run_id),
         outcome=report.outcome,

@@ -16,6 +16,7 @@ from infra.local.runtime_api import Event, Invocation, RuntimeApi
 
 ROOT = Path(__file__).resolve().parents[2]
 QUEUE_SECONDS = 29.0
+LOAD_SECONDS = 30.0
 LOOK_SECONDS = 0.05
 """How often a process that owes an answer is checked to be alive."""
 
@@ -63,6 +64,7 @@ class Environment:
 
     def invoke(self, payload: bytes) -> Invocation:
         """Have an event answered; a process that fails to is not `usable` any more."""
+        self._load()
         request_id = str(uuid4())
         timeout = self._settings.timeout
         self._api.give(Event(request_id, payload, time.time() + timeout))
@@ -75,6 +77,16 @@ class Environment:
         self._timed_out = True
         message = f"RequestId: {request_id} Error: Task timed out after {timeout:.2f} seconds"
         return Invocation.failed("Sandbox.Timedout", message, timed_out=True)
+
+    def _load(self) -> None:
+        """Wait until the process has loaded its handler: on Lambda that takes no event's time.
+
+        What goes wrong is found out by who waits for an answer.
+        """
+        give_up = time.monotonic() + LOAD_SECONDS
+        while not self._api.loaded.wait(LOOK_SECONDS):
+            if not self.usable or time.monotonic() > give_up:
+                return
 
     def stop(self) -> None:
         processes.stop(self._process)

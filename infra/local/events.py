@@ -16,24 +16,17 @@ from uuid import uuid4
 from infra.local.server import Request, Response
 
 DEFAULT_ROUTE = "$default"
-BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 TEXT_TYPE = re.compile(r"text/.*|application/(?:.*\+)?(?:json|xml)|application/javascript")
 NOT_PASSED = {"connection", "cookie", "keep-alive", "te", "transfer-encoding", "upgrade"}
 
 
-class BadPath(Exception):
-    """The path is not percent-encoded UTF-8."""
-
-
 def decoded_path(request: Request) -> str:
-    """The path, percent-decoded once. Raises BadPath."""
-    if BROKEN_ESCAPE.search(request.path):
-        raise BadPath
-    try:
-        # http.server reads the request line as Latin-1, byte by byte.
-        return unquote_to_bytes(request.path.encode("latin-1")).decode()
-    except UnicodeDecodeError:
-        raise BadPath from None
+    """The path, percent-decoded once.
+
+    What is no escape stays, and what is no UTF-8 becomes U+FFFD: neither is in any legal value.
+    """
+    # http.server reads the request line as Latin-1, byte by byte.
+    return unquote_to_bytes(request.path.encode("latin-1")).decode(errors="replace")
 
 
 def event(

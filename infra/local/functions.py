@@ -9,7 +9,7 @@ from infra.local.environments import ROOT, Function, Settings
 from infra.local.postgres import Postgres
 from infra.local.roles import DATABASE, role
 
-TIMEOUTS = {"admin_api": 29, "migrate": 300, "provisioning": 10, "sync": 60}
+TIMEOUTS = {"admin_api": 29, "migrate": 840, "provisioning": 10, "sync": 60}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from infra.local.authorizer import authorize
 from infra.local.environments import Function, Throttled
-from infra.local.events import DEFAULT_ROUTE, BadPath, decoded_path, event, response
+from infra.local.events import DEFAULT_ROUTE, decoded_path, event, response
 from infra.local.issuer import Issuer
 from infra.local.server import Request, Response
 
@@ -18,7 +18,6 @@ def refusal(status: int, message: str) -> Response:
 UNAUTHORIZED = refusal(HTTPStatus.UNAUTHORIZED, "Unauthorized")
 FAILED = refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
 UNAVAILABLE = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable")
-BAD_REQUEST = refusal(HTTPStatus.BAD_REQUEST, "Bad Request")
 
 
 class Gateway:
@@ -30,10 +29,7 @@ class Gateway:
         self._port = port
 
     def answer(self, request: Request) -> Response:
-        try:
-            path = decoded_path(request)
-        except BadPath:
-            return BAD_REQUEST
+        path = decoded_path(request)
         key = route_key(path)
         claims = None
         if key != DEFAULT_ROUTE:

@@ -1,6 +1,7 @@
 """The Runtime API of one Lambda environment: how its process gets events and gives answers."""
 
 import json
+import threading
 import time
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -38,6 +39,8 @@ class RuntimeApi:
     def __init__(self, function_arn: str) -> None:
         self.failed = False
         """The process could not even load its handler, and is about to exit."""
+        self.loaded = threading.Event()
+        """Set when the process asks for its first event."""
         self._arn = function_arn
         self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._answers: SimpleQueue[Invocation] = SimpleQueue()
@@ -77,6 +80,7 @@ class RuntimeApi:
         return Response(404, b"{}")
 
     def _next(self) -> Response:
+        self.loaded.set()
         event = self._events.get()
         if event is None:
             return Response(410, b"{}")

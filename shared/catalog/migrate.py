@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from shared.catalog import roles_sql
 from shared.catalog.connection import Database, RawConnection
 
 FOLDER = Path(__file__).with_name("migrations")
@@ -23,6 +24,13 @@ class Migration:
     @property
     def checksum(self) -> str:
         return sha256(self.sql.encode()).hexdigest()
+
+
+def create_roles(database: Database) -> None:
+    """Make the roles what they should be; needs a login that may create roles."""
+    with database.transaction() as connection:
+        _take_turns(connection)
+        connection.execute(roles_sql().encode())
 
 
 def migrations(folder: Path = FOLDER) -> list[Migration]:
@@ -56,6 +64,10 @@ def _apply(database: Database, migration: Migration) -> bool:
         return True
 
 
+def _take_turns(connection: RawConnection) -> None:
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext('kiloclaw_migrate'))")
+
+
 def _is_applied(migration: Migration, applied: dict[str, str]) -> bool:
     if applied.get(migration.name, migration.checksum) != migration.checksum:
         raise MigrationEdited(f"{migration.name} was edited after it had been applied")
@@ -64,7 +76,7 @@ def _is_applied(migration: Migration, applied: dict[str, str]) -> bool:
 
 def _applied(connection: RawConnection) -> dict[str, str]:
     """Names and checksums; nobody else applies anything until this transaction ends."""
-    connection.execute("SELECT pg_advisory_xact_lock(hashtext('kiloclaw_migrate'))")
+    _take_turns(connection)
     connection.execute(
         "CREATE TABLE IF NOT EXISTS kiloclaw_migrations ("
         " name text PRIMARY KEY, checksum text NOT NULL,"

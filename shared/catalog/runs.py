@@ -73,6 +73,18 @@ class Runs:
             {"id": run_id, "counts": Jsonb(counts)},
         )
 
+    def age(self) -> float | None:
+        """Seconds since the last good run ended, None before the first."""
+        row = self.connection.execute(
+            """
+            SELECT extract(epoch FROM clock_timestamp() - finished_at)::float8
+              FROM kiloclaw_sync_runs
+             WHERE outcome = 'ok' AND finished_at IS NOT NULL
+             ORDER BY started_at DESC LIMIT 1
+            """
+        ).fetchone()
+        return row[0] if row else None
+
     def past(self) -> list[PastRun]:
         """The latest runs that read the KV: two of any outcome and the last good one."""
         rows = self.connection.execute(

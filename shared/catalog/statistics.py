@@ -21,7 +21,10 @@ class Statistics:
 
 
 def read_statistics(connection: RawConnection) -> Statistics:
-    """Count versions that are not retired, and pins; expiring soon is within seven days."""
+    """Count versions that are not retired, variants, which stay, and pins.
+
+    Expiring soon is within seven days.
+    """
     return fetch(
         connection,
         Statistics,
@@ -31,7 +34,8 @@ def read_statistics(connection: RawConnection) -> Statistics:
                    count(*) FILTER (WHERE status = 'active') AS active,
                    count(*) FILTER (WHERE status = 'deprecated') AS deprecated,
                    count(*) FILTER (WHERE status = 'disabled') AS disabled,
-                   count(DISTINCT variant) AS variants
+                   (SELECT count(DISTINCT variant) FROM kiloclaw_available_versions)
+                       AS variants
               FROM kiloclaw_available_versions WHERE retired_at IS NULL
         ), pins AS (
             SELECT count(*) AS total,

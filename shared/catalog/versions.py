@@ -100,12 +100,15 @@ class Versions:
         }  # fmt: skip
         return fetch(self.connection, Version, PAGES[sort][order], parameters)
 
-    def statuses(self, tags: Iterable[ImageTag]) -> dict[ImageTag, Status]:
-        """The status of each tag that the catalog knows; retired ones are disabled."""
+    def statuses(self, tags: Iterable[ImageTag], variant: Variant) -> dict[ImageTag, Status]:
+        """What each tag that the catalog knows is to this variant's pointer.
+
+        One that is retired or of another variant counts as disabled: it may not be named.
+        """
         rows = self.connection.execute(
-            "SELECT image_tag, status FROM kiloclaw_available_versions"
-            " WHERE image_tag = ANY(%(tags)s)",
-            {"tags": list(tags)},
+            "SELECT image_tag, CASE variant WHEN %(variant)s THEN status ELSE 'disabled' END"
+            "  FROM kiloclaw_available_versions WHERE image_tag = ANY(%(tags)s)",
+            {"tags": list(tags), "variant": variant},
         )
         return dict(rows.fetchall())
 
@@ -227,12 +230,20 @@ class Versions:
 
     def retired(self) -> list[ImageEntry]:
         """What was retired, as entries of the KV."""
+        return self._entries(retired=True)
+
+    def deployable(self) -> list[ImageEntry]:
+        """What was not, as entries of the KV."""
+        return self._entries(retired=False)
+
+    def _entries(self, *, retired: bool) -> list[ImageEntry]:
         return fetch(
             self.connection,
             ImageEntry,
             "SELECT image_tag, openclaw_version, variant, published_at, image_digest"
-            "  FROM kiloclaw_available_versions WHERE retired_at IS NOT NULL",
-            {},
+            "  FROM kiloclaw_available_versions"
+            " WHERE (retired_at IS NOT NULL) = %(retired)s ORDER BY image_tag",
+            {"retired": retired},
         )
 
 

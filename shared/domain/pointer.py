@@ -8,6 +8,7 @@ from shared.domain.values import IMAGE_TAG, ImageTag
 
 REVISIONS_AHEAD = 1_000_000
 """A revision further above the mirror's than this is no revision but damage."""
+LONGEST_CAUSE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,9 @@ class Pointer:
 
     def without(self, tag: ImageTag, replacement: ImageTag) -> "Pointer":
         """Name `tag` no longer: a latest gives way to the replacement, a rollout of it ends."""
-        if self.rollout and self.rollout.candidate_tag == tag:
-            return replace(self, rollout=None)
-        return self.promote(replacement) if self.latest_tag == tag else self
+        ends = self.rollout is not None and self.rollout.candidate_tag == tag
+        pointer = replace(self, rollout=None) if ends else self
+        return pointer.promote(replacement) if pointer.latest_tag == tag else pointer
 
     def at(self, revision: int) -> "Pointer":
         return replace(self, revision=revision)
@@ -92,7 +93,7 @@ def parse_pointer(
             revision,
             IMAGE_TAG.parse(item.get("latest_tag")),
             _parse_rollout(item),
-            cause=str(item["cause"]) if isinstance(item.get("cause"), str) else None,
+            cause=_parse_cause(item.get("cause")),
         )
     except InvalidValue as error:
         return Found(fault=str(error), revision=revision, token=token)
@@ -113,6 +114,21 @@ def _parse_rollout(item: Mapping[str, object]) -> Rollout | None:
     percent, salt = item.get("percent"), item.get("salt")
     if type(percent) is not int or not 0 <= percent <= 100:  # noqa: PLR2004
         raise InvalidValue("percent must be an integer from 0 to 100")
-    if not isinstance(salt, str) or not 1 <= len(salt) <= 64 or not salt.isascii():  # noqa: PLR2004
-        raise InvalidValue("salt must be an ASCII string of 1 to 64 characters")
-    return Rollout(IMAGE_TAG.parse(item.get("candidate_tag")), percent, salt)
+    if not _is_line(salt, 64):
+        raise InvalidValue("salt must be a printable ASCII string of 1 to 64 characters")
+    return Rollout(IMAGE_TAG.parse(item.get("candidate_tag")), percent, str(salt))
+
+
+def _parse_cause(value: object) -> str | None:
+    """Whose move it was, if anybody of ours can have written that; no reason to refuse it."""
+    return str(value) if _is_line(value, LONGEST_CAUSE) else None
+
+
+def _is_line(value: object, most: int) -> bool:
+    """A text that every store and log can hold."""
+    return (
+        isinstance(value, str)
+        and 1 <= len(value) <= most
+        and value.isascii()
+        and value.isprintable()
+    )

@@ -30,9 +30,9 @@ def plan(
 ) -> Plan:
     """Plan one step of agreement.
 
-    `statuses` has the catalog's word on every tag that either copy names (retired counts as
-    disabled; a tag the catalog does not know is absent); `refused` are tags that it would not
-    take in.
+    `statuses` has the catalog's word on every tag that either copy names (retired, or of
+    another variant, counts as disabled; a tag the catalog does not know is absent); `refused`
+    are tags that it would not take in.
     """
     if found.pointer is None and found.fault is None:
         return Plan(put=mirror if mirror.latest_tag else None)
@@ -66,7 +66,7 @@ def _latest_fault(
     if pointer.latest_tag in refused:
         return f"latest {pointer.latest_tag} is not in the catalog and cannot be"
     if statuses.get(pointer.latest_tag) == "disabled":
-        return f"latest {pointer.latest_tag} is disabled or retired"
+        return f"latest {pointer.latest_tag} is disabled, retired or of another variant"
     return None
 
 

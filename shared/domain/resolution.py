@@ -24,7 +24,7 @@ class PinFact(NamedTuple):
 class Facts:
     """All that a decision depends on.
 
-    `found` is the KV's pointer of the variant, None if the KV did not answer; `mirror` the
+    `found` is the KV's pointer of `variant`, None if the KV did not answer; `mirror` the
     catalog's copy. `images` holds every tag that `uncovered` asked for and either store knows.
     `running_tag` is the caller's word, believed only where there is no readable `instance`.
     """
@@ -39,6 +39,7 @@ class Facts:
     images: Mapping[ImageTag, Image | None] = field(default_factory=dict)
     instance: Instance | None = None
     running_tag: ImageTag | None = None
+    variant: Variant = DEFAULT_VARIANT
 
 
 class Step(NamedTuple):
@@ -49,8 +50,7 @@ class Step(NamedTuple):
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """The image to run, and why. `degraded`: a store that was needed did not answer."""
 
     image: Image
@@ -61,8 +61,7 @@ class Resolution:
     trace: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Nothing may run. `catalog_unavailable` is worth a retry."""
 
     code: Literal["no_version_available", "catalog_unavailable"]
@@ -123,12 +122,18 @@ def _runnable(facts: Facts, tag: ImageTag) -> Image | None:
     return image if image is not None and image.runnable else None
 
 
+def _offered(facts: Facts, tag: ImageTag) -> Image | None:
+    """What a pointer may offer: a version of its own variant that is not disabled."""
+    image = _runnable(facts, tag)
+    return image if image is not None and image.variant == facts.variant else None
+
+
 def _pointer_in_force(facts: Facts) -> Pointer:
     """The KV's, unless it is not there, dead, or older than what the catalog has seen."""
     pointer = facts.found.pointer if facts.found else None
     if pointer is None or pointer.revision < facts.mirror.revision:
         return facts.mirror
-    alive = pointer.latest_tag is not None and _runnable(facts, pointer.latest_tag)
+    alive = pointer.latest_tag is not None and _offered(facts, pointer.latest_tag)
     return pointer if alive else facts.mirror
 
 
@@ -152,7 +157,7 @@ def _restart(facts: Facts, _state: PinState, _pointer: Pointer) -> Answer:
 def _rollout(facts: Facts, _state: PinState, pointer: Pointer) -> Answer:
     if pointer.rollout is None:
         return None, "no_candidate"
-    candidate = _runnable(facts, pointer.rollout.candidate_tag)
+    candidate = _offered(facts, pointer.rollout.candidate_tag)
     if candidate is None:
         return None, "candidate_disabled"
     if is_in(pointer.rollout.salt, facts.user_id, pointer.rollout.percent):

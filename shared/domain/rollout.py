@@ -9,7 +9,7 @@ BUCKETS = 10_000
 
 def bucket(salt: str, user_id: UserId) -> int:
     """The user's place in 0..9,999 under this rollout's salt."""
-    digest = sha256(salt.encode() + b"\x00" + user_id.encode()).digest()
+    digest = sha256(f"{salt}\0{user_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % BUCKETS
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from shared.domain.model import ImageEntry
@@ -71,13 +72,16 @@ def classify(
     known: Mapping[ImageTag, Known],
     present: Collection[ImageTag],
     cap: int,
+    claimed: Mapping[ImageDigest, ImageTag] = MappingProxyType({}),
 ) -> Batch:
     """Sort entries into what is to be done with them, the earliest published first.
 
-    `present` are the tags that the KV holds, valid or not; `cap` limits inserts, 0 does not.
+    `present` are the tags that the KV holds, valid or not; `cap` limits inserts, 0 does not;
+    `claimed` are the digests whose claims were asked for, with their holders.
     """
     batch = Batch()
-    owners = {row.image_digest: row.image_tag for row in known.values() if row.image_digest}
+    owners = dict(claimed)
+    owners |= {row.image_digest: row.image_tag for row in known.values() if row.image_digest}
     for entry in sorted(entries, key=lambda entry: (entry.published_at, entry.image_tag)):
         row = known.get(entry.image_tag)
         if row is not None and row.retired:

@@ -11,6 +11,8 @@ from shared.domain.values import TEXT_BREAKERS, Actor
 
 Role = Literal["viewer", "publisher", "admin"]
 ROLES: frozenset[str] = frozenset(get_args(Role))
+SCOPE = "kiloclaw/"
+"""A role that a pipeline's token has for scope: of the user pool's resource server."""
 DECODINGS = 8
 
 
@@ -36,7 +38,8 @@ def read_caller(claims: Mapping[str, Any] | None) -> Caller | None:
     named = [name for name in names if isinstance(name, str) and name]
     if not named or TEXT_BREAKERS.search(named[0]):
         return None
-    return Caller(named[0], parse_groups(claims.get("cognito:groups")))
+    roles = parse_groups(claims.get("cognito:groups")) | parse_scope(claims.get("scope"))
+    return Caller(named[0], roles)
 
 
 def parse_groups(groups: object) -> frozenset[str]:
@@ -50,6 +53,15 @@ def parse_groups(groups: object) -> frozenset[str]:
     if not isinstance(groups, list):
         return frozenset()
     return ROLES.intersection(group for group in groups if isinstance(group, str))
+
+
+def parse_scope(scope: object) -> frozenset[str]:
+    """`publisher`, where the scopes (parted by spaces: RFC 6749, section 3.3) grant it.
+
+    That role alone: a pipeline proves itself with a secret, administrators sign in.
+    """
+    granted = scope.split(" ") if isinstance(scope, str) else []
+    return frozenset({"publisher"} if f"{SCOPE}publisher" in granted else ())
 
 
 def _parted(text: str) -> object:

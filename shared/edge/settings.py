@@ -1,8 +1,11 @@
 """What a function is told by its environment; read when first needed, never at import."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 DEFAULT_MAX_NEW = 5
 
@@ -31,6 +34,25 @@ def switch(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
     return value == "on"
 
 
+def database_iam(environ: Mapping[str, str]) -> bool:
+    """Is the database's password a token of IAM? Off unless DATABASE_IAM is on.
+
+    A token is good for whoever reads it, so it goes to a server that is known for certain only,
+    and the signature names host and user.
+    """
+    if not switch(environ, "DATABASE_IAM", default=False):
+        return False
+    try:
+        parts = conninfo_to_dict(text(environ, "DATABASE_CONNINFO"))
+    except psycopg.ProgrammingError:
+        raise SettingMissing("DATABASE_CONNINFO cannot be read") from None
+    if parts.get("sslmode") != "verify-full" or not (parts.get("host") and parts.get("user")):
+        raise SettingMissing(
+            "DATABASE_CONNINFO must have host, user and sslmode=verify-full with DATABASE_IAM"
+        )
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where the stores are, and what may be chosen.
@@ -41,27 +63,48 @@ class Settings:
 
     conninfo: str
     table_name: str
+    database_iam: bool = False
     sync_max_new: int = DEFAULT_MAX_NEW
     publisher_may_promote: bool = True
 
     @classmethod
     def stores(cls, environ: Mapping[str, str]) -> Self:
         """For functions with nothing to choose."""
-        return cls(text(environ, "DATABASE_CONNINFO"), text(environ, "TABLE_NAME"))
-
-    @classmethod
-    def sync(cls, environ: Mapping[str, str]) -> Self:
         return cls(
             text(environ, "DATABASE_CONNINFO"),
             text(environ, "TABLE_NAME"),
+            database_iam=database_iam(environ),
+        )
+
+    @classmethod
+    def sync(cls, environ: Mapping[str, str]) -> Self:
+        return replace(
+            cls.stores(environ),
             sync_max_new=whole_number(environ, "SYNC_MAX_NEW", DEFAULT_MAX_NEW),
         )
 
     @classmethod
     def admin_api(cls, environ: Mapping[str, str]) -> Self:
-        return cls(
-            text(environ, "DATABASE_CONNINFO"),
-            text(environ, "TABLE_NAME"),
-            sync_max_new=whole_number(environ, "SYNC_MAX_NEW", DEFAULT_MAX_NEW),
+        return replace(
+            cls.sync(environ),
             publisher_may_promote=switch(environ, "PUBLISHER_MAY_PROMOTE", default=True),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateSettings:
+    """Where the database is; `setup_conninfo` is for who may create roles, where that is us."""
+
+    conninfo: str
+    database_iam: bool
+    setup_conninfo: str | None
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        conninfo = text(environ, "DATABASE_CONNINFO")
+        setup_user = environ.get("DATABASE_SETUP_USER")
+        return cls(
+            conninfo,
+            database_iam(environ),
+            make_conninfo(conninfo, user=setup_user) if setup_user else None,
         )

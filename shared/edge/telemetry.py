@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 
 class Telemetry:
-    """Structured log lines, and metrics in the embedded metric format, one line an event."""
+    """Structured log lines, and metrics in the embedded metric format, one line an event.
+
+    Every line has the id of the request, by which the logs of all functions are followed.
+    """
 
     def __init__(self) -> None:
         self.metrics = Metrics()
+        self._request_id: str | None = None
 
     @cached_property
     def logger(self) -> "Logger":
@@ -29,14 +33,31 @@ class Telemetry:
     def count(self, name: str, number: float = 1) -> None:
         self.metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
 
+    def seconds(self, name: str, number: float) -> None:
+        self.metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=number)
+
+    def log(
+        self, message: str, *, level: Literal["info", "error"] = "info", **facts: Any
+    ) -> None:
+        """Write a line; `facts` are numbers, codes, tags: nothing of a person."""
+        write = self.logger.error if level == "error" else self.logger.info
+        write(message, correlation_id=self._request_id, **facts)
+
     @contextmanager
-    def event(self) -> Generator[None]:
-        """Count what the domain refuses, and write the metrics whatever happens."""
+    def event(self, request_id: str | None) -> Generator[None]:
+        """Count refusals by name and surprises, and write the metrics whatever happens."""
+        self._request_id = request_id
         try:
             yield
-        except Refused as refusal:
-            self.count(type(refusal).__name__)
+        except Exception as error:
+            self.count(type(error).__name__ if isinstance(error, Refused) else "Unexpected")
             raise
         finally:
             if self.metrics.metric_set:
+                self.metrics.add_metadata("correlation_id", request_id)
                 self.metrics.flush_metrics()
+
+
+def request_id(context: object) -> str | None:
+    """Of the invocation, from Lambda's context."""
+    return getattr(context, "aws_request_id", None)

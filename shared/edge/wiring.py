@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.catalog.connection import Database
+from shared.edge.login import connects
 from shared.edge.settings import Settings
 from shared.edge.telemetry import Telemetry
 from shared.kv import KV
@@ -35,18 +36,23 @@ class Dependencies:
         return Catalog(self.database)
 
     @contextmanager
-    def event(self, seconds: float | None = EVENT_SECONDS) -> Generator[None]:
+    def event(
+        self, request_id: str | None, seconds: float | None = EVENT_SECONDS
+    ) -> Generator[None]:
         """One event: the time it has from now on, and its metrics written at its end.
 
         `seconds` None lets the KV's calls go on for as long as the catalog allows.
         """
         self.database.allow(CATALOG_SECONDS)
         self.kv.table.allow(seconds)
-        with self.telemetry.event():
+        with self.telemetry.event(request_id):
             yield
 
 
 def wire(settings: Settings) -> Dependencies:
-    """Nothing connects before it is needed."""
-    database = Database(lambda: settings.conninfo)
+    """Nothing connects before it is needed, so no snapshot of a sandbox holds a secret.
+
+    For the same reason no client is made before the first event: it would keep credentials.
+    """
+    database = connects(settings.conninfo, iam=settings.database_iam)
     return Dependencies(settings, database, KV(connect(), settings.table_name), Telemetry())

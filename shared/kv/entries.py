@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from random import random
-from time import sleep
 from typing import Any
 
 from shared.domain.entries import Tombstone, parse_entry
@@ -18,12 +16,23 @@ from shared.domain.errors import (
     VariantChanged,
 )
 from shared.domain.model import Image, ImageEntry
+from shared.domain.synchronisation import shown
 from shared.domain.values import DEFAULT_VARIANT, ImageDigest, ImageTag, rfc3339
-from shared.kv.table import Attributes, ConditionFailed, Table, as_read, key, plain, texts
+from shared.kv.table import (
+    TRIES,
+    Attributes,
+    ConditionFailed,
+    Table,
+    as_read,
+    key,
+    let_rivals_part,
+    plain,
+    texts,
+)
 
-TRIES = 20
-PAUSE_SECONDS = 0.02
 CLAIMS_AT_ONCE = 8
+ENTRIES_A_PAGE = 500
+"""So many that a page comes well within a call's time, from the slow local table too."""
 MATTERS = (
     "pk", "image_tag", "image_digest", "openclaw_version", "variant", "published_at",
     "deleted_at", "written_by",
@@ -56,22 +65,24 @@ class Entries:
         """
         for _ in range(TRIES):
             stored, claim, entry = self._read(wanted, now, variant_given=variant_given)
-            if entry.image_digest and claim and claim["image_tag"]["S"] != entry.image_tag:
-                owner = claim["image_tag"]["S"]
+            if claim and (owner := _holder(claim)) != entry.image_tag:
                 raise DigestInUse("another version has this digest", owner=owner)
             try:
                 self.table.transact(*_writes(entry, stored, claim, token))
             except ConditionFailed:
-                sleep(random() * PAUSE_SECONDS)  # noqa: S311  so that rivals part
+                let_rivals_part()
                 continue
             made_claim = claim is None and entry.image_digest is not None
             return Registration(entry, token, stored is None, made_claim)
         raise KVUnavailable("the entry is being written by others")
 
     def undo(self, registration: Registration) -> None:
-        """Take back what this very call made and nobody has taken over."""
+        """Take back what this very call made and nobody has taken over or retired.
+
+        Raises KVUnavailable.
+        """
         mine = {
-            "ConditionExpression": "written_by = :token",
+            "ConditionExpression": "written_by = :token AND attribute_not_exists(deleted_at)",
             "ExpressionAttributeValues": texts(**{":token": registration.token}),
         }
         made = []
@@ -92,8 +103,8 @@ class Entries:
     def find_all(self, tags: Iterable[ImageTag], now: datetime) -> dict[ImageTag, ImageEntry]:
         """The valid entries among `tags`. Raises KVUnavailable."""
         items = self.table.get_all(*(key("IMAGE", tag) for tag in tags))
-        entries = (_valid(item, now) for item in items if item is not None)
-        return {entry.image_tag: entry for entry in entries if entry is not None}
+        entries = (_parsed(item, now) for item in items if item is not None)
+        return {entry.image_tag: entry for entry in entries if isinstance(entry, ImageEntry)}
 
     def read_all(self) -> Iterator[tuple[str, dict[str, object]]]:
         """Every entry with its sort key, page by page, as of now. Raises KVUnavailable."""
@@ -104,6 +115,7 @@ class Entries:
                 KeyConditionExpression="pk = :pk",
                 ExpressionAttributeValues=texts(**{":pk": "IMAGE"}),
                 ConsistentRead=True,
+                Limit=ENTRIES_A_PAGE,
                 **start,
             )
             yield from ((item["sk"]["S"], plain(item)) for item in page["Items"])
@@ -125,7 +137,7 @@ class Entries:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailed as failed:
-            return str(plain(failed.stored or {}).get("image_tag"))
+            return _holder(failed.stored or {})
         return tag
 
     def claim_all(self, entries: list[ImageEntry], token: str) -> list[ImageTag]:
@@ -138,6 +150,20 @@ class Entries:
         with ThreadPoolExecutor(CLAIMS_AT_ONCE) as pool:
             return list(pool.map(claim, entries))
 
+    def restore(self, entry: ImageEntry) -> bool:
+        """Write an entry that the table has lost; False if there is one, whatever it says.
+
+        Raises KVUnavailable.
+        """
+        item = key("IMAGE", entry.image_tag) | _attributes(entry)
+        try:
+            self.table.call(
+                "put_item", Item=item, ConditionExpression="attribute_not_exists(pk)"
+            )
+        except ConditionFailed:
+            return False
+        return True
+
     def bury(self, entry: ImageEntry, at: datetime) -> bool:
         """Leave a tombstone for a retired version; False if it has one.
 
@@ -146,13 +172,15 @@ class Entries:
         attributes = _attributes(entry) | texts(deleted_at=rfc3339(at))
         names = {f"#{name}": name for name in attributes}
         values = {f":{name}": value for name, value in attributes.items()}
+        values |= texts(**{":null": "NULL"})
         try:
             self.table.call(
                 "update_item",
                 Key=key("IMAGE", entry.image_tag),
                 UpdateExpression="SET "
                 + ", ".join(f"#{name} = :{name}" for name in attributes),
-                ConditionExpression="attribute_not_exists(deleted_at)",
+                ConditionExpression="attribute_not_exists(deleted_at)"
+                " OR attribute_type(deleted_at, :null)",
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues=values,
             )
@@ -176,12 +204,17 @@ def image_of(entry: ImageEntry) -> Image:
     return Image(entry.image_tag, entry.image_digest, entry.openclaw_version, entry.variant)
 
 
-def _valid(item: Attributes, now: datetime) -> ImageEntry | None:
+def _parsed(item: Attributes, now: datetime) -> ImageEntry | Tombstone | None:
+    """What is stored there; None for something malformed."""
     try:
-        entry = parse_entry(item["sk"]["S"], plain(item), now)
+        return parse_entry(item["sk"]["S"], plain(item), now)
     except InvalidValue:
         return None
-    return None if isinstance(entry, Tombstone) else entry
+
+
+def _holder(claim: Attributes) -> ImageTag:
+    """The tag that a claim names; a malformed claim holds the digest for nobody we know."""
+    return shown(plain(claim).get("image_tag"))
 
 
 def _merged(
@@ -190,9 +223,9 @@ def _merged(
     """What becomes of a stored entry; a malformed one is replaced."""
     if stored is None:
         return wanted
-    if "deleted_at" in stored:
+    known = _parsed(stored, now)
+    if isinstance(known, Tombstone):
         raise TagRetired("this tag was retired and stays taken")
-    known = _valid(stored, now)
     if known is None:
         return wanted
     if variant_given and wanted.variant != known.variant:
@@ -219,7 +252,8 @@ def _attributes(entry: ImageEntry) -> dict[str, Any]:
 def _writes(
     entry: ImageEntry, stored: Attributes | None, claim: Attributes | None, token: str
 ) -> Iterator[dict[str, dict[str, Any]]]:
-    item = {**(stored or {}), **_attributes(entry), **key("IMAGE", entry.image_tag)}
+    others = {name: of for name, of in (stored or {}).items() if name not in MATTERS}
+    item = others | _attributes(entry) | key("IMAGE", entry.image_tag)
     mark = texts(written_by=token)
     yield {"Put": {"Item": item | mark} | as_read(stored, *MATTERS).parameters()}
     if entry.image_digest:

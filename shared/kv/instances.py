@@ -1,17 +1,28 @@
 """Instance records: what each user was last told to run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from shared.domain.model import Instance
+from shared.domain.errors import InvalidValue
+from shared.domain.model import Instance, Source
 from shared.domain.pointer import Found, Pointer
-from shared.domain.values import ImageTag, UserId, Variant
+from shared.domain.values import (
+    IMAGE_DIGEST,
+    IMAGE_TAG,
+    OPENCLAW_VERSION,
+    USER_ID,
+    VARIANT,
+    ImageTag,
+    UserId,
+    Variant,
+)
 from shared.kv.pointers import found
 from shared.kv.table import Attributes, ConditionFailed, Table, key, texts
 
 INDEX = "instances_by_image"
+SOURCES: Mapping[str, Source] = {name: name for name in get_args(Source)}
 
 
 class Recorded(NamedTuple):
@@ -115,22 +126,22 @@ class Instances:
 
 
 def parse_instance(item: Attributes | None) -> Instance | None:
-    """Read a record; one that is not whole is as good as none."""
+    """Read a record; one that is not whole, or not a legal one, is as good as none."""
     try:
         return _parsed(item) if item else None
-    except (KeyError, TypeError):
+    except (KeyError, InvalidValue):
         return None
 
 
 def _parsed(item: Attributes) -> Instance:
     digest = item.get("image_digest")
     return Instance(
-        user_id=item["user_id"]["S"],
-        image_tag=item["running_tag"]["S"],
-        image_digest=digest["S"] if digest else None,
-        openclaw_version=item["openclaw_version"]["S"],
-        variant=item["variant"]["S"],
-        source=item["source"]["S"],
+        user_id=USER_ID.parse(item["user_id"]["S"]),
+        image_tag=IMAGE_TAG.parse(item["running_tag"]["S"]),
+        image_digest=IMAGE_DIGEST.parse(digest["S"]) if digest else None,
+        openclaw_version=OPENCLAW_VERSION.parse(item["openclaw_version"]["S"]),
+        variant=VARIANT.parse(item["variant"]["S"]),
+        source=SOURCES[item["source"]["S"]],
         is_pinned=item["is_pinned"]["BOOL"],
         resolved_at=item["resolved_at"]["S"],
         decided_at=item["decided_at"]["S"],

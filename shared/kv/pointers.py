@@ -48,14 +48,17 @@ class Pointers:
         Raises KVUnavailable: then nobody knows whether it was written.
         """
         read = {"revision": over.token} if over.token is not None else None
+        item = _item(variant, pointer, by, at)
         try:
             self.table.call(
                 "put_item",
-                Item=_item(variant, pointer, by, at),
+                Item=item,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 **as_read(read, "revision").parameters(),
             )
-        except ConditionFailed:
-            return False
+        except ConditionFailed as failed:
+            # If a reply was lost, the second attempt met what the first had written.
+            return failed.stored == item
         return True
 
 

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 from math import inf
-from time import monotonic
+from random import random
+from time import monotonic, sleep
 from typing import Any, NamedTuple, cast
 
 import botocore.session
@@ -16,6 +17,9 @@ CALL_SECONDS = 2.1
 """The longest that one call takes when the table does not answer: two attempts of 1 s."""
 
 ITEMS_A_CALL = 100
+
+TRIES = 20
+PAUSE_SECONDS = 0.02
 
 Attributes = Mapping[str, Any]
 """An item as DynamoDB speaks: `{"image_tag": {"S": "…"}}`."""
@@ -112,29 +116,55 @@ class Table:
         self._call("transact_write_items", TransactItems=items)
 
     def get_all(self, *keys: dict[str, Any]) -> list[Attributes | None]:
-        """Read items, a hundred a call, each as of now. Raises KVUnavailable."""
+        """Read items, a hundred a call, each as of now. Raises KVUnavailable.
+
+        What an answer leaves out, being too large, is asked for again as long as that helps.
+        """
         found: dict[tuple[str, str], Attributes] = {}
-        for start in range(0, len(keys), ITEMS_A_CALL):
-            some = keys[start : start + ITEMS_A_CALL]
-            wanted = {self.name: {"Keys": list(some), "ConsistentRead": True}}
+        left = list({_name(key): key for key in keys}.values())
+        while left:
+            some, left = left[:ITEMS_A_CALL], left[ITEMS_A_CALL:]
+            wanted = {self.name: {"Keys": some, "ConsistentRead": True}}
             answer = self._call("batch_get_item", RequestItems=wanted)
-            if answer.get("UnprocessedKeys"):
+            found |= {_name(item): item for item in answer["Responses"].get(self.name, [])}
+            unread = answer["UnprocessedKeys"].get(self.name, {}).get("Keys", [])
+            if len(unread) == len(some):
                 raise KVUnavailable("the KV is short of capacity")
-            for item in answer["Responses"].get(self.name, []):
-                found[item["pk"]["S"], item["sk"]["S"]] = item
-        return [found.get((key["pk"]["S"], key["sk"]["S"])) for key in keys]
+            left = unread + left
+        return [found.get(_name(key)) for key in keys]
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        if monotonic() > self.last_call:
-            raise KVUnavailable("no time is left to ask the KV")
-        try:
-            answer: dict[str, Any] = getattr(self.client, operation)(**parameters)
-        except ClientError as error:
-            raise _translated(error) from None
-        except BotoCoreError as error:
-            name = type(error).__name__
-            raise KVUnavailable(f"the KV did not answer in time ({name})") from None
-        return answer
+        """Call, again after a pause while another transaction is at work on the item."""
+        for _ in range(TRIES):
+            if monotonic() > self.last_call:
+                raise KVUnavailable("no time is left to ask the KV")
+            try:
+                return cast("dict[str, Any]", getattr(self.client, operation)(**parameters))
+            except ClientError as error:
+                if not _in_conflict(error):
+                    raise _translated(error) from None
+            except BotoCoreError as error:
+                name = type(error).__name__
+                raise KVUnavailable(f"the KV did not answer in time ({name})") from None
+            let_rivals_part()
+        raise KVUnavailable("the item is being written by others")
+
+
+def let_rivals_part() -> None:
+    """Wait for a moment of no certain length."""
+    sleep(random() * PAUSE_SECONDS)  # noqa: S311  no secret is made of it
+
+
+def _in_conflict(error: ClientError) -> bool:
+    """Did another transaction, not the item, stand in the way?"""
+    code = error.response["Error"]["Code"]
+    return code == "TransactionConflictException" or _reasons(error) == {"TransactionConflict"}
+
+
+def _reasons(error: ClientError) -> set[str | None]:
+    """Why a transaction was cancelled."""
+    reasons = error.response.get("CancellationReasons", [])
+    return {reason.get("Code") for reason in reasons} - {"None"}
 
 
 def _translated(error: ClientError) -> Exception:
@@ -142,13 +172,9 @@ def _translated(error: ClientError) -> Exception:
     if code == "ConditionalCheckFailedException":
         return ConditionFailed(cast("Attributes | None", error.response.get("Item")))
     if code == "TransactionCanceledException":
-        reasons = error.response.get("CancellationReasons", [])
-        codes = {reason.get("Code") for reason in reasons} - {"None"}
-        if codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
+        if "ConditionalCheckFailed" in _reasons(error):
             return ConditionFailed()
         return KVUnavailable("the KV cancelled the transaction")
-    if code == "TransactionConflictException":
-        return ConditionFailed()
     if code in WORTH_A_RETRY or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:  # noqa: PLR2004
         return KVUnavailable(f"the KV refused for now ({code})")
     return error
@@ -156,6 +182,10 @@ def _translated(error: ClientError) -> Exception:
 
 def key(pk: str, sk: str) -> dict[str, Any]:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _name(item: Attributes) -> tuple[str, str]:
+    return item["pk"]["S"], item["sk"]["S"]
 
 
 def texts(**values: str | None) -> dict[str, Any]:
@@ -172,6 +202,6 @@ def _plain(attribute: Mapping[str, Any]) -> object:
     [(kind, value)] = attribute.items()
     if kind in {"S", "BOOL"}:
         return value
-    if kind == "N" and re.fullmatch(r"-?[0-9]+", value):
+    if kind == "N" and re.fullmatch(r"-?[0-9]{1,38}", value):
         return int(value)
     return None if kind == "NULL" else attribute

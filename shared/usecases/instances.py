@@ -117,6 +117,7 @@ def _state(instance: Instance, around: _Surroundings, now: datetime) -> Instance
         found=around.found[variant],
         images=around.images,
         instance=instance,
+        variant=variant,
     )
     expected = decide(restart)
     upgraded = decide(replace(restart, intent="upgrade"))

@@ -32,10 +32,11 @@ class RolledBack(Exception):
 
 @dataclass(slots=True)
 class Reconciled:
-    """What `reconcile` did last, and which tags the catalog would not take in."""
+    """What `reconcile` did last, which tags the catalog would not take in, and what is new."""
 
     plan: Plan = field(default_factory=Plan)
     refused: set[ImageTag] = field(default_factory=set)
+    new_findings: int = 0
 
     @property
     def wrote(self) -> bool:
@@ -53,10 +54,11 @@ def reconcile(
     done = Reconciled()
     for _ in range(TRIES):
         try:
-            done.plan = _carry_out(variant, done.refused, catalog, kv)
+            done.plan, new_findings = _carry_out(variant, done.refused, catalog, kv)
         except RolledBack:
             done.plan = Plan()
             continue
+        done.new_findings += new_findings
         tag = done.plan.catalogue
         if tag is None or tag in deferred:
             break
@@ -85,7 +87,7 @@ def move(
             with catalog.transaction() as tx:
                 mirror = tx.variants.lock(variant)
                 found = kv.pointers.read(variant, mirror)
-                if not agree(tx, found, mirror, refused):
+                if not agree(tx, variant, found, mirror, refused):
                     raise RolledBack  # noqa: TRY301  the transaction must end first
                 target = replace(work(tx, mirror), cause=by.request_id)
                 if target.content == mirror.content:
@@ -101,18 +103,24 @@ def move(
 
 
 def agree(
-    tx: Transaction, found: Found, mirror: Pointer, refused: Collection[ImageTag] = ()
+    tx: Transaction,
+    variant: Variant,
+    found: Found,
+    mirror: Pointer,
+    refused: Collection[ImageTag] = (),
 ) -> bool:
     """May a move start from here? From a true copy, or over a dead pointer nothing replaces."""
     if found.matches(mirror):
         return True
-    return is_stuck(found, mirror, known(tx, found, mirror), refused)
+    return is_stuck(found, mirror, known(tx, variant, found, mirror), refused)
 
 
-def known(tx: Transaction, found: Found, mirror: Pointer) -> dict[ImageTag, Status]:
+def known(
+    tx: Transaction, variant: Variant, found: Found, mirror: Pointer
+) -> dict[ImageTag, Status]:
     """What the catalog says of the tags that either copy names."""
     tags = {*mirror.tags, *(found.pointer.tags if found.pointer else ())}
-    return tx.versions.statuses(tags) if tags else {}
+    return tx.versions.statuses(tags, variant) if tags else {}
 
 
 def put(variant: Variant, pointer: Pointer, found: Found, kv: KV, by: By) -> bool:
@@ -142,21 +150,23 @@ def save(
 
 def _carry_out(
     variant: Variant, refused: Collection[ImageTag], catalog: Catalog, kv: KV
-) -> Plan:
+) -> tuple[Plan, int]:
+    """Plan one step and take it; with it, how many findings are new."""
     with catalog.transaction() as tx:
         mirror = tx.variants.lock(variant)
         found = kv.pointers.read(variant, mirror)
-        step = plan(found, mirror, known(tx, found, mirror), refused)
+        step = plan(found, mirror, known(tx, variant, found, mirror), refused)
+        new_findings = 0
         if step.fault is not None:
             finding = Finding(variant, "invalid_pointer", step.fault)
-            tx.runs.report([finding], tx.runs.now())
+            new_findings = tx.runs.report([finding], tx.runs.now())
         if step.put is not None and not put(variant, step.put, found, kv, FOUND_IN_KV):
             raise RolledBack
         if step.mirror is not None:
             latest = step.mirror.latest_tag != mirror.latest_tag
             action = "latest.adopted" if latest else "rollout.adopted"
             save(tx, variant, mirror, step.mirror, FOUND_IN_KV, action)
-        return step
+        return step, new_findings
 
 
 def _catalogue(tag: ImageTag, variant: Variant, catalog: Catalog, kv: KV) -> bool:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import uuid4
 
 from shared.catalog.transaction import Catalog
 from shared.domain.errors import InvalidRequest, PinNotFound, VersionDisabled
@@ -83,12 +82,13 @@ def erase_user(user_id: UserId, *, by: By, catalog: Catalog, kv: KV) -> None:
     repeat finishes what a crash cut short. Raises CatalogUnavailable, KVUnavailable.
     """
     with catalog.transaction() as tx:
-        alias = tx.users.lock_known(user_id)
-        tx.pins.remove(user_id)
+        was_known = tx.users.lock_known(user_id) is not None
+        alias = tx.users.lock(user_id)  # made if missing: nobody pins the user in between
+        had_pin = tx.pins.remove(user_id)
         tx.users.forget(user_id)
         had_instance = kv.instances.forget(user_id)
-        if alias is not None or had_instance:
-            tx.audit.record(by, "user.erased", "user", alias or uuid4())
+        if was_known or had_pin or had_instance:
+            tx.audit.record(by, "user.erased", "user", alias)
 
 
 def _content(pin: Pin | None) -> dict[str, object] | None:

@@ -112,6 +112,7 @@ def gather(start: Start, database: Database, kv: KV) -> Facts:
 
 def _with_catalog(start: Start, database: Database, kv: KV) -> Facts:
     catalog = read_facts(database, start.user_id, start.variant or DEFAULT_VARIANT)
+    variant = variant_of(catalog.pinned, start.variant, None)
     facts = Facts(
         start.user_id,
         start.intent,
@@ -120,10 +121,10 @@ def _with_catalog(start: Start, database: Database, kv: KV) -> Facts:
         mirror=catalog.mirror,
         images=catalog.images,
         running_tag=start.running_tag,
+        variant=variant,
     )
     if pin_state(facts) == "applied":
         return facts
-    variant = variant_of(catalog.pinned, start.variant, None)
     try:
         instance, found = kv.instances.read_with_pointer(start.user_id, variant, facts.mirror)
     except KVUnavailable:

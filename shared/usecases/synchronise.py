@@ -1,6 +1,6 @@
 """The scheduled reconcile: bring the catalog into agreement with the KV."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -15,13 +15,13 @@ from shared.domain.model import By, ImageEntry
 from shared.domain.synchronisation import (
     Batch,
     Finding,
+    Known,
     Outcome,
     classify,
-    digest_in_use,
     is_suspect,
     shown,
 )
-from shared.domain.values import VARIANT, ImageTag
+from shared.domain.values import VARIANT, ImageDigest, ImageTag
 from shared.kv import KV
 from shared.usecases.moves import FOUND_IN_KV, reconcile
 
@@ -68,6 +68,42 @@ class _Entries:
         return len(self.present) + len(self.buried)
 
 
+@dataclass(slots=True)
+class _Claims:
+    """The claims that a run has asked for; it asks for no new version's after `ends`."""
+
+    kv: KV
+    token: str
+    ends: float | None
+    holders: dict[ImageDigest, ImageTag] = field(default_factory=dict)
+
+    def take(self, batch: Batch) -> bool:
+        """Claim what the batch would write; False if others hold some of it."""
+        late = self._ask(batch.insert, self.ends)
+        batch.insert = batch.insert[: len(batch.insert) - len(late)]
+        batch.deferred += late
+        self._ask(batch.fill, None)
+        return all(
+            self.holders[entry.image_digest] == entry.image_tag
+            for entry in (*batch.insert, *batch.fill)
+            if entry.image_digest
+        )
+
+    def _ask(self, entries: list[ImageEntry], ends: float | None) -> list[ImageEntry]:
+        """Ask in rounds; whom there was no time for."""
+        for start in range(0, len(entries), CLAIMS_A_ROUND):
+            if ends is not None and monotonic() > ends:
+                return entries[start:]
+            some = [
+                (entry, entry.image_digest)
+                for entry in entries[start : start + CLAIMS_A_ROUND]
+                if entry.image_digest and entry.image_digest not in self.holders
+            ]
+            holders = self.kv.entries.claim_all([entry for entry, _ in some], self.token)
+            self.holders |= {digest: of for (_, digest), of in zip(some, holders, strict=True)}
+        return []
+
+
 @dataclass(frozen=True, slots=True)
 class _Done:
     """The catalog's half of a run."""
@@ -84,14 +120,15 @@ def synchronise(
 ) -> SyncReport:
     """Run once; a run that finds another at work ends at once as `skipped_locked`.
 
-    `cap` limits new versions a run, 0 does not; after `seconds` no more new ones are taken.
+    `cap` limits new versions a run, 0 does not; after `seconds` no more new ones are taken,
+    and the catalog is waited for no longer.
     Raises CatalogUnavailable, KVUnavailable.
     """
     began = monotonic()
     run_id = uuid4()
     with catalog.transaction() as tx:
         locked = tx.runs.try_lock()
-        tx.patience(PATIENCE_SECONDS)
+        tx.patience(PATIENCE_SECONDS if seconds is None else seconds)
         if locked:
             ends = None if seconds is None else began + seconds
             done = _take_in(tx, kv, run_id, trigger, cap, ends)
@@ -115,9 +152,7 @@ def _take_in(
 ) -> _Done:
     started_at = tx.runs.now()
     entries = _read_entries(kv, datetime.now(UTC))
-    known = tx.batches.known()
-    batch = classify(entries.valid, known, entries.present, cap)
-    _claim(batch, kv, str(run_id), ends)
+    batch = _settle(entries, tx.batches.known(), cap, _Claims(kv, str(run_id), ends))
     inserted = tx.batches.insert(batch.insert) if batch.insert else 0
     filled = tx.batches.update(batch.fill) if batch.fill else 0
     updated = tx.batches.update(batch.update) if batch.update else 0
@@ -159,33 +194,18 @@ def _read_entries(kv: KV, now: datetime) -> _Entries:
     return entries
 
 
-def _claim(batch: Batch, kv: KV, token: str, ends: float | None) -> None:
-    """Take the claims of what is about to be written; who is refused one is in conflict."""
-    fresh, batch.insert = batch.insert, []
-    for some in _rounds(fresh):
-        if ends is not None and monotonic() > ends:
-            batch.deferred += some
-        else:
-            batch.insert += _claimed(some, batch, kv, token)
-    batch.fill = [
-        entry for some in _rounds(batch.fill) for entry in _claimed(some, batch, kv, token)
-    ]
+def _settle(
+    entries: _Entries, known: Mapping[ImageTag, Known], cap: int, claims: _Claims
+) -> Batch:
+    """Sort the entries, and take the claims of what is about to be written.
 
-
-def _claimed(
-    entries: list[ImageEntry], batch: Batch, kv: KV, token: str
-) -> Iterator[ImageEntry]:
-    holders = kv.entries.claim_all(entries, token)
-    for entry, holder in zip(entries, holders, strict=True):
-        if holder == entry.image_tag:
-            yield entry
-        else:
-            batch.conflicts.append(digest_in_use(entry.image_tag, holder))
-
-
-def _rounds(entries: list[ImageEntry]) -> Iterator[list[ImageEntry]]:
-    for start in range(0, len(entries), CLAIMS_A_ROUND):
-        yield entries[start : start + CLAIMS_A_ROUND]
+    A claim that somebody else holds settles whose the digest is, so they are sorted again.
+    """
+    settled = False
+    while not settled:
+        batch = classify(entries.valid, known, entries.present, cap, claims.holders)
+        settled = claims.take(batch)
+    return batch
 
 
 def _mark(tx: Transaction, batch: Batch, read_at: datetime, *, suspect: bool) -> int:
@@ -215,15 +235,16 @@ def _reconcile_all(report: SyncReport, done: _Done, catalog: Catalog, kv: KV) ->
             variants.add(VARIANT.parse(sort_key))
         except InvalidValue as error:
             illegal.append(Finding(shown(sort_key), "invalid_pointer", str(error)))
-    copied = 0
+    copied = new = 0
     faults: list[Finding] = []
     for variant in sorted(variants):
         reconciled = reconcile(variant, catalog=catalog, kv=kv, deferred=done.deferred)
         copied += reconciled.wrote
+        new += reconciled.new_findings
         if reconciled.plan.fault is not None:
             faults.append(Finding(variant, "invalid_pointer", reconciled.plan.fault))
     with catalog.transaction() as tx:
-        new = tx.runs.report(illegal, done.started_at)
+        new += tx.runs.report(illegal, done.started_at)
         tx.runs.resolve(done.started_at, pointers=True)
     return replace(
         report,

@@ -31,22 +31,31 @@ class VersionChange:
     force: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The version as it is now, and how many pins this very change suspended."""
+
+    version: Version
+    suspended: int = 0
+
+
 def change(
     tag: ImageTag, wanted: VersionChange, *, by: By, catalog: Catalog, kv: KV
-) -> Version:
-    """Change status or notes; the version as it is then.
+) -> Changed:
+    """Change status or notes.
 
     Raises VersionNotFound, VersionInUse, VersionPinned, InvalidReplacement, CatalogUnavailable,
     and KVUnavailable only when enabling.
     """
     with catalog.transaction() as tx:
         version = tx.versions.get(tag)
+    suspended = 0
     if wanted.status == "disabled":
-        _disable(version, wanted, by, catalog, kv)
+        suspended = _disable(version, wanted, by, catalog, kv)
     elif not _change_enabled(tag, wanted, by, catalog):
         _enable(version, wanted, by, catalog, kv)
     with catalog.transaction() as tx:
-        return tx.versions.get(tag)
+        return Changed(tx.versions.get(tag), suspended)
 
 
 def retire(tag: ImageTag, *, by: By, catalog: Catalog, kv: KV) -> None:
@@ -82,13 +91,17 @@ def _change_enabled(tag: ImageTag, wanted: VersionChange, by: By, catalog: Catal
         return True
 
 
-def _disable(version: Version, wanted: VersionChange, by: By, catalog: Catalog, kv: KV) -> None:
-    """The kill switch: the KV can't block it, and nobody is stranded by it."""
-    for attempt in range(ROUNDS):
+def _disable(version: Version, wanted: VersionChange, by: By, catalog: Catalog, kv: KV) -> int:
+    """The kill switch: the KV can't block it, and nobody is stranded by it.
+
+    How many pins it suspended is returned.
+    """
+    rounds = 0
+    while True:
+        rounds += 1
         try:
             with catalog.transaction() as tx:
-                _disable_once(tx, version, wanted, by, kv, last=attempt == ROUNDS - 1)
-                return
+                return _disable_once(tx, version, wanted, by, kv, last=rounds == ROUNDS)
         except RolledBack:
             with suppress(KVUnavailable):
                 reconcile(version.variant, catalog=catalog, kv=kv)
@@ -96,36 +109,40 @@ def _disable(version: Version, wanted: VersionChange, by: By, catalog: Catalog, 
 
 def _disable_once(
     tx: Transaction, version: Version, wanted: VersionChange, by: By, kv: KV, *, last: bool
-) -> None:
+) -> int:
     mirror = tx.variants.lock(version.variant)
     found = _read_if_possible(kv, version.variant, mirror)
-    in_agreement = found is not None and agree(tx, found, mirror)
+    in_agreement = found is not None and agree(tx, version.variant, found, mirror)
     if found is not None and not in_agreement and not last:
         raise RolledBack
     tx.versions.lock_for_change(version.image_tag)
     _refuse_to_strand(tx, version.image_tag, wanted, found, mirror)
     if wanted.replacement is not None:
         _check_replacement(tx, version, wanted.replacement)
-        if version.image_tag in mirror.tags:
-            after = mirror.without(version.image_tag, wanted.replacement)
-            after = _put_if_possible(
-                kv, version.variant, after, mirror, by, found if in_agreement else None
-            )
-            action = (
-                "latest.promoted" if after.latest_tag != mirror.latest_tag else "rollout.ended"
-            )
-            save(
-                tx,
-                version.variant,
-                mirror,
-                after,
-                by,
-                action,
-                f"{version.image_tag} was disabled",
-            )
+        over = found if in_agreement else None
+        _point_elsewhere(tx, version, wanted.replacement, mirror, over, by, kv)
         tx.patience(PATIENCE_SECONDS)
         tx.pins.move(version.image_tag, wanted.replacement, by)
-    _write(tx, version.image_tag, wanted, by)
+    return tx.pins.count(version.image_tag) if _write(tx, version.image_tag, wanted, by) else 0
+
+
+def _point_elsewhere(
+    tx: Transaction,
+    version: Version,
+    replacement: ImageTag,
+    mirror: Pointer,
+    over: Found | None,
+    by: By,
+    kv: KV,
+) -> None:
+    """Let the replacement take over what the variant's pointer names the version as."""
+    tag, variant = version.image_tag, version.variant
+    if tag not in mirror.tags:
+        return
+    after = _put_if_possible(kv, variant, mirror.without(tag, replacement), mirror, by, over)
+    latest = after.latest_tag != mirror.latest_tag
+    action = "latest.promoted" if latest else "rollout.ended"
+    save(tx, variant, mirror, after, by, action, f"{tag} was disabled")
 
 
 def _refuse_to_strand(
@@ -164,16 +181,20 @@ def _enable(version: Version, wanted: VersionChange, by: By, catalog: Catalog, k
             mirror = tx.variants.lock(version.variant)
             found = kv.pointers.read(version.variant, mirror)
             names_it = found.pointer is not None and version.image_tag in found.pointer.tags
-            if not names_it or attempt == ROUNDS - 1:
+            nothing_to_put_back = attempt > 0 and mirror.latest_tag is None
+            if not names_it or nothing_to_put_back:
                 tx.versions.lock_for_change(version.image_tag)
                 _write(tx, version.image_tag, wanted, by)
                 return
         reconcile(version.variant, catalog=catalog, kv=kv)
+    raise KVUnavailable("the pointer is being moved by others")
 
 
-def _write(tx: Transaction, tag: ImageTag, wanted: VersionChange, by: By) -> None:
+def _write(tx: Transaction, tag: ImageTag, wanted: VersionChange, by: By) -> bool:
+    """Write what differs; True if the status did."""
     before = tx.versions.get(tag)
-    if wanted.status is not None and wanted.status != before.status:
+    status_differs = wanted.status is not None and wanted.status != before.status
+    if wanted.status is not None and status_differs:
         tx.versions.set_status(tag, wanted.status)
         tx.audit.record(
             by, "version.status_changed", "version", tag,
@@ -186,6 +207,7 @@ def _write(tx: Transaction, tag: ImageTag, wanted: VersionChange, by: By) -> Non
             by, "version.notes_changed", "version", tag,
             before={"notes": before.notes}, after={"notes": wanted.notes},
         )  # fmt: skip
+    return status_differs
 
 
 def _check_replacement(tx: Transaction, version: Version, replacement: ImageTag) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import botocore.session
 
 from infra.local.postgres import Postgres
-from tests.benchmarks import deciding, growing, provisioning, synchronising
+from tests.benchmarks import deciding, growing, importing, provisioning, synchronising
 from tests.benchmarks.measuring import Measurement
 from tests.dynamodb_local import DynamoDBLocal
 from tests.stores import make_stores, prepare
@@ -31,6 +31,7 @@ def main() -> int:
 
 def _measurements() -> Iterator[Measurement]:
     yield from deciding.measure()
+    yield from importing.measure()
     server, dynamodb = Postgres.start(), DynamoDBLocal.start()
     try:
         os.environ |= dynamodb.environment()

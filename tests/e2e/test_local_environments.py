@@ -24,7 +24,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         handler: str, timeout: float = 10, limit: int = 4, queue_seconds: float = 29
     ) -> Function:
         environ = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "TABLE_NAME": "t"}
-        path = f"tests.e2e.handlers.{handler}"
+        path = f"tests.e2e.{handler if '.' in handler else f'handlers.{handler}'}"
         settings = Settings(handler, path, environ, timeout, tmp_path / "log")
         started.append(Function(settings, limit, queue_seconds))
         return started[-1]
@@ -110,6 +110,11 @@ def test_time_runs_out(start: Start) -> None:
     assert error["errorMessage"].endswith("Task timed out after 1.50 seconds")
     assert not Path(f"/proc/{pid}").exists()
     assert invoke(function, {"seconds": 0}) != pid
+
+
+def test_loading_takes_no_time_of_an_event(start: Start) -> None:
+    """A new process has all of the time-out for its first event, as on Lambda."""
+    assert invoke(start("slow_handlers.left", timeout=0.9), {}) > 500
 
 
 def test_a_handler_that_cannot_be_loaded(start: Start) -> None:

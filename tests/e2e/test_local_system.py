@@ -140,9 +140,17 @@ def test_a_repeated_parameter_is_seen(system: Running) -> None:
 
 
 def test_a_broken_path(system: Running) -> None:
-    """Never a 500."""
-    for path in ("/v1/%zz", "/%ff", "/local/%zz"):
-        assert system.get(path).status in {400, 404}
+    """A value that is no text is an illegal one; else there is nothing there."""
+    admin = system.bearer("admin")
+    for path, status in (
+        ("/v1/versions/%ff", 422),
+        ("/v1/versions/%zz", 422),
+        ("/v1/%ff", 404),
+    ):
+        assert system.call("GET", path).status == 401
+        assert system.call("GET", path, headers=admin).status == status
+    for path in ("/%ff", "/local/%zz"):
+        assert system.get(path).status == 404
 
 
 def test_what_is_only_here_is_not_the_functions(system: Running) -> None:

@@ -1,7 +1,8 @@
-"""What tests of the catalog start from."""
+"""What tests of the stores start from."""
 
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, LiteralString
 
 import psycopg
@@ -9,7 +10,12 @@ import pytest
 
 from infra.local.postgres import Postgres
 from shared.catalog.connection import Database
-from tests.stores import CatalogStore, make_catalog
+from shared.kv import KV
+from shared.kv.entries import Entries
+from shared.kv.table import connect
+from tests.integration.racing import SANDBOXES, Crowd, Sandbox, crowd_of
+from tests.integration.version_world import fill
+from tests.stores import CatalogStore, Stores, make_catalog
 
 SOME_OF_EACH: LiteralString = """
 INSERT INTO kiloclaw_available_versions
@@ -34,12 +40,53 @@ VALUES ('one', 'missing', 'lost', now(), now());
 """
 
 
+@pytest.fixture(scope="session")
+def client(dynamodb: Any) -> Iterator[Any]:
+    """The product's client of DynamoDB Local; making one takes longer than many tests."""
+    client = connect()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def kv(stores: Stores, client: Any) -> KV:
+    """The empty table, as the product sees it."""
+    return KV(client, stores.table)
+
+
+@pytest.fixture
+def sandbox(stores: Stores, client: Any) -> Iterator[Sandbox]:
+    """An environment of the admin API over both stores, which are empty."""
+    with closing(Sandbox(stores, client)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def entries(kv: KV) -> Entries:
+    """The entries of the empty table."""
+    return kv.entries
+
+
 @pytest.fixture(scope="module")
 def filled(each_server: Postgres) -> CatalogStore:
     """A database with rows in every table; nothing that a test does here may last."""
     store = make_catalog(each_server)
     store.sql(SOME_OF_EACH)
     return store
+
+
+@pytest.fixture
+def world(sandbox: Sandbox) -> Sandbox:
+    """An environment over what `version_world` describes."""
+    fill(sandbox)
+    return sandbox
+
+
+@pytest.fixture
+def start(world: Sandbox, stores: Stores, client: Any) -> Iterator[Sandbox]:
+    """An environment of `provisioning`, where v1 is latest and ana is pinned to v3."""
+    with closing(Sandbox(stores, client, "provisioning")) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
@@ -64,3 +111,26 @@ def silent_port() -> Iterator[int]:
     """A port that accepts connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def runner(stores: Stores, client: Any) -> Iterator[Sandbox]:
+    """An environment of `sync` over both stores, which are empty but for what else is asked."""
+    with closing(Sandbox(stores, client, "sync")) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def clients(dynamodb: Any) -> Iterator[list[Any]]:
+    """A client for each sandbox; they take longer to make than a round takes."""
+    clients = [connect() for _ in range(SANDBOXES)]
+    yield clients
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def crowd(stores: Stores, clients: list[Any]) -> Iterator[Crowd]:
+    """Six administrators, two syncs and three starts, each in a sandbox of its own."""
+    with crowd_of(stores, clients) as crowd:
+        yield crowd

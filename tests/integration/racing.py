@@ -3,7 +3,7 @@
 import random
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
@@ -20,6 +20,7 @@ from shared.usecases.provision import Provisioned, Start, provision
 from shared.usecases.publish import Publication, Published, publish
 from shared.usecases.synchronise import SyncReport, synchronise
 from shared.usecases.versions import VersionChange, change, retire
+from tests.integration.agreement import Write, write_of
 from tests.stores import Stores
 
 BY = By("ada@example.com")
@@ -27,9 +28,6 @@ DEADLOCK = "40P01"
 JITTER_SECONDS = 0.006
 ADMINS, SYNCS, STARTS = 6, 2, 3
 SANDBOXES = ADMINS + SYNCS + STARTS
-
-Write = tuple[str, int, tuple[object, ...]]
-"""A variant, a revision, and the content that was written under it."""
 
 
 def digest(seed: object) -> str:
@@ -48,10 +46,12 @@ class Sandbox:
         self.writes: list[Write] = []
         self.kv = KV(_Remembering(client, self.writes), stores.table)
 
-    def publish(
-        self, tag: str, image_digest: str | None = None, *, set_latest: bool = False
-    ) -> Published:
-        publication = Publication(tag, "2026.11.1", image_digest, set_latest=set_latest)
+    def close(self) -> None:
+        self.database.close()
+
+    def publish(self, tag: str, image_digest: str | None = None, **more: Any) -> Published:
+        more = {"openclaw_version": "2026.11.1"} | more
+        publication = Publication(tag, image_digest=image_digest, **more)
         return publish(publication, by=BY, catalog=self.catalog, kv=self.kv)
 
     def promote(self, tag: str) -> str:
@@ -61,16 +61,21 @@ class Sandbox:
         self, tag: str, replacement: str | None = None, *, force: bool = False
     ) -> Version:
         wanted = VersionChange("disabled", replacement=replacement, force=force)
-        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv)
+        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv).version
+
+    def deprecate(self, tag: str) -> Version:
+        wanted = VersionChange("deprecated")
+        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv).version
 
     def enable(self, tag: str) -> Version:
-        return change(tag, VersionChange("active"), by=BY, catalog=self.catalog, kv=self.kv)
+        wanted = VersionChange("active")
+        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv).version
 
     def retire(self, tag: str) -> None:
         retire(tag, by=BY, catalog=self.catalog, kv=self.kv)
 
-    def pin(self, user_id: str, tag: str) -> Pinned:
-        return put_pin(user_id, tag, by=BY, catalog=self.catalog)
+    def pin(self, user_id: str, tag: str, **more: Any) -> Pinned:
+        return put_pin(user_id, tag, by=BY, catalog=self.catalog, **more)
 
     def unpin(self, user_id: str) -> None:
         remove_pin(user_id, by=BY, catalog=self.catalog)
@@ -78,11 +83,13 @@ class Sandbox:
     def erase(self, user_id: str) -> None:
         erase_user(user_id, by=BY, catalog=self.catalog, kv=self.kv)
 
-    def synchronise(self) -> SyncReport:
-        return synchronise(catalog=self.catalog, kv=self.kv, cap=0, trigger="direct")
+    def synchronise(self, cap: int = 0, seconds: float | None = None) -> SyncReport:
+        return synchronise(
+            catalog=self.catalog, kv=self.kv, cap=cap, trigger="direct", seconds=seconds
+        )
 
-    def provision(self, user_id: str, intent: Intent = "provision") -> Provisioned:
-        return provision(Start(user_id, intent), database=self.database, kv=self.kv)
+    def provision(self, user_id: str, intent: Intent = "provision", **more: Any) -> Provisioned:
+        return provision(Start(user_id, intent, **more), database=self.database, kv=self.kv)
 
     def instance(self, user_id: str) -> Instance | None:
         return self.kv.instances.find(user_id)
@@ -101,7 +108,7 @@ class _Remembering:
     def put_item(self, **parameters: Any) -> Any:
         answer = self._client.put_item(**parameters)
         if parameters["Item"]["pk"]["S"] == "POINTER":
-            self._writes.append(_write(parameters["Item"]))
+            self._writes.append(write_of(parameters["Item"]))
         return answer
 
 
@@ -122,7 +129,7 @@ class Crowd:
     def close(self) -> None:
         self._threads.shutdown()
         for sandbox in self.all:
-            sandbox.database.close()
+            sandbox.close()
 
     def race(self, *calls: Callable[[], object]) -> list[Any]:
         """Start the calls together; what each returned, or how it was refused, in their order.
@@ -155,6 +162,23 @@ def crowd_of(stores: Stores, clients: Sequence[Any]) -> Generator[Crowd]:
         sys.setswitchinterval(interval)
 
 
+def latest(crowd: Crowd) -> str:
+    [(latest,)] = crowd.stores.sql("SELECT latest_tag FROM kiloclaw_variants")
+    return str(latest)
+
+
+def status(crowd: Crowd, tag: str) -> str:
+    [(status,)] = crowd.stores.sql(
+        "SELECT status FROM kiloclaw_available_versions WHERE image_tag = %(tag)s", tag=tag
+    )
+    return str(status)
+
+
+def published(crowd: Crowd, *tags: str) -> None:
+    for tag in tags:
+        crowd.admins[0].publish(tag, digest(tag))
+
+
 def _after_jitter(call: Callable[[], object], barrier: Barrier) -> object:
     pause = random.random() * JITTER_SECONDS
     barrier.wait(20)
@@ -163,98 +187,3 @@ def _after_jitter(call: Callable[[], object], barrier: Barrier) -> object:
         return call()
     except Refused as refusal:
         return refusal
-
-
-def _write(item: dict[str, Any]) -> Write:
-    names = ("latest_tag", "candidate_tag", "percent", "salt")
-    content = tuple(next(iter(item[name].values())) if name in item else None for name in names)
-    return item["sk"]["S"], int(item["revision"]["N"]), content
-
-
-def pointers(stores: Stores) -> set[Write]:
-    """What the KV points to."""
-    return {_write(item) for item in stores.items("POINTER")}
-
-
-def mirrors(stores: Stores) -> set[Write]:
-    """What the catalog believes that the KV points to."""
-    rows = stores.sql(
-        "SELECT variant, revision, latest_tag, candidate_tag, rollout_percent::text,"
-        "       rollout_salt FROM kiloclaw_variants WHERE latest_tag IS NOT NULL"
-    )
-    return {(variant, revision, tuple(content)) for variant, revision, *content in rows}
-
-
-def faults(stores: Stores) -> list[str]:
-    """Everything that must hold once `sync` has run and does not."""
-    return [*_pointer_faults(stores), *_entry_faults(stores), *_history_faults(stores)]
-
-
-def _pointer_faults(stores: Stores) -> Iterator[str]:
-    for write in pointers(stores) ^ mirrors(stores):
-        yield f"one copy of the pointer alone says {write}"
-    named = stores.sql(
-        "SELECT m.variant, v.image_tag FROM kiloclaw_variants m"
-        "  JOIN kiloclaw_available_versions v"
-        "    ON v.image_tag IN (m.latest_tag, m.candidate_tag) WHERE v.status = 'disabled'"
-    )
-    yield from (f"{variant} names disabled {tag}" for variant, tag in named)
-
-
-def _entry_faults(stores: Stores) -> Iterator[str]:
-    entries = {item["sk"]["S"]: item for item in stores.items("IMAGE")}
-    claims = {item["sk"]["S"]: item["image_tag"]["S"] for item in stores.items("DIGEST")}
-    reported = {tag for (tag,) in stores.sql("SELECT image_tag FROM kiloclaw_sync_findings")}
-    rows = stores.sql(
-        "SELECT image_tag, image_digest, retired_at IS NOT NULL"
-        "  FROM kiloclaw_available_versions"
-    )
-    for tag, image_digest, retired in rows:
-        if image_digest and claims.get(image_digest) != tag:
-            yield f"{tag} does not hold the claim of its digest"
-        if tag not in entries or retired != ("deleted_at" in entries[tag]):
-            yield f"the entry of {tag} is not as its row"
-    known = {tag for tag, _, _ in rows}
-    yield from (f"{tag} was lost" for tag in entries.keys() - known - reported)
-    for image_digest, tag in claims.items():
-        if entries.get(tag, {}).get("image_digest") != {"S": image_digest}:
-            yield f"{tag} holds a claim that is not its own"
-
-
-def _history_faults(stores: Stores) -> Iterator[str]:
-    moves = stores.sql(
-        """
-        SELECT variant, image_tag FROM (
-            SELECT variant, image_tag, revision, previous_tag,
-                   lag(image_tag) OVER history AS before,
-                   lag(revision, 1, 0::bigint) OVER history AS revision_before
-              FROM kiloclaw_promotions WINDOW history AS (PARTITION BY variant ORDER BY id)
-        ) AS moves
-         WHERE previous_tag IS DISTINCT FROM before OR revision < revision_before
-        """
-    )
-    yield from (f"the history of {variant} breaks at {tag}" for variant, tag in moves)
-    latest = stores.sql(
-        """
-        SELECT variant FROM kiloclaw_variants m
-         WHERE latest_tag IS DISTINCT FROM (
-            SELECT image_tag FROM kiloclaw_promotions p
-             WHERE p.variant = m.variant ORDER BY id DESC LIMIT 1)
-        """
-    )
-    yield from (f"the history of {variant} does not end at its latest" for (variant,) in latest)
-    changes = stores.sql(
-        """
-        SELECT v.image_tag,
-               (SELECT count(*) FROM kiloclaw_audit_log l
-                 WHERE l.subject_id = v.image_tag AND l.action = 'version.published'),
-               v.status = CASE WHEN v.retired_at IS NOT NULL THEN 'disabled' ELSE coalesce(
-                   (SELECT l.after ->> 'status' FROM kiloclaw_audit_log l
-                     WHERE l.subject_id = v.image_tag AND l.action = 'version.status_changed'
-                     ORDER BY l.id DESC LIMIT 1), 'active') END
-          FROM kiloclaw_available_versions v
-        """
-    )
-    for tag, published, told in changes:
-        if published != 1 or not told:
-            yield f"the log does not tell what became of {tag}"

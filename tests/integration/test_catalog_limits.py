@@ -12,7 +12,7 @@ from tests.stores import CatalogStore
 LIMITS = {
     "kiloclaw_admin_api": {
         "statement_timeout": "25s",
-        "lock_timeout": "2s",
+        "lock_timeout": "2500ms",
         "idle_in_transaction_session_timeout": "25s",
     },
     "kiloclaw_migrate": {

@@ -1,0 +1,40 @@
+"""`make package`: build every function's package and print what each weighs."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from infra.packaging.recipe import LAMBDA, Package, build, interpreter
+from infra.packaging.sources import names
+
+FOLDER = Path("build/packages")
+MEGABYTE = 1e6
+LIMITS = {"provisioning": 30 * MEGABYTE}
+"""Unzipped: an instance's start waits for the hot path's."""
+
+
+def main() -> int:
+    """Build, print; 1 if a package is too large."""
+    if interpreter(LAMBDA.python) is None:
+        print(f"without bytecode: there is no python{LAMBDA.python} to compile it")
+    with ThreadPoolExecutor() as pool:
+        packages = list(pool.map(lambda name: build(name, FOLDER / f"{name}.zip"), names()))
+    print(f"{'function':<14}{'files':>6}{'zipped':>11}{'unzipped':>11}")
+    for package in packages:
+        print(_line(package))
+    return 1 if any(map(_too_large, packages)) else 0
+
+
+def _too_large(package: Package) -> bool:
+    return package.unzipped > LIMITS.get(package.name, float("inf"))
+
+
+def _line(package: Package) -> str:
+    sizes = [f"{size / MEGABYTE:.1f} MB" for size in (package.zipped, package.unzipped)]
+    line = f"{package.name:<14}{package.files:>6}{sizes[0]:>11}{sizes[1]:>11}"
+    too_large = f"   more than {LIMITS.get(package.name, 0) / MEGABYTE:g} MB"
+    return line + (too_large if _too_large(package) else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

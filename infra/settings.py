@@ -1,0 +1,100 @@
+"""What differs between stages: read from the context of `cdk.json`, typed and checked."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FunctionName = Literal["admin_api", "migrate", "provisioning", "sync"]
+FUNCTIONS: tuple[FunctionName, ...] = get_args(FunctionName)
+LogDays = Literal[7, 14, 30, 60, 90, 180, 365]
+RoleArn = Annotated[
+    str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/[\w+=,.@/-]{1,128}$")
+]
+RoleName = Annotated[str, Field(pattern=r"^[\w+=,.@-]{1,64}$")]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FunctionSize(_Settings):
+    """Memory buys processor time too: a whole core at 1,769 MiB."""
+
+    memory_mib: int = Field(ge=128, le=3008)
+    timeout_seconds: int = Field(ge=3, le=840)
+
+
+class DatabaseSize(_Settings):
+    """`storage_gib` is the disk at first; it grows by itself up to `max_storage_gib`."""
+
+    instance: str = Field(pattern=r"^[a-z0-9]+\.[a-z0-9]+$")
+    storage_gib: int = Field(ge=20, le=16_384)
+    max_storage_gib: int = Field(ge=20, le=16_384)
+    multi_az: bool
+    backup_days: int = Field(ge=1, le=35)
+
+    @model_validator(mode="after")
+    def _grows(self) -> "DatabaseSize":
+        if self.max_storage_gib < self.storage_gib:
+            raise ValueError("max_storage_gib must not be below storage_gib")
+        return self
+
+
+class Throttling(_Settings):
+    """Of all callers of the API together, in requests."""
+
+    rate: int = Field(ge=1, le=10_000)
+    burst: int = Field(ge=1, le=5_000)
+
+
+class PipelineRights(_Settings):
+    """A build pipeline that writes the KV itself, and who assumes its role."""
+
+    principal: RoleArn
+    may_move_pointers: bool = False
+
+
+class Stage(_Settings):
+    """One deployment of the system.
+
+    `protected`: stores outlive mistakes (deletion protection, retained or snapshot when the
+    stack goes). `caller_role`: who invokes `provisioning`, a role's name here or its ARN.
+    `provisioned_concurrency`: environments of `provisioning` that are kept warm; 0 starts them
+    from a snapshot instead. `table_name`: serve an existing (restored) table, not one's own.
+    `callback_urls`: where people may land after signing in, beside the API's console.
+    `release`: names one deployment, so that each of them migrates.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,19}$")
+    release: str = "none"
+    protected: bool
+    network: str = Field(pattern=r"^10\.\d{1,3}\.\d{1,3}\.0/2[0-2]$")
+    database: DatabaseSize
+    functions: dict[FunctionName, FunctionSize]
+    throttling: Throttling
+    log_days: LogDays
+    sync_max_new: int = Field(ge=0)
+    publisher_may_promote: bool
+    require_mfa: bool
+    provisioned_concurrency: int = Field(default=0, ge=0, le=500)
+    caller_role: RoleArn | RoleName | None = None
+    pipeline: PipelineRights | None = None
+    callback_urls: tuple[str, ...] = ()
+    table_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{3,255}$")
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Stage":
+        missing = set(FUNCTIONS) - self.functions.keys()
+        if missing:
+            raise ValueError(f"sizes are missing of {', '.join(sorted(missing))}")
+        return self
+
+
+def read_stage(name: object, stages: Mapping[str, Any], release: object = None) -> Stage:
+    """The stage of that name. Raises ValueError saying what is wrong with its settings."""
+    if not isinstance(name, str) or name not in stages:
+        raise ValueError(f"choose a stage: -c stage={'|'.join(stages)}")
+    given = {**stages[name], "name": name} | ({"release": release} if release else {})
+    return Stage.model_validate_json(json.dumps(given))

@@ -1,0 +1,82 @@
+"""How a function proves to the catalog who it is, and knows that it is the catalog."""
+
+from functools import cached_property
+
+import botocore.session
+from botocore.awsrequest import prepare_request_dict
+from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.model import ServiceId
+from botocore.signers import RequestSigner
+from certifi import where
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from shared.catalog.connection import Database
+from shared.domain.errors import CatalogUnavailable
+
+SERVICE = "rds-db"
+TOKEN_SECONDS = 900
+DEFAULT_PORT = "5432"
+
+
+def connects(conninfo: str, *, iam: bool) -> Database:
+    """The database; with `iam` every new connection has a password made for it."""
+    return Database(_Login(conninfo).conninfo if iam else lambda: conninfo)
+
+
+class _Login:
+    """Signs in with tokens of IAM. None is kept: one opens connections for 15 minutes.
+
+    Only botocore's signer is needed for one, not a client of RDS with all its operations.
+    """
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+
+    def conninfo(self) -> str:
+        """With a new token, and whom to trust unless that was said. Raises CatalogUnavailable.
+
+        A proxy presents certificates of Amazon Trust Services, whose roots are public ones.
+        """
+        parts = conninfo_to_dict(self._conninfo)
+        return make_conninfo(
+            self._conninfo,
+            sslrootcert=parts.get("sslrootcert", where()),
+            password=self._token(
+                str(parts["host"]), str(parts.get("port", DEFAULT_PORT)), str(parts["user"])
+            ),
+        )
+
+    def _token(self, host: str, port: str, user: str) -> str:
+        """https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html."""
+        scheme = "https://"
+        request = {
+            "method": "GET",
+            "url_path": "/",
+            "query_string": "",
+            "headers": {},
+            "body": {"Action": "connect", "DBUser": user},
+        }
+        prepare_request_dict(request, f"{scheme}{host}:{port}")
+        try:
+            url = self._signer.generate_presigned_url(
+                request, "connect", expires_in=TOKEN_SECONDS, signing_name=SERVICE
+            )
+        except BotoCoreError as error:
+            name = type(error).__name__
+            raise CatalogUnavailable(f"there is no token for the catalog ({name})") from None
+        return str(url).removeprefix(scheme)
+
+    @cached_property
+    def _signer(self) -> RequestSigner:
+        session = botocore.session.get_session()
+        credentials = session.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        return RequestSigner(
+            ServiceId(SERVICE),
+            session.get_config_variable("region"),
+            SERVICE,
+            "v4",
+            credentials,
+            session.get_component("event_emitter"),
+        )

@@ -1,0 +1,87 @@
+"""Stores that are killed and stores that hang: everybody gets what the failure table says."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.outages import DISABLE, LIMIT_SECONDS, MARGIN_SECONDS, PIN, Fleet, stopped
+from tests.e2e.running import kill_catalog, running
+
+
+def fleet_in(folder: Path, *options: str) -> Iterator[Fleet]:
+    with running(folder / "log", "--empty", "--no-schedule", *options) as system:
+        fleet = Fleet(system)
+        fleet.fill()
+        fleet.warm()
+        yield fleet
+        fleet.close()
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """One whose stores come back."""
+    yield from fleet_in(tmp_path_factory.mktemp("outages"))
+
+
+@pytest.fixture
+def own_fleet(tmp_path: Path) -> Iterator[Fleet]:
+    """One whose stores may be lost: nobody waits long for what is not there."""
+    yield from fleet_in(tmp_path, "--environments", "1")
+
+
+@pytest.mark.parametrize("down", ["postgres", "dynamodb", "both"])
+def test_a_store_hangs(fleet: Fleet, down: str) -> None:
+    """In time, though nothing answers; when it goes on, so does everything, unrestarted."""
+    fleet.warm()
+    pids = fleet.pids.values() if down == "both" else [fleet.pids[down]]
+    with stopped(*pids):
+        faults = fleet.faults(down)
+    assert not faults
+    fleet.mend()
+    pinned = fleet.start(user_id="pinned")
+    assert (pinned["source"], pinned["recorded"], pinned["degraded"]) == ("pin", True, False)
+    latest = fleet.start(user_id="newcomer")
+    assert (latest["image_tag"], latest["degraded"]) == ("two", False)
+    assert fleet.start(user_id="newcomer", intent="destroy")["destroyed"] is True
+    for name in ("bad", "two"):
+        assert fleet.done("GET", f"/v1/versions/{name}")["is_latest"] is True
+    fleet.done("PUT", "/v1/users/other/pin", PIN)
+    fleet.done("DELETE", "/v1/users/other")
+    assert fleet.system.get("/healthz").status == 200
+
+
+def test_a_hanging_kv_holds_up_no_kill_switch(fleet: Fleet) -> None:
+    """Though a promotion holds the variant while it waits for the KV."""
+    with stopped(fleet.pids["dynamodb"]), ThreadPoolExecutor() as pool:
+        promotion = pool.submit(fleet.ask, "POST", "/v1/versions/spare/promote")
+        time.sleep(0.3)
+        began = time.monotonic()
+        disabled = fleet.ask("PATCH", "/v1/versions/spare", DISABLE)
+        took = time.monotonic() - began
+        assert promotion.result().status == 503
+    assert disabled.status == 200, disabled.body
+    assert took < LIMIT_SECONDS + MARGIN_SECONDS
+    fleet.mend()
+
+
+def test_the_catalog_is_lost(own_fleet: Fleet) -> None:
+    """Known instances keep what they run; `/healthz` names what died."""
+    kill_catalog(own_fleet.system)
+    assert not own_fleet.faults("postgres")
+    assert own_fleet.system.get("/healthz").json["down"] == ["postgres"]
+
+
+def test_the_kv_is_lost_and_then_the_catalog(own_fleet: Fleet) -> None:
+    """Pins are served without the KV; without both nobody is."""
+    os.kill(own_fleet.pids["dynamodb"], signal.SIGKILL)
+    assert not own_fleet.faults("dynamodb")
+    assert own_fleet.system.get("/healthz").json["down"] == ["dynamodb"]
+    kill_catalog(own_fleet.system)
+    assert not own_fleet.faults("both")
+    health = own_fleet.system.get("/healthz")
+    assert (health.status, health.json["down"]) == (503, ["postgres", "dynamodb"])

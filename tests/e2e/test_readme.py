@@ -1,0 +1,136 @@
+"""What the README says is so, and the commands that `make run` prints work as printed."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from infra.local.environments import ROOT
+from tests.e2e.running import Running, running
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+LINES = [line.partition("  #")[0].strip() for block in BLOCKS for line in block.splitlines()]
+MAKE = sorted({line for line in LINES if line.startswith("make ")})
+FOLDERS = "functions|shared|infra|tests|docs"
+PATH = rf"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|sql|toml|json)|(?:{FOLDERS})/[\w/.-]*)`"
+LINK = r"\]\((?!https?:)([^)#]+)"
+
+
+@dataclass(frozen=True)
+class Started:
+    """A system with demo data, what it printed, and how long it took to be ready."""
+
+    system: Running
+    printed: str
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    """As `make run` starts it, but on a free port."""
+    log, began = tmp_path_factory.mktemp("readme") / "log", time.monotonic()
+    with running(log) as system:
+        seconds = time.monotonic() - began
+        while "TABLE" not in log.read_text():
+            time.sleep(0.02)
+        yield Started(system, log.read_text(), seconds)
+
+
+def shell(command: str) -> str:
+    """What a command prints in a shell that stops at the first error."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def commands(printed: str) -> list[str]:
+    """The commands that are printed, those of several lines in one piece."""
+    _, _, below = printed.partition("What is in the database?\n")
+    return re.findall(r"^  (\S(?:.|(?<=\\)\n)*)", below, re.MULTILINE)
+
+
+def test_the_start_is_measured(
+    started: Started, record_property: Callable[[str, object], None]
+) -> None:
+    """Under 5 s on a machine with nothing else to do; here only a hang fails."""
+    record_property("start_seconds", round(started.seconds, 2))
+    assert started.seconds < 60
+
+
+def test_the_list_of_versions(started: Started) -> None:
+    """The first two commands: a token, and what it opens."""
+    token, versions, *_ = commands(started.printed)
+    listed = json.loads(shell(f"{token}\n{versions}"))
+    assert len(listed["items"]) > 10
+
+
+def test_an_invocation_of_provisioning(started: Started) -> None:
+    """The third command tells which image a user gets."""
+    answer = json.loads(shell(commands(started.printed)[2]))
+    assert answer["user_id"] == "ana@example.com"
+    assert answer["image_tag"]
+
+
+def test_a_look_into_the_database(started: Started) -> None:
+    """The last command shows the pins."""
+    command = commands(started.printed)[3]
+    assert "psql" in command
+    table = shell(command)
+    assert "image_tag" in table
+    assert "@example.com" in table
+
+
+def test_what_else_is_printed_is_there(started: Started) -> None:
+    """The page, the table's endpoint and the folder of the logs."""
+    addresses = dict(re.findall(r"^  (\w+) +(\S+?),?(?: .*)?$", started.printed, re.MULTILINE))
+    assert addresses["API"] == f"{started.system.url}/docs"
+    assert addresses["DynamoDB"] == started.system.status()["dynamodb"]["endpoint"]
+    assert list(Path(addresses["logs"]).glob("admin_api.log"))
+
+
+def test_the_pages_that_the_readme_names(started: Started) -> None:
+    """With the port of this system in place of the usual one."""
+    pages = re.findall(r"<http://127\.0\.0\.1:8080(/[^>]*)>", README)
+    assert "/docs" in pages
+    for page in pages:
+        assert started.system.get(page).status < 400
+
+
+@pytest.mark.parametrize("command", MAKE)
+def test_its_make_targets_are_there(command: str) -> None:
+    """Nothing is made: make only says what it would do."""
+    assert shell(command.replace("make ", "make --dry-run --no-print-directory ", 1))
+
+
+def test_its_commands_are_the_usual_ones() -> None:
+    """The system is started and tested by one command each, and says how it can be started."""
+    assert {"make run", "make test"} <= set(MAKE)
+    assert "-m infra.local" in shell("make --dry-run --no-print-directory run")
+    options = shell(f"{sys.executable} -m infra.local --help")
+    for option in re.findall(r"--[a-z-]+", " ".join(re.findall(r'`ARGS="([^"]*)"`', README))):
+        assert option in options
+
+
+@pytest.mark.parametrize("name", sorted({*re.findall(PATH, README), *re.findall(LINK, README)}))
+def test_its_files_are_there(name: str) -> None:
+    """A path, or a file beside one that was named before it."""
+    assert (ROOT / name).exists() or list(ROOT.glob(f"functions/*/{name}"))
+
+
+def test_it_is_short() -> None:
+    """Whoever wants to know more is told where."""
+    assert len(README.splitlines()) <= 120

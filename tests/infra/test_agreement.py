@@ -1,0 +1,149 @@
+"""The deployed system and the local one are the same: routes, events, functions, table."""
+
+import inspect
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.migrate import handler as migrate
+from infra import migrating
+from infra.local.dynamodb import create_table
+from infra.local.functions import TIMEOUTS
+from infra.local.gateway import route_key
+from infra.local.schedule import Schedule
+from shared.edge.settings import MigrateSettings, Settings
+from tests.infra.templates import Template, text
+
+READERS = {
+    "admin_api": Settings.admin_api,
+    "migrate": MigrateSettings.read,
+    "provisioning": Settings.stores,
+    "sync": Settings.sync,
+}
+BY_POWERTOOLS = {"POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
+
+
+class Recording(Mapping[str, str]):
+    """An environment that remembers what was looked for."""
+
+    def __init__(self, content: Mapping[str, str]) -> None:
+        self.content = content
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.read.add(name)
+        return self.content[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.content)
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_function_is_told_what_it_reads_and_nothing_else(
+    template: Template, name: str
+) -> None:
+    """Its own settings read the environment that the template sets, all of it."""
+    variables = template.functions()[name]["Environment"]["Variables"]
+    environ = Recording({key: text(value) for key, value in variables.items()})
+    READERS[name](environ)
+    assert environ.read | BY_POWERTOOLS == set(variables)
+
+
+def test_nothing_but_settings_looks_into_the_environment() -> None:
+    """So what settings read is all that is read: each handler hands it to its reader."""
+    folders = [path for root in ("functions", "shared") for path in Path(root).rglob("*.py")]
+    users = {str(path) for path in folders if "import environ" in path.read_text()}
+    assert users == {f"functions/{name}/handler.py" for name in READERS}
+    for path in folders:
+        source = path.read_text()
+        assert "os.environ" not in source
+        assert "getenv" not in source
+    for name, reader in READERS.items():
+        source = Path(f"functions/{name}/handler.py").read_text()
+        assert source.count("environ)") == source.count("environ") - 1 == 1
+        assert f"{reader.__qualname__}(environ)" in source
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_function_connects_as_itself(template: Template, name: str) -> None:
+    """Through the proxy, by IAM, to a server that it knows."""
+    function = template.functions()[name]
+    variables = function["Environment"]["Variables"]
+    assert text(variables["DATABASE_CONNINFO"]) == (
+        "host=${CatalogProxy.Endpoint} port=5432 dbname=kiloclaw"
+        f" user=kiloclaw_{name} sslmode=verify-full"
+    )
+    assert variables["DATABASE_IAM"] == "on"
+    assert function["Handler"] == f"functions.{name}.handler.handler"
+
+
+def test_functions_and_their_time_are_the_same(template: Template) -> None:
+    """A function that is slow on AWS is slow on a laptop."""
+    functions = template.functions().items()
+    assert {name: function["Timeout"] for name, function in functions} == TIMEOUTS
+
+
+def test_migrate_has_its_time_within_the_release() -> None:
+    """It says that the time was too short before whoever waits for it gives up."""
+    from infra.release import SECONDS  # noqa: PLC0415  aws_cdk takes seconds to import
+
+    assert migrate.MARGIN_SECONDS > 0
+    assert TIMEOUTS["migrate"] < migrating.TIMEOUT_SECONDS < SECONDS
+
+
+def test_routes_are_the_same(template: Template) -> None:
+    """Behind the authorizer what the local gateway guards, the rest open."""
+    routes = {
+        route["RouteKey"]: route["AuthorizationType"]
+        for route in template.of("AWS::ApiGatewayV2::Route").values()
+    }
+    guarded = {route_key("/v1"): "JWT", route_key("/v1/versions"): "JWT"}
+    assert routes == {**guarded, route_key("/docs"): "NONE"}
+    authorizer = template.only("AWS::ApiGatewayV2::Authorizer")
+    assert [text(client) for client in authorizer["JwtConfiguration"]["Audience"]] == [
+        "${GatewaySignInPoolPeople}",
+        "${GatewaySignInPoolPipeline}",
+    ]
+    [integration] = template.of("AWS::ApiGatewayV2::Integration").values()
+    assert integration["PayloadFormatVersion"] == "2.0"
+    assert text(integration["IntegrationUri"]) == "${adminapi.Arn}"
+
+
+def test_the_clock_is_the_same(template: Template) -> None:
+    """Every minute, with the event that the Scheduler makes where none is given."""
+    schedule = template.only("AWS::Scheduler::Schedule")
+    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+    assert inspect.signature(Schedule.start).parameters["seconds"].default == 60
+    assert "Input" not in schedule["Target"]
+    assert text(schedule["Target"]["Arn"]) == "${sync.Arn}"
+    dead_letters = schedule["Target"]["DeadLetterConfig"]
+    assert text(dead_letters["Arn"]) == "${ScheduleUndelivered.Arn}"
+    failed = template.only("AWS::Lambda::EventInvokeConfig")["DestinationConfig"]
+    assert text(failed["OnFailure"]["Destination"]) == "${ScheduleFailed.Arn}"
+
+
+def test_the_table_is_the_same(template: Template) -> None:
+    """Keys, attributes and index as the local one's."""
+    made: dict[str, Any] = {}
+
+    class Client:
+        def create_table(self, **table: Any) -> None:
+            made.update(table)
+
+    create_table(Client(), "kiloclaw")  # type: ignore[arg-type]
+    table = template.only("AWS::DynamoDB::Table")
+    for name in ("KeySchema", "GlobalSecondaryIndexes", "BillingMode"):
+        assert table[name] == made[name]
+    by_name = {item["AttributeName"]: item for item in made["AttributeDefinitions"]}
+    assert {item["AttributeName"]: item for item in table["AttributeDefinitions"]} == by_name
+
+
+def test_the_test_runs_where_the_sources_are() -> None:
+    """Paths above are relative to the project."""
+    assert (Path(os.curdir) / "functions").is_dir()

@@ -1,0 +1,148 @@
+"""Every package boots under Lambda's runtime client, alone, and answers a real event."""
+
+import json
+import os
+import subprocess
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from infra.local import events
+from infra.local.server import Request
+from infra.packaging.recipe import HERE, build
+from infra.packaging.sources import names
+from shared.catalog.migrate import migrations
+from shared.domain.model import By
+from shared.usecases.publish import Publication, publish
+from tests.infra.booting import Sandbox, booted, isolated, make_runtime, unzip
+from tests.stores import PASSWORD, Stores, create_database
+
+IMPORT = """
+import importlib, os, sys
+package, runtime, module = sys.argv[1:]
+sys.path[:] = [package, *sys.path, runtime]
+importlib.import_module(module)
+for fd in (3, 4, 5, 6, 7, 8, 9):
+    try:
+        print(os.readlink(f"/proc/self/fd/{fd}"))
+    except FileNotFoundError:
+        pass
+"""
+"""Imports, and tells what has been opened and is still open."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """Where the unzipped packages and the runtime's libraries are."""
+
+    folder: Path
+    runtime: Path
+
+    @contextmanager
+    def boot(self, name: str, environ: dict[str, str]) -> Generator[Sandbox]:
+        """An environment of this function."""
+        named = {"AWS_LAMBDA_FUNCTION_NAME": name, "POWERTOOLS_SERVICE_NAME": name}
+        with booted(name, self.folder / name, self.runtime, environ | named) as sandbox:
+            yield sandbox
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """What is deployed, built for this machine and its Python instead."""
+    folder = tmp_path_factory.mktemp("built")
+
+    def unzipped(name: str) -> None:
+        unzip(build(name, folder / f"{name}.zip", HERE).archive, folder / name)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(unzipped, names()))
+    return Built(folder, make_runtime(folder / "runtime"))
+
+
+@pytest.fixture
+def environ(stores: Stores) -> dict[str, str]:
+    """What every function is told, but for whom it is in the database."""
+    lambdas = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    return lambdas | {
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+        "POWERTOOLS_METRICS_NAMESPACE": "KiloClaw",
+        "TABLE_NAME": stores.table,
+    }
+
+
+def test_provisioning_resolves(built: Built, stores: Stores, environ: dict[str, str]) -> None:
+    """The latest version, and a record of it."""
+    _publish(stores)
+    told = environ | {"DATABASE_CONNINFO": stores.conninfo("provisioning")}
+    with built.boot("provisioning", told) as sandbox:
+        answers = [sandbox.invoke({"user_id": "ana"}), sandbox.invoke({"user_id": "ana"})]
+    found = [(each["image_tag"], each["changed"], each["recorded"]) for each in answers]
+    assert found == [("stable", True, True), ("stable", False, True)]
+
+
+def test_admin_api_lists_versions(
+    built: Built, stores: Stores, environ: dict[str, str]
+) -> None:
+    """An event of the HTTP API, with the claims of a viewer."""
+    _publish(stores)
+    told = environ | {"DATABASE_CONNINFO": stores.conninfo("admin_api")}
+    request = Request("GET", "/v1/versions")
+    claims = {"sub": "ana", "cognito:groups": ["viewer"]}
+    with built.boot("admin_api", told) as sandbox:
+        event = events.event(request, "ANY /v1/{proxy+}", "/v1/versions", claims, 443)
+        status, body = _answer(sandbox.invoke(event))
+    assert status == 200
+    assert [(item["image_tag"], item["is_latest"]) for item in body["items"]] == [
+        ("stable", True)
+    ]
+
+
+def test_sync_runs(built: Built, stores: Stores, environ: dict[str, str]) -> None:
+    """An entry that a pipeline wrote enters the catalog."""
+    stores.put_entry("fresh")
+    with built.boot(
+        "sync", environ | {"DATABASE_CONNINFO": stores.conninfo("sync")}
+    ) as sandbox:
+        report = sandbox.invoke({})
+    assert (report["outcome"], report["seen"], report["inserted"]) == ("ok", 1, 1)
+
+
+def test_migrate_applies(built: Built, stores: Stores, environ: dict[str, str]) -> None:
+    """Every migration to an empty database, once."""
+    with psycopg.connect(stores.server.superuser(), autocommit=True) as connection:
+        create_database(connection, f"{stores.dbname}_empty")
+    told = environ | {
+        "DATABASE_CONNINFO": stores.server.conninfo(
+            f"{stores.dbname}_empty", "kiloclaw_migrate"
+        ),
+        "PGPASSWORD": PASSWORD,
+    }
+    with built.boot("migrate", told) as sandbox:
+        answers = [sandbox.invoke({}), sandbox.invoke({})]
+    applied = [migration.name for migration in migrations()]
+    assert answers == [{"applied": applied}, {"applied": []}]
+
+
+@pytest.mark.parametrize("name", names())
+def test_nothing_is_opened_before_the_first_event(built: Built, name: str) -> None:
+    """A snapshot of a sandbox holds no connection and needs no setting."""
+    command = isolated(IMPORT, built.folder / name, built.runtime, f"functions.{name}.handler")
+    done = subprocess.run(command, env={}, cwd=built.folder, capture_output=True, check=False)
+    assert (done.stdout.decode(), done.stderr.decode()) == ("", "")
+
+
+def _publish(stores: Stores) -> None:
+    catalog = stores.catalog()
+    publication = Publication("stable", "2026.11.1", set_latest=True)
+    publish(publication, by=By("tests"), catalog=catalog, kv=stores.kv())
+    catalog.database.close()
+
+
+def _answer(event: Any) -> tuple[int, Any]:
+    return event["statusCode"], json.loads(event["body"])

@@ -1,0 +1,86 @@
+"""What a stage may choose in `cdk.json`, and what follows from it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.infra.templates import Template, changed, statements, synthesise, text
+from tests.infra.test_rights import ACCOUNT, Right, rights
+
+BUILDER = "arn:aws:iam::123456789012:role/builder"
+TABLE = f"arn:${{AWS::Partition}}:dynamodb:{ACCOUNT}:table/kiloclaw-restored"
+CALLER = "arn:aws:iam::210987654321:role/control-plane"
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """A stage that chooses everything that the others leave."""
+    choices = changed(
+        "dev",
+        provisioned_concurrency=3,
+        caller_role=CALLER,
+        pipeline={"principal": BUILDER, "may_move_pointers": True},
+        callback_urls=["http://localhost:8080/console/signed-in"],
+        publisher_may_promote=False,
+        table_name="kiloclaw-restored",
+    )
+    return synthesise(tmp_path_factory.mktemp("chosen"), release="v7", **choices)
+
+
+def test_provisioned_concurrency_takes_the_place_of_snapshots(
+    chosen: Template, template_of: Callable[[str], Template]
+) -> None:
+    """Lambda allows one of the two."""
+    alias = chosen.only("AWS::Lambda::Alias")
+    warm = {"ProvisionedConcurrentExecutions": 3}
+    assert alias["ProvisionedConcurrencyConfig"] == warm
+    assert "SnapStart" not in chosen.functions()["provisioning"]
+    prod = template_of("prod")
+    assert "ProvisionedConcurrencyConfig" not in prod.only("AWS::Lambda::Alias")
+    snap_start = {"ApplyOn": "PublishedVersions"}
+    assert prod.functions()["provisioning"]["SnapStart"] == snap_start
+
+
+def test_a_pipeline_puts_entries_and_moves_pointers_if_it_may(chosen: Template) -> None:
+    """The role is for whoever was named, and holds nothing else."""
+    expected: set[Right] = {
+        ("dynamodb:PutItem", TABLE, ("IMAGE", "POINTER")),
+        ("dynamodb:GetItem", TABLE, ("POINTER",)),
+    }
+    assert rights(chosen)["PipelineRole"] == expected
+    role = chosen.of("AWS::IAM::Role")["PipelineRole"]
+    [statement] = statements(role["AssumeRolePolicyDocument"])
+    assert statement["Principal"] == {"AWS": BUILDER}
+
+
+def test_a_caller_of_another_account_is_named_by_its_arn(chosen: Template) -> None:
+    """It may invoke the alias."""
+    [permission] = [
+        permission
+        for permission in chosen.of("AWS::Lambda::Permission").values()
+        if permission["Principal"] == CALLER
+    ]
+    assert text(permission["FunctionName"]) == "${ControlPlaneLive}"
+    assert permission["Action"] == "lambda:InvokeFunction"
+
+
+def test_what_is_told_follows(chosen: Template) -> None:
+    """Release, callback and switch arrive where they belong."""
+    assert chosen.only("Custom::Migrated")["Release"] == "v7"
+    environment = chosen.functions()["admin_api"]["Environment"]["Variables"]
+    assert environment["PUBLISHER_MAY_PROMOTE"] == "off"
+    people = chosen.of("AWS::Cognito::UserPoolClient")["GatewaySignInPoolPeople"]
+    assert "http://localhost:8080/console/signed-in" in people["CallbackURLs"]
+
+
+def test_a_restored_table_takes_the_place_of_ours(chosen: Template) -> None:
+    """It is not made; functions are told of it, and granted it."""
+    assert chosen.of("AWS::DynamoDB::Table") == {}
+    told = {
+        name: function["Environment"]["Variables"].get("TABLE_NAME")
+        for name, function in chosen.functions().items()
+    }
+    others = dict.fromkeys(("admin_api", "provisioning", "sync"), "kiloclaw-restored")
+    assert told == {"migrate": None, **others}
+    granted = rights(chosen)["provisioningrole"]
+    assert {right[1] for right in granted if right[0].startswith("dynamodb:")} == {TABLE}

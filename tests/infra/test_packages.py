@@ -1,0 +1,191 @@
+"""What is in each function's package, and that it is all that the function needs."""
+
+import re
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from zipfile import ZipFile
+
+import grimp
+import pytest
+
+from infra.packaging.__main__ import LIMITS
+from infra.packaging.recipe import LAMBDA, Package, build, interpreter
+from infra.packaging.sources import FUNCTIONS, ROOT, files, imports, names
+
+FUNCTION_NAMES = ["admin_api", "migrate", "provisioning", "sync"]
+DATABASE = {"certifi", "psycopg", "psycopg_binary", "psycopg_binary.libs"}
+POWERTOOLS = {"aws_lambda_powertools", "jmespath", "typing_extensions.py"}
+PYDANTIC = {"annotated_types", "pydantic", "pydantic_core", "typing_inspection"}
+OURS = {"functions", "shared"}
+EXPECTED = {
+    "admin_api": OURS | DATABASE | POWERTOOLS | PYDANTIC,
+    "migrate": OURS | DATABASE,
+    "provisioning": OURS | DATABASE | POWERTOOLS,
+    "sync": OURS | DATABASE | POWERTOOLS,
+}
+BROUGHT = {"boto3", "botocore", "pydantic_core"}
+"""By the runtime, and by pydantic to the code that it calls."""
+
+AARCH64 = 183
+"""https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html: e_machine."""
+
+UNCHECKED_HASH = 1
+"""https://peps.python.org/pep-0552/: bytecode with a hash that is not compared."""
+
+each = pytest.mark.parametrize("name", FUNCTION_NAMES)
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Package]:
+    """Every function's package as it is deployed."""
+    folder = tmp_path_factory.mktemp("packages")
+    with ThreadPoolExecutor(2) as pool:
+        built = pool.map(lambda name: build(name, folder / f"{name}.zip"), names())
+        return {package.name: package for package in built}
+
+
+def test_every_function_is_packed() -> None:
+    """A function is a folder with requirements of its own."""
+    assert names() == FUNCTION_NAMES
+
+
+@each
+def test_a_package_holds_nothing_unexpected(packages: dict[str, Package], name: str) -> None:
+    """The libraries by name; neither the runtime's own nor what an installer notes."""
+    entries = _entries(packages[name])
+    roots = {entry.split("/")[0] for entry in entries} - {"__pycache__"}
+    assert {root for root in roots if not root.endswith(".dist-info")} == EXPECTED[name]
+    noise = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "requirements.in"}
+    assert not {entry for entry in entries if entry.split("/")[-1] in noise}
+    assert {entry.split("/")[1] for entry in entries if entry.startswith("functions/")} == {
+        "__init__.py", name, *({"__pycache__"} if interpreter(LAMBDA.python) else ())
+    }  # fmt: skip
+
+
+@each
+def test_machine_code_is_for_the_functions_machine(
+    packages: dict[str, Package], name: str
+) -> None:
+    """Every library is one for arm64, and every wheel was made for it or for all."""
+    machines, tags = {}, set()
+    with ZipFile(packages[name].archive) as packed:
+        for entry in packed.namelist():
+            content = packed.read(entry)
+            if content.startswith(b"\x7fELF"):
+                machines[entry] = struct.unpack_from("<H", content, 18)[0]
+            if entry.endswith(".dist-info/WHEEL"):
+                tags |= set(re.findall(r"^Tag: (\S+)$", content.decode(), re.MULTILINE))
+    assert len(machines) > 2
+    assert set(machines.values()) == {AARCH64}
+    assert all(re.fullmatch(r"py3-none-any|cp313-cp313-\w+_aarch64", tag) for tag in tags), tags
+
+
+@each
+def test_bytecode_is_there_and_not_compared(packages: dict[str, Package], name: str) -> None:
+    """Where a Python of the runtime's version is at hand, each module has its bytecode."""
+    with ZipFile(packages[name].archive) as packed:
+        found = {entry for entry in packed.namelist() if entry.endswith(".pyc")}
+        flags = {struct.unpack_from("<I", packed.read(entry), 4)[0] for entry in found}
+    sources = {entry for entry in _entries(packages[name]) if entry.endswith(".py")}
+    compiled = {
+        re.sub(r"([^/]+)\.py$", r"__pycache__/\1.cpython-313.pyc", entry) for entry in sources
+    }
+    if interpreter(LAMBDA.python):
+        assert (found, flags) == (compiled, {UNCHECKED_HASH})
+    else:
+        assert not found
+
+
+def test_the_same_input_makes_the_same_bytes(
+    packages: dict[str, Package], tmp_path: Path
+) -> None:
+    """Again, elsewhere, and from wheels that were fetched anew."""
+    archive = tmp_path / "elsewhere" / "again.zip"
+    again = build("migrate", archive, cache=tmp_path / "cache")
+    assert again.archive.read_bytes() == packages["migrate"].archive.read_bytes()
+
+
+def test_bytecode_is_the_same_each_time(packages: dict[str, Package], tmp_path: Path) -> None:
+    """Of the package with the most modules."""
+    again = build("admin_api", tmp_path / "again.zip")
+    assert again.archive.read_bytes() == packages["admin_api"].archive.read_bytes()
+
+
+def test_the_hot_path_weighs_at_most_30_megabytes(packages: dict[str, Package]) -> None:
+    """Unzipped; `make package` fails beyond."""
+    assert LIMITS == {"provisioning": 30e6}
+    assert packages["provisioning"].unzipped <= 30e6
+
+
+@each
+def test_modules_are_those_that_are_imported(name: str) -> None:
+    """The same as another reader of imports finds, what is for types alone left out."""
+    graph = grimp.build_graph("functions", "shared", exclude_type_checking_imports=True)
+    found = {module for module in graph.modules if module.startswith(f"functions.{name}")}
+    while new := {other for module in found for other in _behind(graph, module)} - found:
+        found |= new
+    packed = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for file in files(name)
+        if file.suffix == ".py"
+    }
+    assert packed == found
+
+
+@each
+def test_requirements_are_what_is_imported(name: str) -> None:
+    """Nothing is missing that nothing else brings, and nothing is carried for no use."""
+    imported = {dotted.split(".")[0] for file in files(name) for dotted in imports(file)}
+    lines = (FUNCTIONS / name / "requirements.in").read_text().splitlines()
+    required = {re.split(r"\W", line.replace("-", "_"))[0] for line in lines if line[0] != "#"}
+    third_party = imported - sys.stdlib_module_names - OURS - BROUGHT
+    assert third_party == required
+
+
+def test_what_is_imported_for_types_alone_is_left_out(tmp_path: Path) -> None:
+    """Lazy imports count, and both branches of other conditions."""
+    file = tmp_path / "module.py"
+    file.write_text(
+        "import a\nfrom b import c\n"
+        "if TYPE_CHECKING:\n    import d\nelse:\n    import e.f\n"
+        "def g():\n    if a:\n        from h.i import j, k\n"
+    )
+    assert imports(file) == {"a", "b.c", "e.f", "h.i.j", "h.i.k"}
+
+
+def test_a_requirement_without_its_hash_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is deployed is what was locked."""
+    folder = tmp_path / "loose"
+    folder.mkdir()
+    (folder / "requirements.txt").write_text("certifi\n")
+    monkeypatch.setattr("infra.packaging.recipe.FUNCTIONS", tmp_path)
+    with pytest.raises(subprocess.CalledProcessError):
+        build("loose", tmp_path / "loose.zip")
+    assert "--require-hashes" in capfd.readouterr().err
+
+
+def test_without_the_interpreter_there_is_no_bytecode(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Bytecode of another version is of no use to the runtime."""
+    monkeypatch.setattr("infra.packaging.recipe.interpreter", lambda _: None)
+    package = build("migrate", tmp_path / "migrate.zip")
+    assert not [entry for entry in _entries(package) if "__pycache__" in entry]
+
+
+def _entries(package: Package) -> list[str]:
+    with ZipFile(package.archive) as packed:
+        return packed.namelist()
+
+
+def _behind(graph: grimp.ImportGraph, module: str) -> Iterator[str]:
+    """What a module imports, and the packages that it is in."""
+    yield from graph.find_modules_directly_imported_by(module)
+    if "." in module:
+        yield module.rpartition(".")[0]

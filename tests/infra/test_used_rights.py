@@ -1,0 +1,175 @@
+"""What functions may do with the table is what they do: grants against recorded calls."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from functions.admin_api import handler as admin_api
+from functions.provisioning import handler as provisioning
+from functions.sync import handler as sync
+from shared.domain.model import ImageEntry
+from shared.edge import wiring
+from shared.edge.settings import Settings
+from shared.kv import KV
+from shared.kv.table import connect
+from tests.infra.test_rights import INDEX, RIGHTS, TABLE, Right
+from tests.stores import Stores
+
+OLD, NEW = "kiloclaw-1", "kiloclaw-2"
+DIGESTS = [f"sha256:{number:064x}" for number in range(9)]
+
+UseOf = Callable[[Any, str], tuple["Used", Callable[[Any], Any]]]
+
+
+class Used:
+    """Rights that calls needed, one for each partition key."""
+
+    def __init__(self) -> None:
+        self.rights: set[Right] = set()
+
+    def connect(self) -> Any:
+        """A client, as functions make it, whose calls are recorded."""
+        client = connect()
+        client.meta.events.register("provide-client-params.dynamodb", self._record)
+        return client
+
+    def _record(self, params: dict[str, Any], model: Any, **_: object) -> None:
+        self.rights |= set(_needed(model.name, params))
+
+
+def _needed(operation: str, params: dict[str, Any]) -> Iterator[Right]:
+    match operation:
+        case "TransactWriteItems":
+            writes = (write for item in params["TransactItems"] for write in item.items())
+            for kind, write in writes:
+                yield from _needed(f"{kind}Item", write)
+        case "BatchGetItem":
+            [wanted] = params["RequestItems"].values()
+            yield from (_right(operation, key) for key in wanted["Keys"])
+        case "Query" | "Scan" if "IndexName" in params:
+            yield (f"dynamodb:{operation}", INDEX, ())
+        case "Query":
+            yield _right(operation, {"pk": params["ExpressionAttributeValues"][":pk"]})
+        case _:
+            yield _right(operation, params.get("Item") or params["Key"])
+
+
+def _right(operation: str, item: dict[str, Any]) -> Right:
+    kind, hash_, _ = item["pk"]["S"].partition("#")
+    return (f"dynamodb:{operation}", TABLE, (f"{kind}#*" if hash_ else kind,))
+
+
+def granted(role: str) -> set[Right]:
+    """Of the table, one for each partition key."""
+    return {
+        (action, resource, (key,) if key else ())
+        for action, resource, keys in RIGHTS[role]
+        if action.startswith("dynamodb:")
+        for key in keys or ("",)
+    }
+
+
+@pytest.fixture
+def used(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Iterator[UseOf]:
+    """A function on these stores, and what it will have used."""
+
+    def of(module: Any, name: str) -> tuple[Used, Callable[[Any], Any]]:
+        record = Used()
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", name)
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "KiloClaw")
+        monkeypatch.setattr(wiring, "connect", record.connect)
+        deps = wiring.wire(Settings(stores.conninfo(name), stores.table, sync_max_new=0))
+        stack.callback(deps.database.close)
+        monkeypatch.setattr(module, "dependencies", lambda: deps)
+        return record, lambda event: module.handler(event, None)
+
+    with ExitStack() as stack:
+        yield of
+
+
+def request(method: str, path: str, body: object = None, query: str = "") -> dict[str, Any]:
+    """An event of the API, by an administrator."""
+    claims = {"sub": "ana", "cognito:groups": "[admin]"}
+    return {
+        "version": "2.0",
+        "routeKey": "ANY /v1/{proxy+}",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": {"content-type": "application/json"},
+        "body": json.dumps(body),
+        "isBase64Encoded": False,
+        "requestContext": {
+            "http": {"method": method, "path": path},
+            "requestId": "request",
+            "authorizer": {"jwt": {"claims": claims}},
+        },
+    } | ({} if body is not None else {"body": None})
+
+
+def take_back(kv: KV) -> None:
+    """What a publish does that lost to a rival's between its two stores."""
+    now = datetime.now(UTC)
+    entry = ImageEntry("kiloclaw-3", "2026.11.1", "default", now, DIGESTS[3])
+    kv.entries.undo(kv.entries.register(entry, variant_given=True, token="mine", now=now))
+    assert kv.entries.find(entry.image_tag, now) is None
+
+
+def test_provisioning_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
+    """It starts a user with a version that the catalog does not know yet, and forgets one."""
+    stores.put_entry(NEW)
+    stores.put("POINTER", "default", revision=1, latest_tag=NEW)
+    record, invoke = used(provisioning, "provisioning")
+    assert invoke({"user_id": "u1"})["image_tag"] == NEW
+    assert invoke({"user_id": "u1", "intent": "destroy"})["destroyed"]
+    assert record.rights == granted("provisioningrole")
+
+
+def test_sync_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
+    """It takes in, retires, mends and rebuilds."""
+    stores.put_entry(OLD, image_digest=DIGESTS[1])
+    stores.put_entry(NEW, image_digest=DIGESTS[2])
+    stores.put("POINTER", "default", revision=1, latest_tag=NEW)
+    stores.put("POINTER", "lts", revision=1, latest_tag="kiloclaw-nowhere")
+    record, invoke = used(sync, "sync")
+    assert invoke({})["inserted"] == 2
+    stores.sql(
+        "UPDATE kiloclaw_available_versions SET status = 'disabled', retired_at = now()"
+        " WHERE image_tag = %(tag)s",
+        tag=OLD,
+    )
+    for pk, sk in (("IMAGE", NEW), ("POINTER", "default")):
+        key = {"pk": {"S": pk}, "sk": {"S": sk}}
+        stores.client.delete_item(TableName=stores.table, Key=key)
+    report = invoke({"rebuild": "kv"})
+    assert (report["entries"], report["tombstones"], report["pointers_copied"]) == (1, 1, 1)
+    assert record.rights == granted("syncrole")
+
+
+def test_the_admin_api_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
+    """It publishes, takes back, promotes, retires, syncs, and knows who runs what."""
+    record, invoke = used(admin_api, "admin_api")
+
+    def ask(method: str, path: str, body: object = None, query: str = "") -> int:
+        status: int = invoke(request(method, path, body, query))["statusCode"]
+        return status
+
+    def publish(tag: str, digest: str, **more: object) -> int:
+        version = {"image_tag": tag, "image_digest": digest, "openclaw_version": "2026.11.1"}
+        return ask("POST", "/v1/versions", version | more)
+
+    assert publish(OLD, DIGESTS[1], set_latest=True) == 201
+    assert publish(NEW, DIGESTS[2]) == 201
+    take_back(KV(record.connect(), stores.table))
+    assert ask("POST", f"/v1/versions/{NEW}/promote", {}) == 200
+    assert ask("DELETE", f"/v1/versions/{OLD}") == 204
+    assert ask("POST", "/v1/sync") == 200
+    stores.put("INSTANCE#u1", "IMAGE", user_id="u1", running_tag=NEW)
+    assert ask("GET", "/v1/instances") == 200
+    assert ask("GET", "/v1/instances", query=f"image_tag={NEW}") == 200
+    assert ask("GET", "/v1/users/u1/resolution") == 200
+    assert ask("DELETE", "/v1/users/u1") == 204
+    assert record.rights == granted("adminapirole")

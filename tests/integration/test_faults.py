@@ -1,0 +1,156 @@
+"""A process that dies between any two steps: then a sync or a repeat, and nothing is lost."""
+
+from collections.abc import Iterator
+from contextlib import closing, nullcontext, suppress
+from multiprocessing import get_context
+from signal import SIGKILL
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import CatalogUnavailable, KVUnavailable, VersionNotFound
+from shared.kv.table import connect
+from tests.integration.agreement import faults
+from tests.integration.calls import CALLS
+from tests.integration.dying import How, Killed, Kind, Mortal, Steps
+from tests.integration.racing import Sandbox
+from tests.stores import Stores
+
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.integration.test_faults"])
+
+
+class World:
+    """Both stores, a call, and a sandbox that lives on."""
+
+    def __init__(self, stores: Stores, client: Any, name: str) -> None:
+        self.stores = stores
+        self.client = client
+        self.name = name
+        self.sandbox = Sandbox(stores, client)
+
+    def prepare(self, *variants: str) -> None:
+        call = CALLS[self.name]
+        for variant in variants:
+            for end in ("old", "next", "spare"):
+                self.stores.put_entry(f"{variant}-{end}", variant=variant)
+            self.stores.put("POINTER", variant, revision=1, latest_tag=f"{variant}-old")
+        self.sandbox.synchronise()
+        for variant in variants:
+            if call.pinned:
+                self.sandbox.pin(f"{variant}-user", f"{variant}-{call.pinned}")
+                self.sandbox.provision(f"{variant}-user")
+            if call.disabled:
+                self.sandbox.disable(f"{variant}-{call.disabled}")
+
+    def kinds(self) -> list[Kind]:
+        """The steps that the call takes when nothing happens."""
+        self.prepare("trial")
+        return self.call("trial", Steps()).kinds
+
+    def call(self, variant: str, steps: Steps) -> Steps:
+        conninfo = self.stores.conninfo("admin_api")
+        make_call(self.name, variant, conninfo, self.stores.table, self.client, steps)
+        return steps
+
+    def repeat(self, variant: str) -> None:
+        """Make the call again; a retired version is gone already."""
+        with suppress(VersionNotFound):
+            self.call(variant, Steps())
+
+    def done(self, variants: list[str]) -> list[bool]:
+        """About which of the variants the call has happened."""
+        rows = self.stores.sql(CALLS[self.name].done, variants=variants)
+        return [(variant,) in rows for variant in variants]
+
+
+def make_call(
+    name: str, variant: str, conninfo: str, table: str, client: Any, steps: Steps
+) -> None:
+    """Make a call in a process that may not survive it."""
+    mortal = Mortal(conninfo, table, client, steps)
+    with closing(mortal.database):
+        CALLS[name].make(mortal, variant)
+
+
+def make_call_in_process(name: str, variant: str, conninfo: str, table: str, at: int) -> None:
+    make_call(name, variant, conninfo, table, connect(), Steps(at, "SIGKILL"))
+
+
+@pytest.fixture
+def world(stores: Stores, client: Any, name: str) -> Iterator[World]:
+    """What the named call is made in."""
+    world = World(stores, client, name)
+    with closing(world.sandbox):
+        yield world
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_process_dies_between_any_two_steps(world: World) -> None:
+    """After a sync the call has happened or has not, in both stores; a repeat completes it."""
+    variants = [f"at-{at}" for at, _ in enumerate(world.kinds(), start=1)]
+    world.prepare(*variants)
+    for at, variant in enumerate(variants, start=1):
+        with pytest.raises(Killed):
+            world.call(variant, Steps(at, "killed"))
+    world.sandbox.synchronise()
+    assert faults(world.stores) == []
+    done = world.done(variants)
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (False, True)
+    for variant in variants:
+        world.repeat(variant)
+    world.sandbox.synchronise()
+    assert faults(world.stores) == []
+    assert all(world.done(variants))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_store_is_lost_at_any_step(world: World) -> None:
+    """The call succeeds or says which store was lost; a repeat at once completes it.
+
+    The kill switch works without the KV at every step.
+    """
+    hows: list[How] = ["cut before", "cut after"]
+    steps = {
+        f"at-{at}-{how[4]}": (Steps(at, how), kind)
+        for at, kind in enumerate(world.kinds(), start=1)
+        for how in hows
+        if kind != "statement"
+    }
+    world.prepare(*steps)
+    for variant, (step, kind) in steps.items():
+        told = KVUnavailable if kind == "kv" else CatalogUnavailable
+        unstoppable = kind == "kv" and world.name.startswith("disable")
+        with nullcontext() if unstoppable else suppress(told):
+            world.call(variant, step)
+        world.repeat(variant)
+    assert all(world.done(list(steps)))
+    world.sandbox.synchronise()
+    assert faults(world.stores) == []
+
+
+@pytest.mark.parametrize("name", ["publish as latest", "disable with a replacement"])
+def test_a_process_is_really_killed(world: World) -> None:
+    """SIGKILL leaves what the simulated death leaves."""
+    some = [at for at, _ in enumerate(world.kinds(), start=1)][::4]
+    simulated, killed = [f"s-{at}" for at in some], [f"k-{at}" for at in some]
+    world.prepare(*simulated, *killed)
+    conninfo, table = world.stores.conninfo("admin_api"), world.stores.table
+    processes = [
+        PROCESSES.Process(
+            target=make_call_in_process, args=(world.name, variant, conninfo, table, at)
+        )
+        for at, variant in zip(some, killed, strict=True)
+    ]
+    for process in processes:
+        process.start()
+    for at, variant in zip(some, simulated, strict=True):
+        with pytest.raises(Killed):
+            world.call(variant, Steps(at, "killed"))
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == -SIGKILL
+    world.sandbox.synchronise()
+    assert faults(world.stores) == []
+    assert world.done(killed) == world.done(simulated)

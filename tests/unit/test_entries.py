@@ -1,0 +1,77 @@
+"""An image entry that somebody else wrote."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.domain.entries import Tombstone, check_published_at, parse_entry
+from shared.domain.errors import InvalidValue
+from shared.domain.model import ImageEntry
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+DIGEST = f"sha256:{'0a' * 32}"
+ITEM: dict[str, object] = {
+    "image_tag": "v1",
+    "openclaw_version": "2026.11.1",
+    "variant": "gpu",
+    "image_digest": DIGEST.upper(),
+    "published_at": "2026-11-01T10:00:00+02:00",
+}
+ENTRY = ImageEntry("v1", "2026.11.1", "gpu", datetime(2026, 11, 1, 8, tzinfo=UTC), DIGEST)
+
+
+def without(*names: str) -> dict[str, object]:
+    return {name: value for name, value in ITEM.items() if name not in names}
+
+
+def test_a_whole_entry() -> None:
+    """The digest in lower case, the time in UTC, what is unknown ignored."""
+    assert parse_entry("v1", ITEM | {"builder": 7, "pk": b"\0"}, NOW) == ENTRY
+
+
+@pytest.mark.parametrize(
+    "item",
+    [without("variant", "image_digest"), ITEM | {"variant": None, "image_digest": None}],
+)
+def test_what_may_be_absent(item: dict[str, object]) -> None:
+    """No variant is the default one, no digest is not known yet."""
+    entry = parse_entry("v1", item, NOW)
+    assert isinstance(entry, ImageEntry)
+    assert (entry.variant, entry.image_digest) == ("default", None)
+
+
+@pytest.mark.parametrize("rest", [ITEM, {}, {"image_tag": "other", "published_at": 1}])
+def test_a_tombstone(rest: dict[str, object]) -> None:
+    """Once retired, nothing else of the entry counts."""
+    assert parse_entry("v1", {**rest, "deleted_at": "whenever"}, NOW) == Tombstone("v1")
+
+
+@pytest.mark.parametrize(
+    ("key", "item", "fault"),
+    [
+        ("latest", ITEM | {"image_tag": "latest"}, "image tag is a reserved word"),
+        ("a b", ITEM | {"deleted_at": "x"}, "image tag must match"),
+        (1, ITEM, "image tag must be a string"),
+        ("v1", ITEM | {"image_tag": "v2"}, "differs from the sort key"),
+        ("v1", without("image_tag"), "differs from the sort key"),
+        ("v1", without("openclaw_version"), "OpenClaw version must be a string"),
+        ("v1", ITEM | {"openclaw_version": "2026.11"}, "OpenClaw version must match"),
+        ("v1", ITEM | {"variant": ""}, "variant must match"),
+        ("v1", ITEM | {"image_digest": ""}, "image digest must match"),
+        ("v1", ITEM | {"image_digest": 0}, "image digest must be a string"),
+        ("v1", without("published_at"), "publish time must be an RFC 3339 time"),
+        ("v1", ITEM | {"published_at": "2026-11-24T12:01:00.000001Z"}, "more than 60 s ahead"),
+    ],
+)
+def test_a_malformed_entry(key: object, item: dict[str, object], fault: str) -> None:
+    """Each fault is named."""
+    with pytest.raises(InvalidValue, match=fault):
+        parse_entry(key, item, NOW)
+
+
+def test_clocks_may_differ() -> None:
+    """By a minute, to the microsecond."""
+    latest = NOW + timedelta(seconds=60)
+    assert check_published_at(latest, NOW) == latest
+    with pytest.raises(InvalidValue):
+        check_published_at(latest + timedelta(microseconds=1), NOW)
