@@ -117,7 +117,7 @@ def test_a_status_read_after_the_lock_is_the_one_that_was_waited_for(
     def wait_and_read() -> object:
         with rival.transaction() as tx:
             tx.versions.lock_for_share(["one"])
-            return tx.versions.statuses(["one"]), tx.versions.get("one").status
+            return tx.versions.statuses(["one"], "default"), tx.versions.get("one").status
 
     with ThreadPoolExecutor(1) as threads:
         with holder.transaction() as tx:
