@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from shared.catalog.connection import Database
+from shared.catalog.connection import Database, RawConnection
 from tests.stores import CatalogStore
 
 GENEROUS = 15.0
@@ -44,6 +44,20 @@ def until_gone(store: CatalogStore, backend: int) -> None:
     while store.sql("SELECT 1 FROM pg_stat_activity WHERE pid = %(pid)s", pid=backend):
         assert monotonic() < give_up
         time.sleep(0.02)
+
+
+def until_somebody_waits(store: CatalogStore) -> None:
+    """Wait until a lock is asked for that another holds."""
+    give_up = monotonic() + PATIENCE
+    while not store.sql("SELECT 1 FROM pg_locks WHERE NOT granted"):
+        assert monotonic() < give_up
+        time.sleep(0.01)
+
+
+def sort_by_hand(connection: RawConnection) -> None:
+    """Let no index of this transaction's tables put rows in order: the statement must."""
+    connection.execute("SET LOCAL enable_indexscan = off")
+    connection.execute("SET LOCAL enable_indexonlyscan = off")
 
 
 @contextmanager

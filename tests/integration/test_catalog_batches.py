@@ -1,6 +1,7 @@
 """The set-based statements of the sync: many rows at once, each with its event."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from shared.catalog.transaction import Catalog
 from shared.domain.model import ImageEntry
 from shared.domain.pointer import Pointer
 from shared.domain.synchronisation import Known
+from tests.integration.cataloguing import until_somebody_waits
 from tests.integration.racing import digest
 from tests.stores import CatalogStore
 
@@ -136,6 +138,23 @@ def test_a_known_digest_is_neither_replaced_nor_erased(
     assert len(_events(store, "version.updated")) == 2
 
 
+def test_a_digest_that_became_known_meanwhile_stays(
+    catalog: Catalog, store: CatalogStore
+) -> None:
+    """Who waited for the row finds it filled in, leaves it alone and logs nothing."""
+    _insert(catalog, TWO)
+    rival = store.catalog("admin_api")
+    with ThreadPoolExecutor(1) as threads:
+        with rival.transaction() as tx:
+            tx.versions.republish(replace(TWO, image_digest=digest("first")), None)
+            updated = threads.submit(_update, catalog, replace(TWO, image_digest=digest(2)))
+            until_somebody_waits(store)
+        assert updated.result() == 0
+    rival.database.close()
+    assert _known(catalog)["two"].image_digest == digest("first")
+    assert _events(store, "version.updated") == []
+
+
 def test_what_is_retired_or_unknown_is_not_updated(
     catalog: Catalog, store: CatalogStore
 ) -> None:
@@ -199,3 +218,4 @@ def test_what_is_missing_says_whether_it_matters(catalog: Catalog, store: Catalo
             ("one", False, False),
             ("two", True, False),
         ]
+    assert not _known(catalog)["gone"].missing

@@ -69,11 +69,15 @@ def test_a_wait_for_a_lock_ends_as_an_unavailable_catalog(filled: CatalogStore) 
 def test_a_statement_that_takes_too_long_ends_as_an_unavailable_catalog(
     store: CatalogStore,
 ) -> None:
-    """The limit of the role ends it, not the client's patience."""
+    """The limit of the role ends it, and it is not tried again over a sound connection."""
+    store.sql("CREATE SEQUENCE tries")
+    store.sql("GRANT USAGE ON SEQUENCE tries TO kiloclaw_provisioning")
     _set(store, "kiloclaw_provisioning", "statement_timeout", "100ms")
     database = store.database("provisioning")
+    assert database.read("SELECT 42", {}) == [(42,)]
     with pytest.raises(CatalogUnavailable, match="57014"):
-        database.read("SELECT pg_sleep(60)", {})
+        database.read("SELECT pg_sleep(nextval('tries') + 60)", {})
+    assert store.sql("SELECT last_value FROM tries") == [(1,)]
     assert database.read("SELECT 42", {}) == [(42,)]
     database.close()
 

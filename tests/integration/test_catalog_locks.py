@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from time import monotonic, sleep
 from typing import NoReturn
 
 import psycopg
@@ -15,7 +14,7 @@ from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import CatalogUnavailable
 from shared.domain.model import By, ImageEntry
 from shared.domain.pointer import Pointer
-from tests.integration.cataloguing import PATIENCE
+from tests.integration.cataloguing import until_somebody_waits
 from tests.stores import CatalogStore, make_catalog
 
 Step = Callable[[Transaction], object]
@@ -130,15 +129,8 @@ def test_a_status_read_after_the_lock_is_the_one_that_was_waited_for(
         with holder.transaction() as tx:
             tx.versions.lock_for_change("one")
             told = threads.submit(wait_and_read)
-            _until_somebody_waits(store)
+            until_somebody_waits(store)
             tx.versions.set_status("one", "disabled")
         assert told.result() == ({"one": "disabled"}, "disabled")
     holder.database.close()
     rival.database.close()
-
-
-def _until_somebody_waits(store: CatalogStore) -> None:
-    give_up = monotonic() + PATIENCE
-    while not store.sql("SELECT 1 FROM pg_locks WHERE NOT granted"):
-        assert monotonic() < give_up
-        sleep(0.01)

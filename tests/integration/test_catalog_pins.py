@@ -12,6 +12,7 @@ from shared.catalog.pins import PinFilter
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.model import By, Pin
 from shared.domain.values import rfc3339
+from tests.integration.cataloguing import sort_by_hand
 from tests.stores import CatalogStore, make_catalog
 
 LIMITS = (1, 2, 3, 7, 100)
@@ -53,6 +54,7 @@ def listed(each_server: Postgres) -> Iterator[Transaction]:
         store.sql(ADD, **_row(number))
     catalog = store.catalog()
     with catalog.transaction() as transaction:
+        sort_by_hand(transaction.connection)
         yield transaction
     catalog.database.close()
 

@@ -10,6 +10,7 @@ from shared.catalog.runs import OpenFinding, Run, Trigger
 from shared.catalog.transaction import Catalog
 from shared.domain.synchronisation import Finding, Outcome, PastRun
 from shared.domain.values import rfc3339
+from tests.integration.cataloguing import sort_by_hand
 from tests.stores import CatalogStore
 
 LIMITS = (1, 2, 3, 7, 100)
@@ -47,6 +48,7 @@ def _pages(catalog: Catalog, limit: int) -> list[Run]:
     walked: list[Run] = []
     after = None
     with catalog.transaction() as tx:
+        sort_by_hand(tx.connection)
         while page := tx.runs.page(after, limit):
             assert len(page) <= limit
             walked += page

@@ -11,6 +11,7 @@ from shared.catalog.transaction import Transaction
 from shared.catalog.versions import Order, Sort, VersionFilter
 from shared.domain.model import Version
 from shared.domain.values import rfc3339
+from tests.integration.cataloguing import sort_by_hand
 from tests.stores import make_catalog
 
 LIMITS = (1, 2, 3, 7, 100)
@@ -64,6 +65,7 @@ def tx(each_server: Postgres) -> Iterator[Transaction]:
     store.sql(ADD, **(_row(30) | {"tag": "gone", "status": "disabled", "retired": EPOCH}))
     catalog = store.catalog()
     with catalog.transaction() as transaction:
+        sort_by_hand(transaction.connection)
         yield transaction
     catalog.database.close()
 

@@ -89,6 +89,21 @@ def test_a_connection_is_replaced_once(store: CatalogStore, closed_port: int, as
     database.close()
 
 
+@either_way
+def test_a_first_connection_is_tried_once(
+    store: CatalogStore, closed_port: int, ask: Ask
+) -> None:
+    """Nothing died that would have to be replaced; the next event tries again."""
+    there = store.conninfo("admin_api")
+    ways = [there.replace(str(store.server.port), str(closed_port)), there]
+    database = Database(lambda: ways.pop(0), 5.0)
+    with pytest.raises(CatalogUnavailable):
+        ask(database)
+    assert ways == [there]
+    assert ask(database)
+    database.close()
+
+
 def test_a_connection_cut_in_a_transaction_is_not_replaced_in_it(
     store: CatalogStore, database: Database
 ) -> None:
