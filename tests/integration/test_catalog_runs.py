@@ -116,6 +116,23 @@ def test_the_past_is_the_last_two_and_the_last_good_run(
         assert tx.runs.past() == [PastRun(*run) for run in past]
 
 
+def test_the_age_is_that_of_the_last_good_run(catalog: Catalog) -> None:
+    """In seconds since its end; other runs make nothing younger."""
+    with catalog.transaction() as tx:
+        assert tx.runs.age() is None
+    _run(catalog, "ok", 3)
+    with catalog.transaction() as tx:
+        first = tx.runs.age()
+    _run(catalog, "suspect_partial", 1, minutes=1)
+    _run(catalog, "skipped_locked", 0, minutes=2)
+    _run(catalog, "ok", None, minutes=3)
+    with catalog.transaction() as tx:
+        second = tx.runs.age()
+    assert first is not None
+    assert second is not None
+    assert 0 < first < second < 3600
+
+
 def _open(catalog: Catalog, limit: int = 100) -> list[OpenFinding]:
     walked: list[OpenFinding] = []
     after = None

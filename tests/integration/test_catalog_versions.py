@@ -153,15 +153,15 @@ def test_a_digest_that_another_tag_has_is_refused_with_its_owner(catalog: Catalo
         assert _entry(tx.versions.get("two")) == TWO
 
 
-def test_statuses_are_of_known_tags_alone(tx: Transaction) -> None:
-    """Retired counts as disabled; a tag that is not there is absent."""
+def test_statuses_are_what_a_pointer_may_make_of_them(tx: Transaction) -> None:
+    """Retired or of another variant counts as disabled; a tag that is not there is absent."""
     tx.versions.set_status("two", "deprecated")
+    tags = ["one", "two", "three"]
+    assert tx.versions.statuses(tags, "default") == {"one": "active", "two": "disabled"}
+    assert tx.versions.statuses(tags, "gpu") == {"one": "disabled", "two": "deprecated"}
     tx.versions.retire("one")
-    assert tx.versions.statuses(["one", "two", "three"]) == {
-        "one": "disabled",
-        "two": "deprecated",
-    }
-    assert tx.versions.statuses([]) == {}
+    assert tx.versions.statuses(tags, "default") == {"one": "disabled", "two": "disabled"}
+    assert tx.versions.statuses([], "default") == {}
 
 
 def test_a_digest_has_an_owner_for_good(tx: Transaction) -> None:
@@ -202,6 +202,7 @@ def test_a_retired_version_is_hidden_and_stays_taken(tx: Transaction) -> None:
     assert (version.status, version.revision) == ("disabled", 2)
     assert version.retired_at is not None
     assert tx.versions.retired() == [ONE]
+    assert tx.versions.deployable() == [TWO]
     assert not tx.versions.insert(ONE, "ci@example.com", None)
 
 
