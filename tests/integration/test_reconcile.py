@@ -194,3 +194,4 @@ def test_a_digest_whose_claim_was_lost_still_has_its_owner(
     _set(stores, {"revision": 7, "latest_tag": "new"})
     assert _reconcile(world).refused == {"new"}
     assert _both(stores) == ((8, "v1", None), (8, "v1", None))
+    assert stores.item("DIGEST", digest("v1")) is None
