@@ -1,8 +1,9 @@
 """The real parts that tests run on, started when the first test asks for them."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from infra.local.postgres import Postgres
 from tests.dynamodb_local import DynamoDBLocal
 from tests.lending import Lender
 from tests.setup import debian_programs
-from tests.stores import CatalogStore, Stores, make_catalog, make_table, prepare
+from tests.stores import CatalogStore, Stores, make_table, prepare
 
 # The same examples in every run, however slow the machine: a failure is always worth a look.
 settings.register_profile(
@@ -62,10 +63,19 @@ def each_server(request: pytest.FixtureRequest) -> Postgres:
     return server
 
 
+@pytest.fixture(scope="session")
+def lenders() -> Callable[[Postgres], Lender]:
+    """Who lends databases of a server to tests."""
+    return cache(Lender)
+
+
 @pytest.fixture
-def store(each_server: Postgres) -> CatalogStore:
-    """A migrated database of its own, without data."""
-    return make_catalog(each_server)
+def store(
+    each_server: Postgres, lenders: Callable[[Postgres], Lender]
+) -> Iterator[CatalogStore]:
+    """A migrated database, empty."""
+    with lenders(each_server).lend() as dbname:
+        yield CatalogStore(each_server, dbname)
 
 
 @pytest.fixture(scope="session")
@@ -81,14 +91,10 @@ def dynamodb() -> Iterator[Any]:
         server.stop()
 
 
-@pytest.fixture(scope="session")
-def lender(postgres_server: Postgres) -> Lender:
-    """Who lends databases to tests."""
-    return Lender(postgres_server)
-
-
 @pytest.fixture
-def stores(postgres_server: Postgres, lender: Lender, dynamodb: Any) -> Iterator[Stores]:
+def stores(
+    postgres_server: Postgres, lenders: Callable[[Postgres], Lender], dynamodb: Any
+) -> Iterator[Stores]:
     """Both stores, empty."""
-    with lender.lend() as dbname:
+    with lenders(postgres_server).lend() as dbname:
         yield Stores(postgres_server, dbname, dynamodb, make_table(dynamodb))

@@ -1,15 +1,12 @@
 """The shapes of answers. The catalog's values of the same names fit in as they are."""
 
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
 from functions.admin_api.fields import Moment, MomentText, Revised
-from shared.catalog.audit import Kind
-from shared.catalog.runs import Trigger
 from shared.domain.model import PinState, Source, Status
-from shared.domain.synchronisation import Outcome
 from shared.domain.values import Actor, ImageDigest, ImageTag, OpenclawVersion, UserId
 from shared.domain.values import Variant as VariantName
 
@@ -210,98 +207,6 @@ class Instance(Shape):
     outdated: bool
 
 
-class Rejection(Shape):
-    """An item of the KV that was not taken in."""
-
-    image_tag: str
-    code: str
-    detail: str
-
-
-class SyncReport(Shape):
-    """What a run saw and did; `new_findings` were not open before it."""
-
-    run_id: UUID
-    outcome: Outcome
-    seen: int
-    inserted: int
-    updated: int
-    filled: int
-    unchanged: int
-    deferred: int
-    missing: int
-    pointers_copied: int
-    rejected: list[Rejection]
-    new_findings: int
-    duration_ms: int
-
-
-class SyncRun(SyncReport):
-    """A stored report."""
-
-    started_at: Moment
-    finished_at: Moment | None
-    trigger: Trigger
-
-
-class Finding(Shape):
-    """Something to be mended by people, open until it is."""
-
-    image_tag: str
-    code: str
-    detail: str
-    first_seen: Moment
-    last_seen: Moment
-
-
-class VersionCounts(Shape):
-    """Versions that are not retired."""
-
-    total: int
-    active: int
-    deprecated: int
-    disabled: int
-    variants: int
-
-
-class PinCounts(Shape):
-    """`total` counts every row; soon is within seven days."""
-
-    total: int
-    suspended: int
-    expired: int
-    expiring_soon: int
-
-
-class Stats(Shape):
-    """The numbers of the overview."""
-
-    versions: VersionCounts
-    pins: PinCounts
-    last_sync: SyncRun | None
-
-
-class Subject(Shape):
-    """What an event is about; an erased user is a pseudonym."""
-
-    kind: Kind
-    id: str
-
-
-class AuditEvent(Shape):
-    """Who changed what, when and why."""
-
-    id: int
-    at: Moment
-    actor: Actor
-    action: str
-    subject: Subject
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    reason: str | None
-    request_id: str | None
-
-
 class VersionPage(Page[Version]):
     """Versions."""
 
@@ -316,15 +221,3 @@ class PinPage(Page[Pin]):
 
 class InstancePage(Page[Instance]):
     """Instances."""
-
-
-class SyncRunPage(Page[SyncRun]):
-    """Runs of the sync, the newest first."""
-
-
-class FindingPage(Page[Finding]):
-    """Open findings."""
-
-
-class AuditPage(Page[AuditEvent]):
-    """The log, newest first."""

@@ -1,6 +1,6 @@
 """Operations: the overview's numbers, the sync, and the log."""
 
-from functions.admin_api import cursor, models, paging
+from functions.admin_api import cursor, paging, reports
 from functions.admin_api.answers import Answer
 from functions.admin_api.endpoints import Request, endpoint
 from functions.admin_api.requests import AuditQuery, ListQuery, NoQuery
@@ -15,7 +15,7 @@ RUN_SECONDS = 20.0
 """After these a run takes no more new versions."""
 
 
-@endpoint("GET", "/v1/stats", answers={200: models.Stats})
+@endpoint("GET", "/v1/stats", answers={200: reports.Stats})
 def get_stats(request: Request[NoQuery, None]) -> Answer:
     """How many versions and pins there are, and how the last sync went."""
     with request.deps.catalog.transaction() as tx:
@@ -24,7 +24,7 @@ def get_stats(request: Request[NoQuery, None]) -> Answer:
     return Answer(200, _stats(statistics, runs))
 
 
-@endpoint("POST", "/v1/sync", answers={200: models.SyncReport}, refusals=(KVUnavailable,))
+@endpoint("POST", "/v1/sync", answers={200: reports.SyncReport}, refusals=(KVUnavailable,))
 def run_sync(request: Request[NoQuery, None]) -> Answer:
     """Bring the catalog into agreement with the KV now; the run's report."""
     deps = request.deps
@@ -36,10 +36,10 @@ def run_sync(request: Request[NoQuery, None]) -> Answer:
         trigger="api",
         seconds=RUN_SECONDS,
     )
-    return Answer(200, models.SyncReport.model_validate(report.as_json()))
+    return Answer(200, reports.SyncReport.model_validate(report.as_json()))
 
 
-@endpoint("GET", "/v1/sync-runs", query=ListQuery, answers={200: models.SyncRunPage})
+@endpoint("GET", "/v1/sync-runs", query=ListQuery, answers={200: reports.SyncRunPage})
 def list_sync_runs(request: Request[ListQuery, None]) -> Answer:
     """List the runs of the sync, the newest first."""
     after = paging.start(request, cursor.moment, cursor.uuid)
@@ -48,19 +48,19 @@ def list_sync_runs(request: Request[ListQuery, None]) -> Answer:
         runs = tx.runs.page(after, limit + 1)
     items = [_run(run) for run in runs[:limit]]
     following = (rfc3339(items[-1].started_at), items[-1].run_id) if runs[limit:] else None
-    return paging.whole_page(request, models.SyncRunPage, items, following)
+    return paging.whole_page(request, reports.SyncRunPage, items, following)
 
 
-@endpoint("GET", "/v1/sync-findings", query=ListQuery, answers={200: models.FindingPage})
+@endpoint("GET", "/v1/sync-findings", query=ListQuery, answers={200: reports.FindingPage})
 def list_sync_findings(request: Request[ListQuery, None]) -> Answer:
     """List what is wrong in the KV until it is mended, the newest first."""
     (after,) = paging.start(request, cursor.whole_number) or (None,)
     with request.deps.catalog.transaction() as tx:
         rows = tx.runs.findings(after, request.query.limit + 1)
-    return paging.page(request, models.FindingPage, rows, lambda finding: (finding.id,))
+    return paging.page(request, reports.FindingPage, rows, lambda finding: (finding.id,))
 
 
-@endpoint("GET", "/v1/audit", query=AuditQuery, answers={200: models.AuditPage})
+@endpoint("GET", "/v1/audit", query=AuditQuery, answers={200: reports.AuditPage})
 def list_audit_events(request: Request[AuditQuery, None]) -> Answer:
     """List who changed what, the newest first."""
     query = request.query
@@ -68,11 +68,11 @@ def list_audit_events(request: Request[AuditQuery, None]) -> Answer:
     wanted = EventFilter(query.actor, query.action, query.subject)
     with request.deps.catalog.transaction() as tx:
         rows = tx.audit.page(wanted, after, query.limit + 1)
-    return paging.page(request, models.AuditPage, rows, lambda event: (event.id,))
+    return paging.page(request, reports.AuditPage, rows, lambda event: (event.id,))
 
 
-def _run(run: Run) -> models.SyncRun:
-    return models.SyncRun.model_validate(
+def _run(run: Run) -> reports.SyncRun:
+    return reports.SyncRun.model_validate(
         {
             **run.counts,
             "run_id": run.id,
@@ -84,16 +84,16 @@ def _run(run: Run) -> models.SyncRun:
     )
 
 
-def _stats(counted: Statistics, runs: list[Run]) -> models.Stats:
-    return models.Stats(
-        versions=models.VersionCounts(
+def _stats(counted: Statistics, runs: list[Run]) -> reports.Stats:
+    return reports.Stats(
+        versions=reports.VersionCounts(
             total=counted.versions_total,
             active=counted.versions_active,
             deprecated=counted.versions_deprecated,
             disabled=counted.versions_disabled,
             variants=counted.variants,
         ),
-        pins=models.PinCounts(
+        pins=reports.PinCounts(
             total=counted.pins_total,
             suspended=counted.pins_suspended,
             expired=counted.pins_expired,

@@ -180,24 +180,27 @@ class Versions:
         Raises DigestInUse where the unique index caught what the claim should have.
         """
         try:
-            changed = self.connection.execute(
-                """
-                UPDATE kiloclaw_available_versions
-                   SET openclaw_version = %(version)s,
-                       image_digest = coalesce(image_digest, %(digest)s),
-                       notes = coalesce(%(notes)s, notes),
-                       missing_since = NULL,
-                       revision = revision + 1, updated_at = now()
-                 WHERE image_tag = %(tag)s
-                   AND (openclaw_version, image_digest, notes, missing_since)
-                       IS DISTINCT FROM
-                       (%(version)s, coalesce(image_digest, %(digest)s),
-                        coalesce(%(notes)s, notes), NULL)
-                """,
-                _entry(entry) | {"notes": notes},
-            )
-        except errors.UniqueViolation as error:
-            raise _digest_in_use(error) from None
+            # A savepoint, so that after a refusal the owner can still be asked for.
+            with self.connection.transaction():
+                changed = self.connection.execute(
+                    """
+                    UPDATE kiloclaw_available_versions
+                       SET openclaw_version = %(version)s,
+                           image_digest = coalesce(image_digest, %(digest)s),
+                           notes = coalesce(%(notes)s, notes),
+                           missing_since = NULL,
+                           revision = revision + 1, updated_at = now()
+                     WHERE image_tag = %(tag)s
+                       AND (openclaw_version, image_digest, notes, missing_since)
+                           IS DISTINCT FROM
+                           (%(version)s, coalesce(image_digest, %(digest)s),
+                            coalesce(%(notes)s, notes), NULL)
+                    """,
+                    _entry(entry) | {"notes": notes},
+                )
+        except errors.UniqueViolation:
+            owner = self.owner(entry.image_digest) if entry.image_digest else None
+            raise DigestInUse("another version has this digest", owner=owner) from None
         return changed.rowcount == 1
 
     def set_status(self, tag: ImageTag, status: Status) -> None:
@@ -250,9 +253,3 @@ def _entry(entry: ImageEntry) -> dict[str, str | datetime | None]:
         "version": entry.openclaw_version, "variant": entry.variant,
         "published_at": entry.published_at,
     }  # fmt: skip
-
-
-def _digest_in_use(error: errors.UniqueViolation) -> DigestInUse:
-    if error.diag.constraint_name != "versions_image_digest_key":
-        raise error
-    return DigestInUse("another version has this digest")

@@ -41,7 +41,7 @@ def end_backend(store: CatalogStore, backend: int) -> None:
 def until_gone(store: CatalogStore, backend: int) -> None:
     """Wait for it; one whose client has closed the socket ends as soon as it sees that."""
     give_up = monotonic() + PATIENCE
-    while store.sql("SELECT FROM pg_stat_activity WHERE pid = %(pid)s", pid=backend):
+    while store.sql("SELECT 1 FROM pg_stat_activity WHERE pid = %(pid)s", pid=backend):
         assert monotonic() < give_up
         time.sleep(0.02)
 

@@ -1,12 +1,15 @@
 """Rights: each function may do what it needs, and a test proves each refusal."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import LiteralString
 
 import psycopg
 import pytest
 from psycopg import errors, sql
 
-from shared.catalog import roles_sql
+from shared.catalog.connection import Database
+from shared.catalog.migrate import create_roles
+from tests.integration.cataloguing import PATIENCE
 from tests.stores import PASSWORD, CatalogStore
 
 READ = {"SELECT"}
@@ -216,10 +219,16 @@ def test_no_role_has_rights_over_the_server(filled: CatalogStore) -> None:
     assert mighty == []
 
 
-def test_the_script_of_the_roles_may_be_repeated(filled: CatalogStore) -> None:
-    """A deployment runs it without asking whether it ran before."""
+def test_the_roles_may_be_made_again_and_at_once(filled: CatalogStore) -> None:
+    """A deployment makes them without asking whether another did, or does."""
     roles = "SELECT rolname, rolcanlogin, rolconfig FROM pg_roles ORDER BY rolname"
     before = filled.sql(roles)
-    with filled.server_connection() as connection:
-        connection.execute(roles_sql().encode())
+
+    def make(_number: int) -> None:
+        database = Database(lambda: filled.server.superuser(filled.dbname), PATIENCE)
+        create_roles(database)
+        database.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(make, range(8)))
     assert filled.sql(roles) == before

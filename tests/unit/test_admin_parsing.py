@@ -185,6 +185,8 @@ def test_a_body_that_may_be_absent(text: str | None) -> None:
         (LEAST + ', "x": {"y": 1}, "é\\n": 2}', PublishBody, ["x", r"\xe9\n"]),
         ('{"image_tag": 1, "openclaw_version": ["2026.11.1"]}', PublishBody,
          ["image_tag", "openclaw_version"]),
+        (LEAST + ', "image_tag": "v1"}', PublishBody, ["image_tag"]),
+        (r'{"status": "active", "st\u0061tus": "disabled"}', PatchVersionBody, ["status"]),
         ('{"status": "retired"}', PatchVersionBody, ["status"]),
         ('{"force": true}', PatchVersionBody, ["force"]),
         ('{"status": "active", "replacement": "v2"}', PatchVersionBody, ["replacement"]),

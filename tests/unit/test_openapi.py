@@ -84,7 +84,7 @@ def test_what_can_happen_is_declared(one: Endpoint) -> None:
 def test_longer_words_become_the_description() -> None:
     """The first line of an endpoint's docstring is its summary, the rest describes it."""
 
-    @endpoint("GET", "/v1/more", answers={200: models.Stats})
+    @endpoint("GET", "/v1/more", answers={200: models.Version})
     def more(_request: Request[Any, Any]) -> Answer:
         """Say more.
 
