@@ -61,13 +61,13 @@ def test_a_pipeline_meets_the_api(
     for number in range(8):
         tag, other = f"tag-{number}", f"other-{number}"
         published(crowd, tag, other)
-        moved, again, ended, _ = crowd.race(
+        *_, ended, report = crowd.race(
             partial(_move, crowd.admins[1], tag),
             partial(_move, crowd.admins[2], other),
             rival(crowd, tag),
             crowd.syncs[0].synchronise,
         )
-        assert moved or again
+        assert not isinstance(report, Refused)
         allowed = (VersionInUse, VersionNotActive, KVUnavailable)
         assert not isinstance(ended, Refused) or isinstance(ended, allowed)
         crowd.settle()

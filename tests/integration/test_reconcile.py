@@ -194,3 +194,13 @@ def test_a_digest_whose_claim_was_lost_still_has_its_owner(
     _set(stores, {"revision": 7, "latest_tag": "new"})
     assert _reconcile(world).refused == {"new"}
     assert _both(stores) == ((8, "v1", None), (8, "v1", None))
+    assert stores.item("DIGEST", digest("v1")) is None
+
+
+def test_a_digest_that_somebody_else_has_claimed(world: Sandbox, stores: Stores) -> None:
+    """The claim is the arbiter, whether the catalog knows its holder or not."""
+    stores.put("DIGEST", digest("new"), image_tag="elsewhere")
+    stores.put_entry("new", image_digest=digest("new"))
+    _set(stores, {"revision": 7, "latest_tag": "new"})
+    assert _reconcile(world).refused == {"new"}
+    assert _both(stores) == ((8, "v1", None), (8, "v1", None))
