@@ -134,3 +134,10 @@ def crowd(stores: Stores, clients: list[Any]) -> Iterator[Crowd]:
     """Six administrators, two syncs and three starts, each in a sandbox of its own."""
     with crowd_of(stores, clients) as crowd:
         yield crowd
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

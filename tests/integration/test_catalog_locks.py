@@ -14,6 +14,7 @@ from infra.local.postgres import Postgres
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import CatalogUnavailable
 from shared.domain.model import By, ImageEntry
+from shared.domain.pointer import Pointer
 from tests.integration.cataloguing import PATIENCE
 from tests.stores import CatalogStore, make_catalog
 
@@ -33,16 +34,20 @@ STEPS: dict[str, Step] = {
     "known user": lambda tx: tx.users.lock_known("ada"),
     "forget": lambda tx: tx.users.forget("ada"),
     "other user": lambda tx: tx.users.lock("bob"),
+    "variant": lambda tx: tx.variants.lock("default"),
+    "other variant": lambda tx: tx.variants.lock("gpu"),
+    "save": lambda tx: tx.variants.save("default", Pointer(1, "one")),
     "read": lambda tx: (tx.versions.get("one"), tx.pins.find("ada"), tx.pins.count("one")),
 }
 WAIT: dict[str, set[str]] = {
     "share": {"change", "retire", "status"},
     "change": {"share", "change", "retire", "status"},
-    "retire": {"share", "change", "retire", "status", "pin"},
+    "retire": {"share", "change", "retire", "status", "pin", "save"},
     "pin lock": {"repin", "move", "unpin", "pin lock"},
     "user": {"user", "known user", "forget"},
     "known user": {"user", "known user", "forget"},
     "move": {"repin", "move", "unpin", "pin lock"},
+    "variant": {"variant", "save"},
 }
 """While one holds the first, another waits with these and with nothing else."""
 
@@ -61,6 +66,8 @@ def locked(each_server: Postgres) -> CatalogStore:
         for tag in ("one", "two"):
             entry = ImageEntry(tag, "2026.11.1", "default", datetime(2026, 11, 1, tzinfo=UTC))
             tx.versions.insert(entry, "eve", None)
+        tx.variants.ensure("default")
+        tx.variants.ensure("gpu")
         tx.users.lock("ada")
         tx.pins.put("ada", "one", "eve", None, None)
     catalog.database.close()

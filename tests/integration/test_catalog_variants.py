@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.catalog.transaction import Catalog
-from shared.domain.errors import CatalogUnavailable, VariantNotFound
+from shared.domain.errors import VariantNotFound
 from shared.domain.model import ImageEntry
 from shared.domain.pointer import Pointer, Rollout
 from tests.stores import CatalogStore
@@ -59,21 +59,6 @@ def test_a_pointer_is_mirrored_whole(catalog: Catalog, pointer: Pointer) -> None
         assert tx.variants.all() == {"default": pointer, "gpu": Pointer()}
         tx.variants.save("default", Pointer())
         assert tx.variants.lock("default") == Pointer()
-
-
-def test_a_locked_variant_is_waited_for(catalog: Catalog, store: CatalogStore) -> None:
-    """Whoever moves its pointer is alone; another variant's is free."""
-    rival = store.catalog("admin_api")
-    with catalog.transaction() as tx:
-        tx.variants.ensure("default")
-        tx.variants.ensure("gpu")
-    with catalog.transaction() as tx:
-        tx.variants.lock("default")
-        with rival.transaction() as other:
-            other.variants.lock("gpu")
-        with pytest.raises(CatalogUnavailable, match="55P03"), rival.transaction() as other:
-            other.variants.lock("default")
-    rival.database.close()
 
 
 def test_a_variant_exists_from_its_first_version_on(catalog: Catalog) -> None:

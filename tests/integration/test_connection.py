@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -75,10 +74,10 @@ def _until_up(server: Postgres) -> None:
 
 
 @either_way
-def test_a_connection_is_replaced_once(store: CatalogStore, silent_port: int, ask: Ask) -> None:
+def test_a_connection_is_replaced_once(store: CatalogStore, closed_port: int, ask: Ask) -> None:
     """Where no other is to be had, the catalog is unavailable, until it is back."""
     there = store.conninfo("admin_api")
-    nowhere = there.replace(str(store.server.port), str(silent_port))
+    nowhere = there.replace(str(store.server.port), str(closed_port))
     ways = [there, nowhere, there]
     database = Database(lambda: ways.pop(0), 5.0)
     end_backend(store, ask(database))
@@ -189,11 +188,11 @@ def test_a_server_that_turns_us_away_is_an_unavailable_catalog(
     assert refused.value.__cause__ is None
 
 
-def test_a_port_where_nobody_listens_is_an_unavailable_catalog(store: CatalogStore) -> None:
+def test_a_port_where_nobody_listens_is_an_unavailable_catalog(
+    store: CatalogStore, closed_port: int
+) -> None:
     """As while the server restarts."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-    conninfo = store.conninfo("sync").replace(str(store.server.port), port)
+    conninfo = store.conninfo("sync").replace(str(store.server.port), str(closed_port))
     with pytest.raises(CatalogUnavailable):
         pid(Database(lambda: conninfo))
 
