@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from infra.local.postgres import Postgres
+from shared.catalog.connection import Database
 from tests.dynamodb_local import DynamoDBLocal
 from tests.lending import Lender
 from tests.setup import debian_programs
@@ -36,6 +37,23 @@ def _started(programs: Path | None = None) -> Generator[Postgres]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def connections() -> Iterator[None]:
+    """What a test leaves open is closed at the end, not when some later test collects it."""
+    made: list[Any] = []
+    connect = Database._connect
+
+    def remembered(database: Database) -> Any:
+        made.append(connect(database))
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Database, "_connect", remembered)
+        yield
+    for connection in made:
+        connection.close()
 
 
 @pytest.fixture(scope="session")

@@ -67,16 +67,20 @@ class _Login:
         return str(url).removeprefix(scheme)
 
     @cached_property
+    def _session(self) -> botocore.session.Session:
+        # Kept, for a signer refers to what it needs of it but weakly.
+        return botocore.session.get_session()
+
+    @cached_property
     def _signer(self) -> RequestSigner:
-        session = botocore.session.get_session()
-        credentials = session.get_credentials()
+        credentials = self._session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
         return RequestSigner(
             ServiceId(SERVICE),
-            session.get_config_variable("region"),
+            self._session.get_config_variable("region"),
             SERVICE,
             "v4",
             credentials,
-            session.get_component("event_emitter"),
+            self._session.get_component("event_emitter"),
         )

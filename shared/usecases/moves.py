@@ -175,11 +175,11 @@ def _catalogue(tag: ImageTag, variant: Variant, catalog: Catalog, kv: KV) -> boo
     if entry is None or entry.variant != variant:
         return False
     digest = entry.image_digest
-    if digest and kv.entries.claim(digest, tag, token="reconcile") != tag:  # noqa: S106
-        return False
     with catalog.transaction() as tx:
         tx.variants.ensure(variant)
         if digest and tx.versions.owner(digest) not in {None, tag}:
+            return False
+        if digest and kv.entries.claim(digest, tag, token="reconcile") != tag:  # noqa: S106
             return False
         if tx.versions.insert_found(entry):
             after = {

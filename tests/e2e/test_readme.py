@@ -15,9 +15,7 @@ from infra.local.environments import ROOT
 from tests.e2e.running import Running, running
 
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-LINES = [line.partition("  #")[0].strip() for block in BLOCKS for line in block.splitlines()]
-MAKE = sorted({line for line in LINES if line.startswith("make ")})
+MAKE = sorted(set(re.findall(r"(?:^|`)(make [a-z-]+(?: [A-Z]+=\w+)*)", README, re.MULTILINE)))
 FOLDERS = "functions|shared|infra|tests|docs"
 PATH = rf"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|sql|toml|json)|(?:{FOLDERS})/[\w/.-]*)`"
 LINK = r"\]\((?!https?:)([^)#]+)"
@@ -102,12 +100,25 @@ def test_what_else_is_printed_is_there(started: Started) -> None:
     assert list(Path(addresses["logs"]).glob("admin_api.log"))
 
 
-def test_the_pages_that_the_readme_names(started: Started) -> None:
-    """With the port of this system in place of the usual one."""
-    pages = re.findall(r"<http://127\.0\.0\.1:8080(/[^>]*)>", README)
-    assert "/docs" in pages
-    for page in pages:
-        assert started.system.get(page).status < 400
+def test_what_the_readme_shows_is_what_is_printed(started: Started) -> None:
+    """But for ports and the folder's name; and its page is there."""
+    [shown] = re.findall(
+        r"^```text\n(KiloClaw runs on .*?)^```", README, re.DOTALL | re.MULTILINE
+    )
+    assert _without_chance(started.printed).startswith(_without_chance(shown))
+    page = re.findall(r"http://127\.0\.0\.1:8080(/\S+)", shown)
+    assert [started.system.get(path).status for path in page] == [200]
+
+
+def test_the_answer_that_the_readme_shows(started: Started) -> None:
+    """It has the fields that a start is told, in their order."""
+    [shown] = re.findall(r"^```json\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    answer = json.loads(shell(commands(started.printed)[2]))
+    assert list(json.loads(shown)) == list(answer)
+
+
+def _without_chance(text: str) -> str:
+    return re.sub(r"127\.0\.0\.1:\d+|\S*/kiloclaw-logs-\w+", "…", text)
 
 
 @pytest.mark.parametrize("command", MAKE)

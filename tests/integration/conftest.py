@@ -120,7 +120,7 @@ def runner(stores: Stores, client: Any) -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def clients(dynamodb: Any) -> Iterator[list[Any]]:
     """A client for each sandbox; they take longer to make than a round takes."""
     clients = [connect() for _ in range(SANDBOXES)]

@@ -10,7 +10,7 @@ from functions.admin_api.table import ENDPOINTS
 from infra.local.postgres import Postgres
 from infra.local.server import Request
 from tests.integration.api import Api, Reply, api_on, claims, event_of, invoke, path_of, reply
-from tests.stores import make_stores
+from tests.stores import Stores, make_stores
 
 PUBLISH = ("POST", "/v1/versions")
 OPEN = {("GET", "/openapi.json"), ("GET", "/docs")}
@@ -127,12 +127,10 @@ def test_an_authorizer_that_says_nothing(api: Api, authorizer: object) -> None:
 
 
 @pytest.mark.parametrize("switch", ["on", "off"])
-def test_a_publisher_may_promote_unless_told_not_to(
-    postgres_server: Postgres, dynamodb: Any, switch: str
-) -> None:
+def test_a_publisher_may_promote_unless_told_not_to(stores: Stores, switch: str) -> None:
     """`set_latest` obeys the switch for publishers; an admin may always."""
     body = {"image_tag": "one", "openclaw_version": "2026.11.1", "set_latest": True}
-    with api_on(make_stores(postgres_server, dynamodb), PUBLISHER_MAY_PROMOTE=switch) as own:
+    with api_on(stores, PUBLISHER_MAY_PROMOTE=switch) as own:
         answer = own.call("POST", "/v1/versions", body, roles=("publisher",))
         assert answer.status == (201 if switch == "on" else 403)
         assert own.call("GET", "/v1/versions/one").status == (200 if switch == "on" else 404)

@@ -1,14 +1,12 @@
 """The overview, the sync and the log over the admin API."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from infra.local.postgres import Postgres
 from tests.integration.api import EMAIL, Api, api_on
 from tests.integration.racing import digest
-from tests.stores import make_stores
+from tests.stores import Stores
 
 REPORT = {
     "run_id", "outcome", "seen", "inserted", "updated", "filled", "unchanged", "deferred",
@@ -20,9 +18,9 @@ EVENT = {
 
 
 @pytest.fixture
-def api(postgres_server: Postgres, dynamodb: Any) -> Iterator[Api]:
+def api(stores: Stores) -> Iterator[Api]:
     """Empty stores; a run takes at most two new versions."""
-    with api_on(make_stores(postgres_server, dynamodb), SYNC_MAX_NEW="2") as made:
+    with api_on(stores, SYNC_MAX_NEW="2") as made:
         yield made
 
 

@@ -23,89 +23,94 @@ PROCESSES.set_forkserver_preload(["tests.integration.test_faults"])
 class World:
     """Both stores, a call, and a sandbox that lives on."""
 
-    def __init__(self, stores: Stores, client: Any, name: str) -> None:
+    def __init__(self, stores: Stores, client: Any, what: str) -> None:
         self.stores = stores
         self.client = client
-        self.name = name
+        self.what = what
         self.sandbox = Sandbox(stores, client)
 
-    def prepare(self, *variants: str) -> None:
-        call = CALLS[self.name]
-        for variant in variants:
-            for end in ("old", "next", "spare"):
-                self.stores.put_entry(f"{variant}-{end}", variant=variant)
-            self.stores.put("POINTER", variant, revision=1, latest_tag=f"{variant}-old")
+    def prepare(self, *names: str) -> None:
+        call = CALLS[self.what]
+        self._put(names, moves=call.moves)
         self.sandbox.synchronise()
-        for variant in variants:
+        for name in names:
             if call.pinned:
-                self.sandbox.pin(f"{variant}-user", f"{variant}-{call.pinned}")
-                self.sandbox.provision(f"{variant}-user")
+                self.sandbox.pin(f"{name}-user", f"{name}-{call.pinned}")
+                self.sandbox.provision(f"{name}-user")
             if call.disabled:
-                self.sandbox.disable(f"{variant}-{call.disabled}")
+                self.sandbox.disable(f"{name}-{call.disabled}")
+
+    def _put(self, names: tuple[str, ...], *, moves: bool) -> None:
+        for name in names:
+            variant = name if moves else "default"
+            for end in ("old", "next", "spare"):
+                self.stores.put_entry(f"{name}-{end}", variant=variant)
+            if moves:
+                self.stores.put("POINTER", name, revision=1, latest_tag=f"{name}-old")
 
     def kinds(self) -> list[Kind]:
         """The steps that the call takes when nothing happens."""
         self.prepare("trial")
         return self.call("trial", Steps()).kinds
 
-    def call(self, variant: str, steps: Steps) -> Steps:
+    def call(self, name: str, steps: Steps) -> Steps:
         conninfo = self.stores.conninfo("admin_api")
-        make_call(self.name, variant, conninfo, self.stores.table, self.client, steps)
+        make_call(self.what, name, conninfo, self.stores.table, self.client, steps)
         return steps
 
-    def repeat(self, variant: str) -> None:
+    def repeat(self, name: str) -> None:
         """Make the call again; a retired version is gone already."""
         with suppress(VersionNotFound):
-            self.call(variant, Steps())
+            self.call(name, Steps())
 
-    def done(self, variants: list[str]) -> list[bool]:
-        """About which of the variants the call has happened."""
-        rows = self.stores.sql(CALLS[self.name].done, variants=variants)
-        return [(variant,) in rows for variant in variants]
+    def done(self, names: list[str]) -> list[bool]:
+        """About which of the names the call has happened."""
+        rows = self.stores.sql(CALLS[self.what].done, names=names)
+        return [(name,) in rows for name in names]
 
 
 def make_call(
-    name: str, variant: str, conninfo: str, table: str, client: Any, steps: Steps
+    what: str, name: str, conninfo: str, table: str, client: Any, steps: Steps
 ) -> None:
     """Make a call in a process that may not survive it."""
     mortal = Mortal(conninfo, table, client, steps)
     with closing(mortal.database):
-        CALLS[name].make(mortal, variant)
+        CALLS[what].make(mortal, name)
 
 
-def make_call_in_process(name: str, variant: str, conninfo: str, table: str, at: int) -> None:
-    make_call(name, variant, conninfo, table, connect(), Steps(at, "SIGKILL"))
+def make_call_in_process(what: str, name: str, conninfo: str, table: str, at: int) -> None:
+    make_call(what, name, conninfo, table, connect(), Steps(at, "SIGKILL"))
 
 
 @pytest.fixture
-def world(stores: Stores, client: Any, name: str) -> Iterator[World]:
+def world(stores: Stores, client: Any, what: str) -> Iterator[World]:
     """What the named call is made in."""
-    world = World(stores, client, name)
+    world = World(stores, client, what)
     with closing(world.sandbox):
         yield world
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("what", CALLS)
 def test_a_process_dies_between_any_two_steps(world: World) -> None:
     """After a sync the call has happened or has not, in both stores; a repeat completes it."""
-    variants = [f"at-{at}" for at, _ in enumerate(world.kinds(), start=1)]
-    world.prepare(*variants)
-    for at, variant in enumerate(variants, start=1):
+    names = [f"at-{at}" for at, _ in enumerate(world.kinds(), start=1)]
+    world.prepare(*names)
+    for at, name in enumerate(names, start=1):
         with pytest.raises(Killed):
-            world.call(variant, Steps(at, "killed"))
+            world.call(name, Steps(at, "killed"))
     world.sandbox.synchronise()
     assert faults(world.stores) == []
-    done = world.done(variants)
+    done = world.done(names)
     assert done == sorted(done)
     assert (done[0], done[-1]) == (False, True)
-    for variant in variants:
-        world.repeat(variant)
+    for name in names:
+        world.repeat(name)
     world.sandbox.synchronise()
     assert faults(world.stores) == []
-    assert all(world.done(variants))
+    assert all(world.done(names))
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("what", CALLS)
 def test_a_store_is_lost_at_any_step(world: World) -> None:
     """The call succeeds or says which store was lost; a repeat at once completes it.
 
@@ -119,18 +124,18 @@ def test_a_store_is_lost_at_any_step(world: World) -> None:
         if kind != "statement"
     }
     world.prepare(*steps)
-    for variant, (step, kind) in steps.items():
+    for name, (step, kind) in steps.items():
         told = KVUnavailable if kind == "kv" else CatalogUnavailable
-        unstoppable = kind == "kv" and world.name.startswith("disable")
+        unstoppable = kind == "kv" and world.what.startswith("disable")
         with nullcontext() if unstoppable else suppress(told):
-            world.call(variant, step)
-        world.repeat(variant)
+            world.call(name, step)
+        world.repeat(name)
     assert all(world.done(list(steps)))
     world.sandbox.synchronise()
     assert faults(world.stores) == []
 
 
-@pytest.mark.parametrize("name", ["publish as latest", "disable with a replacement"])
+@pytest.mark.parametrize("what", ["publish as latest", "disable with a replacement"])
 def test_a_process_is_really_killed(world: World) -> None:
     """SIGKILL leaves what the simulated death leaves."""
     some = [at for at, _ in enumerate(world.kinds(), start=1)][::4]
@@ -139,15 +144,15 @@ def test_a_process_is_really_killed(world: World) -> None:
     conninfo, table = world.stores.conninfo("admin_api"), world.stores.table
     processes = [
         PROCESSES.Process(
-            target=make_call_in_process, args=(world.name, variant, conninfo, table, at)
+            target=make_call_in_process, args=(world.what, name, conninfo, table, at)
         )
-        for at, variant in zip(some, killed, strict=True)
+        for at, name in zip(some, killed, strict=True)
     ]
     for process in processes:
         process.start()
-    for at, variant in zip(some, simulated, strict=True):
+    for at, name in zip(some, simulated, strict=True):
         with pytest.raises(Killed):
-            world.call(variant, Steps(at, "killed"))
+            world.call(name, Steps(at, "killed"))
     for process in processes:
         process.join(60)
         assert process.exitcode == -SIGKILL

@@ -23,7 +23,7 @@ from shared.domain.errors import (
 from shared.edge.settings import SettingMissing
 from tests.integration.api import Api, api_on, sandbox
 from tests.integration.racing import digest
-from tests.stores import PASSWORD, create_database, make_stores
+from tests.stores import PASSWORD, Stores, create_database, make_stores
 
 ANSWER = {
     "user_id", "image_tag", "image_digest", "openclaw_version", "variant", "source",
@@ -209,6 +209,25 @@ def test_syncing(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     runs = api.stores.sql("SELECT trigger FROM kiloclaw_sync_runs ORDER BY started_at")
     assert runs == [("direct",), ("schedule",)]
     assert {"SyncOk", "NewConflicts", "CatalogAge"} <= counted(capsys)
+
+
+@pytest.mark.parametrize("what", ["catalog", "kv"])
+def test_rebuilding(stores: Stores, what: str) -> None:
+    """All that one store has and the other lost, at once; then there is nothing to do."""
+    with api_on(stores) as lost:
+        for number in range(7):
+            lost.publish(f"v-{number}", image_digest=digest(number))
+    if what == "kv":
+        for item in stores.items("IMAGE"):
+            stores.client.delete_item(
+                TableName=stores.table, Key={"pk": item["pk"], "sk": item["sk"]}
+            )
+    else:
+        stores.sql("DELETE FROM kiloclaw_available_versions")
+    with sandbox(sync, stores, "sync"):
+        sync.handler({"rebuild": what}, None)
+        report = sync.handler({}, None)
+    assert (report["seen"], report["unchanged"], report["missing"]) == (7, 7, 0)
 
 
 @pytest.mark.parametrize(

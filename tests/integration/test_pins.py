@@ -1,10 +1,13 @@
 """Pins: where they are written is where they are read; and a person can be forgotten."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from shared.catalog.transaction import Catalog
 from shared.domain.errors import (
     CatalogUnavailable,
     InvalidRequest,
@@ -15,9 +18,9 @@ from shared.domain.errors import (
     VersionNotFound,
 )
 from shared.kv import KV
-from shared.usecases.pins import erase_user, get_pin, put_pin, remove_pin
+from shared.usecases.pins import Pinned, erase_user, get_pin, put_pin, remove_pin
 from tests.integration.dumping import changed, dump
-from tests.integration.faulty import Refusing, closed_catalog, refusal, unreachable
+from tests.integration.faulty import Interposing, Refusing, closed_catalog, refusal, unreachable
 from tests.integration.racing import BY, Sandbox
 from tests.stores import Stores
 
@@ -134,6 +137,24 @@ def test_erasing_who_has_only_an_instance(world: Sandbox, stores: Stores) -> Non
     assert stores.item("INSTANCE#bob", "IMAGE") is None
     assert _events(stores)[-1][0] == "user.erased"
     assert stores.sql("SELECT user_id FROM kiloclaw_user_aliases") == [("ana",)]
+
+
+def test_a_first_pin_waits_for_an_erasure(world: Sandbox, stores: Stores) -> None:
+    """Even of a user with nothing that could be locked; then it is a stranger's pin."""
+    with closing(stores.database()) as other, ThreadPoolExecutor(1) as threads:
+        pinned: list[Future[Pinned]] = []
+
+        def pin() -> None:
+            catalog = Catalog(other)
+            pinned.append(threads.submit(put_pin, "bob", "v4", by=BY, catalog=catalog))
+            with pytest.raises(TimeoutError):
+                pinned[0].result(0.3)
+
+        kv = KV(Interposing(stores.client, "delete_item", pin), stores.table)
+        erase_user("bob", by=BY, catalog=world.catalog, kv=kv)
+        assert pinned[0].result(60).is_new
+    world.unpin("bob")
+    assert stores.sql("SELECT user_id FROM kiloclaw_version_pins") == [("ana",)]
 
 
 def test_erasing_needs_both_stores(world: Sandbox, stores: Stores) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from infra.local.processes import free_port
+from shared.catalog.connection import Database
 from shared.domain.errors import CatalogUnavailable, KVUnavailable
 from shared.kv import KV
 from shared.usecases.provision import Start, explain, forget, provision
@@ -99,10 +101,14 @@ def test_the_catalog_is_lost_on_the_way(start: Sandbox, stores: Stores, world: S
     """At the look-up of a version: what is recorded runs on."""
     start.provision("bob")
     pipeline(world, 3, "v4")
-    database = stores.database("provisioning")
+    addresses = iter([stores.conninfo("provisioning")])
+    database = Database(lambda: next(addresses, f"host=127.0.0.1 port={free_port()}"))
 
     def cut() -> None:
-        database.allow(-1)
+        stores.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND usename = 'kiloclaw_provisioning'"
+        )
 
     kv = KV(Interposing(stores.client, "batch_get_item", cut), stores.table)
     with closing(database):

@@ -15,7 +15,7 @@ from tests.integration.racing import Crowd, digest, latest, published, status
 
 def test_of_publishes_that_claim_one_digest_exactly_one_wins(crowd: Crowd) -> None:
     """The others learn the owner's tag and leave neither an entry nor a claim behind."""
-    for number in range(20):
+    for number in range(12):
         tags = [f"claim-{number}-{index}" for index in range(len(crowd.admins))]
         ended = crowd.race(
             *(
@@ -31,7 +31,7 @@ def test_of_publishes_that_claim_one_digest_exactly_one_wins(crowd: Crowd) -> No
             (DigestInUse, winner)
         }
     crowd.settle()
-    assert len(crowd.stores.items("IMAGE")) == 20
+    assert len(crowd.stores.items("IMAGE")) == 12
     assert not faults(crowd.stores)
 
 
@@ -54,7 +54,7 @@ def test_publishes_of_one_tag_end_as_one_version(crowd: Crowd) -> None:
 def test_syncs_at_once_take_every_entry_in_once(crowd: Crowd) -> None:
     """One of them works, or they work one after the other; none fails."""
     one, two = crowd.syncs
-    for number in range(20):
+    for number in range(12):
         for index in range(3):
             tag = f"found-{number}-{index}"
             crowd.stores.put_entry(tag, image_digest=digest(tag))
@@ -67,7 +67,7 @@ def test_syncs_at_once_take_every_entry_in_once(crowd: Crowd) -> None:
 
 def test_a_sync_meets_publishes(crowd: Crowd) -> None:
     """Sync finds a half-published version, or a pipeline's entry with the same digest."""
-    for number in range(25):
+    for number in range(15):
         tag, rival = f"api-{number}", f"pipeline-{number}"
         crowd.stores.put_entry(rival, image_digest=digest(number))
         api, again, sync, report, _ = crowd.race(
@@ -89,7 +89,7 @@ def test_a_promotion_meets_the_kill_switch(crowd: Crowd) -> None:
     """Whoever comes first, no copy of the pointer names a disabled version."""
     published(crowd, "first")
     crowd.admins[0].promote("first")
-    for number in range(25):
+    for number in range(15):
         tag = f"next-{number}"
         published(crowd, tag)
         promoted, disabled = crowd.race(
@@ -109,7 +109,7 @@ def test_a_promotion_meets_the_kill_switch_with_a_replacement(crowd: Crowd) -> N
     """The switch always works, and afterwards something active is latest."""
     published(crowd, "first", "spare")
     crowd.admins[0].promote("first")
-    for number in range(25):
+    for number in range(15):
         tag = f"next-{number}"
         published(crowd, tag)
         promoted, _, disabled = crowd.race(
@@ -126,7 +126,7 @@ def test_a_promotion_meets_the_kill_switch_with_a_replacement(crowd: Crowd) -> N
 
 def test_a_retirement_meets_syncs(crowd: Crowd) -> None:
     """A retired version stays retired, and its entry becomes a tombstone."""
-    for number in range(25):
+    for number in range(15):
         tag = f"gone-{number}"
         published(crowd, tag)
         ended = crowd.race(
@@ -140,14 +140,14 @@ def test_a_retirement_meets_syncs(crowd: Crowd) -> None:
     retired = crowd.stores.sql(
         "SELECT count(*) FROM kiloclaw_available_versions WHERE retired_at IS NOT NULL"
     )
-    assert retired == [(25,)]
+    assert retired == [(15,)]
 
 
 def test_a_retirement_meets_a_promotion_and_a_pin(crowd: Crowd) -> None:
     """Nobody is left on a version that is gone."""
     published(crowd, "first")
     crowd.admins[0].promote("first")
-    for number in range(25):
+    for number in range(15):
         tag = f"gone-{number}"
         published(crowd, tag)
         retired, promoted, pinned = crowd.race(
@@ -164,7 +164,7 @@ def test_a_retirement_meets_a_promotion_and_a_pin(crowd: Crowd) -> None:
 
 def test_two_kill_switches_name_each_other_as_replacement(crowd: Crowd) -> None:
     """One of them works; the other is told that its replacement is no longer active."""
-    for number in range(25):
+    for number in range(15):
         one, two = f"one-{number}", f"two-{number}"
         published(crowd, one, two)
         crowd.admins[0].promote(one)
@@ -185,7 +185,7 @@ def test_two_kill_switches_name_each_other_as_replacement(crowd: Crowd) -> None:
 def test_an_enabled_version_is_promoted_at_once(crowd: Crowd) -> None:
     """Enabling moves nobody: the version is latest only if the promotion came second."""
     published(crowd, "first", "back")
-    for _ in range(25):
+    for _ in range(15):
         crowd.admins[0].promote("first")
         crowd.admins[0].disable("back")
         enabled, promoted = crowd.race(

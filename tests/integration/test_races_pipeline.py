@@ -58,16 +58,16 @@ def test_a_pipeline_meets_the_api(
     """Nobody is lost, nothing disabled is latest, and no revision ever has two contents."""
     published(crowd, "first", "spare")
     crowd.admins[0].promote("first")
-    for number in range(12):
+    for number in range(8):
         tag, other = f"tag-{number}", f"other-{number}"
         published(crowd, tag, other)
-        moved, again, ended, _ = crowd.race(
+        *_, ended, report = crowd.race(
             partial(_move, crowd.admins[1], tag),
             partial(_move, crowd.admins[2], other),
             rival(crowd, tag),
             crowd.syncs[0].synchronise,
         )
-        assert moved or again
+        assert not isinstance(report, Refused)
         allowed = (VersionInUse, VersionNotActive, KVUnavailable)
         assert not isinstance(ended, Refused) or isinstance(ended, allowed)
         crowd.settle()
@@ -84,7 +84,7 @@ def test_a_pipeline_publishes_while_the_cap_holds_it_back(crowd: Crowd) -> None:
         crowd.stores.put_entry(tag, image_digest=digest(tag))
         return _move(pipeline, tag)
 
-    for number in range(12):
+    for number in range(8):
         crowd.race(
             partial(publish, crowd.admins[1], f"one-{number}"),
             partial(publish, crowd.admins[2], f"two-{number}"),
@@ -93,14 +93,14 @@ def test_a_pipeline_publishes_while_the_cap_holds_it_back(crowd: Crowd) -> None:
         )
     crowd.settle()
     assert not faults(crowd.stores)
-    assert crowd.stores.sql("SELECT count(*) FROM kiloclaw_available_versions") == [(25,)]
+    assert crowd.stores.sql("SELECT count(*) FROM kiloclaw_available_versions") == [(17,)]
     _no_revision_has_two_contents(crowd)
 
 
 def test_a_sync_meets_a_promotion(crowd: Crowd) -> None:
     """The promotion always works, told as the promoter's, and both copies agree at once."""
-    published(crowd, *[f"tag-{number}" for number in range(20)])
-    for number in range(20):
+    published(crowd, *[f"tag-{number}" for number in range(12)])
+    for number in range(12):
         tag = f"tag-{number}"
         promoted, *reports = crowd.race(
             partial(crowd.admins[0].promote, tag),

@@ -8,7 +8,7 @@ from tests.integration.racing import Crowd, published
 
 def test_a_pin_meets_the_kill_switch(crowd: Crowd) -> None:
     """A version disabled without force has no pin; one with a pin is not disabled."""
-    for number in range(40):
+    for number in range(25):
         tag = f"pinned-{number}"
         published(crowd, tag)
         *pinned, disabled = crowd.race(
@@ -92,7 +92,7 @@ def test_an_erasure_meets_a_pin(crowd: Crowd) -> None:
     Also for a user of whom nothing is known yet, so that there is no row to lock.
     """
     published(crowd, "choice", "other")
-    for number in range(30):
+    for number in range(20):
         user = f"user-{number}"
         if number % 2:
             crowd.admins[0].pin(user, "other")
@@ -160,7 +160,7 @@ def test_starts_around_a_pin_keep_the_newest_decision(crowd: Crowd) -> None:
     """The record is the newest decision's that was recorded; the next start has the pin."""
     published(crowd, "first", "choice")
     crowd.admins[0].promote("first")
-    for number in range(30):
+    for number in range(20):
         user = f"user-{number}"
         *started, pinned = crowd.race(
             *(partial(start.provision, user) for start in crowd.starts),

@@ -166,3 +166,41 @@ def test_a_kv_that_is_down_leaves_all_as_it_was(world: Sandbox, stores: Stores) 
         with pytest.raises(KVUnavailable):
             _reconcile(world, KV(client, stores.table))
         assert dump(stores) == before
+
+
+def test_an_entry_that_came_in_meanwhile_is_taken_as_it_is(
+    world: Sandbox, stores: Stores
+) -> None:
+    """Somebody publishes what reconcile was about to take in: one version, one event."""
+    stores.put_entry("new", image_digest=digest("new"))
+    _set(stores, {"revision": 7, "latest_tag": "new"})
+
+    def publish() -> None:
+        world.publish("new", digest("new"))
+
+    client = Interposing(stores.client, "put_item", publish)
+    assert _reconcile(world, KV(client, stores.table)).wrote
+    assert _both(stores) == ((7, "new", None), (7, "new", None))
+    assert faults(stores) == []
+
+
+def test_a_digest_whose_claim_was_lost_still_has_its_owner(
+    world: Sandbox, stores: Stores
+) -> None:
+    """The unique index is the second lock: the entry is refused, without a raw error."""
+    key = {"pk": {"S": "DIGEST"}, "sk": {"S": digest("v1")}}
+    stores.client.delete_item(TableName=stores.table, Key=key)
+    stores.put_entry("new", image_digest=digest("v1"))
+    _set(stores, {"revision": 7, "latest_tag": "new"})
+    assert _reconcile(world).refused == {"new"}
+    assert _both(stores) == ((8, "v1", None), (8, "v1", None))
+    assert stores.item("DIGEST", digest("v1")) is None
+
+
+def test_a_digest_that_somebody_else_has_claimed(world: Sandbox, stores: Stores) -> None:
+    """The claim is the arbiter, whether the catalog knows its holder or not."""
+    stores.put("DIGEST", digest("new"), image_tag="elsewhere")
+    stores.put_entry("new", image_digest=digest("new"))
+    _set(stores, {"revision": 7, "latest_tag": "new"})
+    assert _reconcile(world).refused == {"new"}
+    assert _both(stores) == ((8, "v1", None), (8, "v1", None))
