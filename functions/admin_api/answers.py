@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from functions.admin_api.fields import Revised
 from shared.domain.errors import Refused
-from shared.edge.problems import CONTENT_TYPE, PROBLEMS, Unauthorized, problem, problem_headers
+from shared.http.problems import CONTENT_TYPE, PROBLEMS, Unauthorized, problem, problem_headers
 
 ALWAYS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 

@@ -10,9 +10,9 @@ from functions.admin_api.endpoints import Endpoint, Request, find
 from functions.admin_api.parsing import parse_body, parse_path, parse_query, query_names
 from functions.admin_api.table import ENDPOINTS
 from shared.domain.errors import Refused
-from shared.edge.auth import Caller, is_under, read_caller
-from shared.edge.problems import Forbidden, NotBuilt, Unauthorized, UnknownPath
-from shared.edge.wiring import Dependencies
+from shared.http.auth import Caller, is_under, read_caller
+from shared.http.problems import Forbidden, NotBuilt, Unauthorized, UnknownPath
+from shared.runtime.dependencies import Dependencies
 
 NOBODY = Caller("nobody", frozenset())
 

@@ -13,11 +13,11 @@ from pydantic import BaseModel
 from functions.admin_api.answers import Answer
 from functions.admin_api.requests import NoQuery
 from shared.domain.errors import Refused
-from shared.domain.model import By
+from shared.domain.model import Initiator
 from shared.domain.values import IMAGE_TAG, USER_ID, VARIANT, TextRule
-from shared.edge.auth import Caller, Role
-from shared.edge.problems import MethodNotAllowed, NotBuilt, UnknownPath
-from shared.edge.wiring import Dependencies
+from shared.http.auth import Caller, Role
+from shared.http.problems import MethodNotAllowed, NotBuilt, UnknownPath
+from shared.runtime.dependencies import Dependencies
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 QueryT = TypeVar("QueryT", bound=NoQuery)
@@ -43,8 +43,8 @@ class Request(Generic[QueryT, BodyT]):
     deps: Dependencies
 
     @property
-    def by(self) -> By:
-        return By(self.caller.actor, self.request_id)
+    def by(self) -> Initiator:
+        return Initiator(self.caller.actor, self.request_id)
 
 
 Run = Callable[[Request[Any, Any]], Answer]

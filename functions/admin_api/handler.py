@@ -7,8 +7,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from functions.admin_api.dispatch import dispatch
-from shared.edge.settings import Settings
-from shared.edge.wiring import Dependencies, wire
+from shared.runtime.dependencies import Dependencies, wire
+from shared.runtime.settings import Settings
 
 
 @cache

@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema
 from functions.admin_api.endpoints import PATH_VALUES, Endpoint
 from functions.admin_api.fields import Revised
 from shared.domain.errors import CatalogUnavailable, InvalidRequest, Refused
-from shared.edge.problems import (
+from shared.http.problems import (
     CONTENT_TYPE,
     PROBLEMS,
     Forbidden,

@@ -9,7 +9,7 @@ from shared.catalog.runs import Run
 from shared.catalog.statistics import Statistics, read_statistics
 from shared.domain.errors import KVUnavailable
 from shared.domain.values import rfc3339
-from shared.usecases.synchronise import synchronise
+from shared.usecases import sync
 
 RUN_SECONDS = 20.0
 """After these a run takes no more new versions."""
@@ -28,8 +28,8 @@ def get_stats(request: Request[NoQuery, None]) -> Answer:
 def run_sync(request: Request[NoQuery, None]) -> Answer:
     """Bring the catalog into agreement with the KV now; the run's report."""
     deps = request.deps
-    deps.kv.table.allow(None)
-    report = synchronise(
+    deps.kv.table.set_deadline(None)
+    report = sync.run_sync(
         catalog=deps.catalog,
         kv=deps.kv,
         cap=deps.settings.sync_max_new,

@@ -46,8 +46,8 @@ def parse_query(raw: str, model: type[Model]) -> Model:
     for name, value in _pairs(raw):
         field = _decoded(name, "query")
         if field in given:
-            raise InvalidRequest((shown(field), "is given more than once"))
-        given[field] = _decoded(value, shown(field))
+            raise InvalidRequest((escape_untrusted(field), "is given more than once"))
+        given[field] = _decoded(value, escape_untrusted(field))
     try:
         return model.model_validate(given)
     except ValidationError as error:
@@ -75,7 +75,7 @@ def parse_body(
     return parsed
 
 
-def shown(name: object) -> str:
+def escape_untrusted(name: object) -> str:
     """The name of an unknown field is the caller's text too."""
     return str(name).encode("unicode_escape").decode("ascii")[:LONGEST_NAME]
 
@@ -85,7 +85,7 @@ def _each_once(pairs: list[tuple[str, object]]) -> None:
     given: set[str] = set()
     for name, _ in pairs:
         if name in given:
-            raise InvalidRequest((shown(name), "is given more than once"))
+            raise InvalidRequest((escape_untrusted(name), "is given more than once"))
         given.add(name)
 
 
@@ -122,5 +122,7 @@ def _invalid(error: ValidationError) -> InvalidRequest:
 
 
 def _fault(detail: ErrorDetails) -> tuple[str, str]:
-    field = ".".join(shown(part) for part in detail["loc"]) if detail["loc"] else "body"
+    field = (
+        ".".join(escape_untrusted(part) for part in detail["loc"]) if detail["loc"] else "body"
+    )
     return field, MESSAGES.get(detail["type"], detail["msg"])

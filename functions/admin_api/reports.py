@@ -7,7 +7,7 @@ from functions.admin_api.fields import Moment
 from functions.admin_api.models import Page, Shape
 from shared.catalog.audit import Kind
 from shared.catalog.runs import Trigger
-from shared.domain.synchronisation import Outcome
+from shared.domain.sync import Outcome
 from shared.domain.values import Actor
 
 

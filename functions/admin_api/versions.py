@@ -26,7 +26,7 @@ from shared.domain.errors import (
 )
 from shared.domain.model import Version
 from shared.domain.values import IMAGE_TAG, OPENCLAW_VERSION, rfc3339
-from shared.edge.problems import Forbidden
+from shared.http.problems import Forbidden
 from shared.usecases.promote import promote
 from shared.usecases.publish import Publication, publish
 from shared.usecases.versions import VersionChange, change, retire

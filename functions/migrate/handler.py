@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from shared.catalog.connection import Database
 from shared.catalog.migrate import create_roles, migrate
 from shared.domain.errors import InvalidRequest
-from shared.edge.login import connects
-from shared.edge.settings import MigrateSettings
+from shared.runtime.database_token import connects
+from shared.runtime.settings import MigrateSettings
 
 MARGIN_SECONDS = 5.0
 """Kept of the function's time, to say that the rest was not enough."""
@@ -37,7 +37,7 @@ def _database(
 ) -> Generator[Database]:
     """May take all the time that the function has: a large table needs it."""
     database = connects(conninfo, iam=settings.database_iam)
-    database.allow(context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS)
+    database.set_deadline(context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS)
     try:
         yield database
     finally:

@@ -5,9 +5,9 @@ from os import environ
 from typing import Any
 
 from functions.provisioning.request import Destroy, parse
-from shared.edge.settings import Settings
-from shared.edge.telemetry import Telemetry, request_id
-from shared.edge.wiring import Dependencies, wire
+from shared.runtime.dependencies import Dependencies, wire
+from shared.runtime.settings import Settings
+from shared.runtime.telemetry import Telemetry, request_id
 from shared.usecases.provision import Provisioned, forget, provision
 
 

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from shared.catalog.runs import Trigger
 from shared.domain.errors import InvalidRequest
-from shared.edge.settings import Settings
-from shared.edge.telemetry import request_id
-from shared.edge.wiring import Dependencies, wire
+from shared.runtime.dependencies import Dependencies, wire
+from shared.runtime.settings import Settings
+from shared.runtime.telemetry import request_id
 from shared.usecases.rebuild import rebuild_kv
-from shared.usecases.synchronise import SyncReport, synchronise
+from shared.usecases.sync import SyncReport, run_sync
 
 NO_CAP = 0
 RUN_SECONDS = 40.0
@@ -34,9 +34,9 @@ def handler(event: object, context: object) -> dict[str, Any]:
             case "rebuild_kv":
                 return _rebuild_kv(deps)
             case "rebuild_catalog":
-                return _synchronise(deps, NO_CAP, "direct")
+                return _run_sync(deps, NO_CAP, "direct")
             case trigger:
-                return _synchronise(deps, deps.settings.sync_max_new, trigger)
+                return _run_sync(deps, deps.settings.sync_max_new, trigger)
 
 
 def _parse(event: object) -> Trigger | Literal["rebuild_kv", "rebuild_catalog"]:
@@ -52,10 +52,10 @@ def _parse(event: object) -> Trigger | Literal["rebuild_kv", "rebuild_catalog"]:
     raise InvalidRequest(("payload", message))
 
 
-def _synchronise(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:
+def _run_sync(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:
     with deps.catalog.transaction() as tx:
         age = tx.runs.age()
-    report = synchronise(
+    report = run_sync(
         catalog=deps.catalog, kv=deps.kv, cap=cap, trigger=trigger, seconds=RUN_SECONDS
     )
     _tell(report, age, deps)

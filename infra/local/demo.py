@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from infra.local import demo_data as data
-from infra.local.dynamodb import DynamoDB
+from infra.local.aws.dynamodb import DynamoDB
 from infra.local.processes import NotStarted
 
 AT_ONCE = 3

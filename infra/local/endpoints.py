@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from infra.local.aws.gateway import Gateway
+from infra.local.aws.invoke_api import PREFIX, InvokeApi
+from infra.local.aws.issuer import Issuer, Person
+from infra.local.aws.sign_in_page import SignIn
 from infra.local.functions import Stores
-from infra.local.gateway import Gateway
-from infra.local.invoke_api import PREFIX, InvokeApi
-from infra.local.issuer import Issuer, Person
 from infra.local.roles import DATABASE, OBSERVER
-from infra.local.server import Request, Response
-from infra.local.sign_in import SignIn
+from infra.local.server import HttpRequest, Response
 
 OWN = ("/healthz", "/local/")
 ISSUER = "/local/issuer"
@@ -55,7 +55,7 @@ class Endpoints:
         self._port = port
         self._own = self._routes(SignIn(issuer))
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: HttpRequest) -> Response:
         if request.path.startswith(PREFIX):
             return self._invoke_api.answer(request)
         if not request.path.startswith(OWN):
@@ -68,7 +68,9 @@ class Endpoints:
             return _problem(405, "method_not_allowed", "no such method", *methods)
         return answer(request)
 
-    def _routes(self, sign_in: SignIn) -> dict[str, dict[str, Callable[[Request], Response]]]:
+    def _routes(
+        self, sign_in: SignIn
+    ) -> dict[str, dict[str, Callable[[HttpRequest], Response]]]:
         return {
             "/healthz": {"GET": self._health},
             "/local/status": {"GET": self._status},
@@ -79,7 +81,7 @@ class Endpoints:
             f"{ISSUER}/token": {"POST": sign_in.token},
         }
 
-    def _health(self, _request: Request) -> Response:
+    def _health(self, _request: HttpRequest) -> Response:
         """A store is down when its process has ended; nothing starts it again."""
         alive = {
             "postgres": self._stores.postgres.alive,
@@ -91,7 +93,7 @@ class Endpoints:
             return _json(503, {"status": "starting", "down": []})
         return _json(200, {"status": "ok"})
 
-    def _status(self, _request: Request) -> Response:
+    def _status(self, _request: HttpRequest) -> Response:
         return _json(200, self.status())
 
     def status(self) -> dict[str, Any]:
@@ -112,7 +114,7 @@ class Endpoints:
             },
         }
 
-    def _token(self, request: Request) -> Response:
+    def _token(self, request: HttpRequest) -> Response:
         try:
             asked = TokenRequest.parse(request.body)
         except (ValueError, RecursionError) as error:

@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.dynamodb import CREDENTIAL, DynamoDB
-from infra.local.environments import ROOT, Function, Settings
+from infra.local.aws.dynamodb import CREDENTIAL, DynamoDB
+from infra.local.aws.environments import ROOT, LocalFunction, Settings
 from infra.local.postgres import Postgres
 from infra.local.roles import DATABASE, role
 
@@ -23,11 +23,11 @@ class Stores:
 
 def deploy(
     stores: Stores, folder: Path, *, environments: int, max_new: int | None
-) -> dict[str, Function]:
+) -> dict[str, LocalFunction]:
     """The functions by name; nothing runs yet. Their logs go to `folder`."""
     cap = {} if max_new is None else {"SYNC_MAX_NEW": str(max_new)}
     return {
-        name: Function(
+        name: LocalFunction(
             Settings(
                 name=name,
                 handler=f"functions.{name}.handler.handler",

@@ -20,7 +20,7 @@ NO_BODY = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """`path` and `query` are still percent-encoded; header names are lower-case."""
 
     method: str
@@ -39,7 +39,7 @@ class Response:
     headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
 
 
-Answer = Callable[[Request], Response]
+Answer = Callable[[HttpRequest], Response]
 
 
 class BodyTooLong(Exception):
@@ -63,9 +63,9 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = b"".join(self._body())
         except BodyTooLong:
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Too Long")
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "HttpRequest Too Long")
         except ValueError:
-            self._refuse(HTTPStatus.BAD_REQUEST, "Bad Request")
+            self._refuse(HTTPStatus.BAD_REQUEST, "Bad HttpRequest")
         else:
             self._send(self._answer(body))
 
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in self.headers.items():
             key = name.lower()
             headers[key] = f"{headers[key]},{value}" if key in headers else value
-        request = Request(
+        request = HttpRequest(
             self.command,
             path,
             query,

@@ -9,17 +9,17 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from infra.local import demo, processes
-from infra.local.dynamodb import DynamoDB, create_table
+from infra.local.aws.dynamodb import DynamoDB, create_table
+from infra.local.aws.environments import LocalFunction
+from infra.local.aws.gateway import UNAVAILABLE, Gateway
+from infra.local.aws.invoke_api import InvokeApi
+from infra.local.aws.issuer import Issuer
+from infra.local.aws.scheduler import Schedule
 from infra.local.endpoints import Endpoints
-from infra.local.environments import Function
 from infra.local.functions import Stores, deploy
-from infra.local.gateway import UNAVAILABLE, Gateway
-from infra.local.invoke_api import InvokeApi
-from infra.local.issuer import Issuer
 from infra.local.postgres import Postgres
 from infra.local.processes import HOST, NotStarted
 from infra.local.roles import create_database
-from infra.local.schedule import Schedule
 from infra.local.server import Server
 
 
@@ -93,7 +93,7 @@ def running(options: Options, stop: StopSignal) -> Generator[System]:
 
 def _start_functions(
     options: Options, stores: Stores, logs: Path, stack: ExitStack
-) -> dict[str, Function]:
+) -> dict[str, LocalFunction]:
     """All functions, with the database migrated by one of them."""
     functions = deploy(stores, logs, environments=options.environments, max_new=options.max_new)
     for function in functions.values():

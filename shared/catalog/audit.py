@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from shared.catalog.connection import RawConnection, fetch
-from shared.domain.model import By
+from shared.domain.model import Initiator
 from shared.domain.values import Actor
 
 Kind = Literal["version", "variant", "user", "sync"]
@@ -70,7 +70,7 @@ class Audit:
 
     def record(
         self,
-        by: By,
+        by: Initiator,
         action: str,
         kind: Kind,
         subject: str | UUID,

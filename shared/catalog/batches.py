@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared.catalog.connection import RawConnection
 from shared.domain.model import ImageEntry
-from shared.domain.synchronisation import Known
+from shared.domain.sync import Known
 from shared.domain.values import ImageTag
 
 

@@ -31,7 +31,7 @@ T = TypeVar("T")
 RawConnection = psycopg.Connection[TupleRow]
 
 
-class Allowance:
+class Deadline:
     """How long one event may wait for Postgres, all its waits together."""
 
     def __init__(self, seconds: float) -> None:
@@ -52,11 +52,11 @@ class _Connection(psycopg.Connection[TupleRow]):
     A stopped server honours no time-out of its own, so the socket is closed when time is up.
     """
 
-    allowance = Allowance(CONNECT_SECONDS)
+    deadline = Deadline(CONNECT_SECONDS)
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        left = self.allowance.left if timeout is None else min(timeout, self.allowance.left)
-        with self.allowance.spent():
+        left = self.deadline.left if timeout is None else min(timeout, self.deadline.left)
+        with self.deadline.spent():
             try:
                 return super().wait(gen, interval=interval, timeout=max(left, 0.0))
             except errors._WaitTimeout:  # noqa: SLF001  psycopg asks to convert it
@@ -70,15 +70,15 @@ class Database:
     def __init__(self, conninfo: Callable[[], str], seconds: float = 3.0) -> None:
         self._conninfo = conninfo
         self._connection: _Connection | None = None
-        self.allowance = Allowance(seconds)
+        self.deadline = Deadline(seconds)
 
-    def allow(self, seconds: float) -> None:
+    def set_deadline(self, seconds: float) -> None:
         """Start an event: it may wait `seconds` for this database, retry included."""
-        self.allowance = Allowance(seconds)
+        self.deadline = Deadline(seconds)
 
     def extend(self, seconds: float) -> None:
         """Let the rest of this event wait longer: what comes is known to take its time."""
-        self.allowance.left = max(self.allowance.left, seconds)
+        self.deadline.left = max(self.deadline.left, seconds)
 
     @contextmanager
     def transaction(self) -> Generator[RawConnection]:
@@ -110,7 +110,7 @@ class Database:
             return first(self._connected())
         except psycopg.OperationalError:
             dead = self._connection is None or self._connection.closed
-            if not (kept and dead and self.allowance.left >= 0):
+            if not (kept and dead and self.deadline.left >= 0):
                 raise
             return first(self._connected())
 
@@ -132,13 +132,13 @@ class Database:
     def _connected(self) -> _Connection:
         if self._connection is None or self._connection.closed:
             self._connection = self._connect()
-        self._connection.allowance = self.allowance
+        self._connection.deadline = self.deadline
         return self._connection
 
     def _connect(self) -> _Connection:
-        if self.allowance.left < CONNECT_SECONDS:
+        if self.deadline.left < CONNECT_SECONDS:
             raise errors.ConnectionTimeout("no time left to connect")
-        with self.allowance.spent():
+        with self.deadline.spent():
             return _Connection.connect(
                 self._conninfo(),
                 autocommit=True,

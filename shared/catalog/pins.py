@@ -6,7 +6,7 @@ from typing import Literal, LiteralString, cast
 from uuid import UUID
 
 from shared.catalog.connection import RawConnection, fetch
-from shared.domain.model import By, Pin
+from shared.domain.model import Initiator, Pin
 from shared.domain.values import Actor, ImageTag, UserId
 
 PIN: LiteralString = """
@@ -51,7 +51,7 @@ class Pins:
     connection: RawConnection
 
     def find(self, user_id: UserId) -> Pin | None:
-        return self.of([user_id]).get(user_id)
+        return self.find_all([user_id]).get(user_id)
 
     def lock(self, user_id: UserId) -> None:
         """Wait for whoever is moving the user's pin, and keep others from moving it."""
@@ -60,7 +60,7 @@ class Pins:
             {"user": user_id},
         )
 
-    def of(self, user_ids: list[UserId]) -> dict[UserId, Pin]:
+    def find_all(self, user_ids: list[UserId]) -> dict[UserId, Pin]:
         """The pins of these users, whoever has one."""
         query: LiteralString = PIN + "WHERE p.user_id = ANY(%(users)s)"
         pins = fetch(self.connection, Pin, query, {"users": user_ids})
@@ -117,7 +117,7 @@ class Pins:
         )
         return removed.rowcount == 1
 
-    def move(self, tag: ImageTag, to: ImageTag, by: By) -> int:
+    def move(self, tag: ImageTag, to: ImageTag, by: Initiator) -> int:
         """Move every pin of `tag` and log each, in one statement.
 
         The row of the pin is the lock here: an erasure that comes first leaves nothing to move,

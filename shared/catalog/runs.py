@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from shared.catalog.connection import RawConnection, fetch
-from shared.domain.synchronisation import Finding, Outcome, PastRun
+from shared.domain.sync import Finding, Outcome, PastRun
 
 Trigger = Literal["schedule", "direct", "api"]
 

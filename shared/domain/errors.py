@@ -1,4 +1,4 @@
-"""What the domain refuses. An error has a code; its status is the edge's business."""
+"""What the domain refuses. An error has a code; shared.http.problems gives it a status."""
 
 from typing import ClassVar
 

@@ -102,7 +102,7 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class By:
+class Initiator:
     """Who asks, and in which request."""
 
     actor: Actor

@@ -57,7 +57,7 @@ class Pointer:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StoredPointer:
     """What the KV holds under a variant: nothing, a pointer, or something malformed (`fault`).
 
     `revision` is the stored one if it is legal, else 0. `token` is the raw attribute on which
@@ -80,14 +80,14 @@ def parse_pointer(
     item: Mapping[str, object] | None,
     mirror: Pointer,
     token: Mapping[str, object] | None = None,
-) -> Found:
+) -> StoredPointer:
     """Read a pointer item that somebody else may have written."""
     if item is None:
-        return Found()
+        return StoredPointer()
     try:
         revision = _parse_revision(item.get("revision"), mirror)
     except InvalidValue as error:
-        return Found(fault=str(error), token=token)
+        return StoredPointer(fault=str(error), token=token)
     try:
         pointer = Pointer(
             revision,
@@ -96,8 +96,8 @@ def parse_pointer(
             cause=_parse_cause(item.get("cause")),
         )
     except InvalidValue as error:
-        return Found(fault=str(error), revision=revision, token=token)
-    return Found(pointer, revision=revision, token=token)
+        return StoredPointer(fault=str(error), revision=revision, token=token)
+    return StoredPointer(pointer, revision=revision, token=token)
 
 
 def _parse_revision(value: object, mirror: Pointer) -> int:

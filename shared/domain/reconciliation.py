@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from shared.domain.model import Status
-from shared.domain.pointer import Found, Pointer
+from shared.domain.pointer import Pointer, StoredPointer
 from shared.domain.values import ImageTag
 
 
@@ -12,18 +12,19 @@ from shared.domain.values import ImageTag
 class Plan:
     """What to write. All None: the copies agree, or nothing can be done.
 
-    `put` goes to the KV on the revision that was read, then `mirror` to the mirror. `catalogue`
-    comes alone: bring that entry into the catalog and plan again. `fault` is for people.
+    `put` goes to the KV on the revision that was read, then `mirror` to the mirror.
+    `import_tag` comes alone: bring that entry into the catalog and plan again. `fault` is a
+    message for people.
     """
 
     put: Pointer | None = None
     mirror: Pointer | None = None
-    catalogue: ImageTag | None = None
+    import_tag: ImageTag | None = None
     fault: str | None = None
 
 
 def plan(
-    found: Found,
+    found: StoredPointer,
     mirror: Pointer,
     statuses: Mapping[ImageTag, Status],
     refused: Collection[ImageTag] = (),
@@ -43,12 +44,12 @@ def plan(
         return Plan(put=mirror)
     for tag in found.pointer.tags:
         if tag not in statuses and tag not in refused:
-            return Plan(catalogue=tag)
+            return Plan(import_tag=tag)
     return _adopt(found.pointer, mirror, statuses)
 
 
 def is_stuck(
-    found: Found,
+    found: StoredPointer,
     mirror: Pointer,
     statuses: Mapping[ImageTag, Status],
     refused: Collection[ImageTag] = (),
@@ -70,7 +71,7 @@ def _latest_fault(
     return None
 
 
-def _put_back(found: Found, mirror: Pointer, fault: str | None) -> Plan:
+def _put_back(found: StoredPointer, mirror: Pointer, fault: str | None) -> Plan:
     if mirror.latest_tag is None:
         return Plan(fault=fault)
     restored = mirror.at(max(found.revision, mirror.revision) + 1)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from shared.domain.model import Image, Instance, Intent, PinState, Source
-from shared.domain.pointer import Found, Pointer
+from shared.domain.pointer import Pointer, StoredPointer
 from shared.domain.rollout import is_in
 from shared.domain.values import DEFAULT_VARIANT, ImageTag, UserId, Variant
 
@@ -35,7 +35,7 @@ class Facts:
     catalog_up: bool = True
     pin: PinFact | None = None
     mirror: Pointer = NO_POINTER
-    found: Found | None = None
+    found: StoredPointer | None = None
     images: Mapping[ImageTag, Image | None] = field(default_factory=dict)
     instance: Instance | None = None
     running_tag: ImageTag | None = None

@@ -16,7 +16,7 @@ from shared.domain.errors import (
     VariantChanged,
 )
 from shared.domain.model import Image, ImageEntry
-from shared.domain.synchronisation import shown
+from shared.domain.sync import escape_untrusted
 from shared.domain.values import DEFAULT_VARIANT, ImageDigest, ImageTag, rfc3339
 from shared.kv.table import (
     TRIES,
@@ -24,8 +24,8 @@ from shared.kv.table import (
     ConditionFailed,
     Table,
     as_read,
+    back_off,
     key,
-    let_rivals_part,
     plain,
     texts,
 )
@@ -33,7 +33,7 @@ from shared.kv.table import (
 CLAIMS_AT_ONCE = 8
 ENTRIES_A_PAGE = 500
 """So many that a page comes well within a call's time, from the slow local table too."""
-MATTERS = (
+CONDITION_ATTRIBUTES = (
     "pk", "image_tag", "image_digest", "openclaw_version", "variant", "published_at",
     "deleted_at", "written_by",
 )  # fmt: skip
@@ -70,7 +70,7 @@ class Entries:
             try:
                 self.table.transact(*_writes(entry, stored, claim, token))
             except ConditionFailed:
-                let_rivals_part()
+                back_off()
                 continue
             made_claim = claim is None and entry.image_digest is not None
             return Registration(entry, token, stored is None, made_claim)
@@ -214,7 +214,7 @@ def _parsed(item: Attributes, now: datetime) -> ImageEntry | Tombstone | None:
 
 def _holder(claim: Attributes) -> ImageTag:
     """The tag that a claim names; a malformed claim holds the digest for nobody we know."""
-    return shown(plain(claim).get("image_tag"))
+    return escape_untrusted(plain(claim).get("image_tag"))
 
 
 def _merged(
@@ -252,10 +252,12 @@ def _attributes(entry: ImageEntry) -> dict[str, Any]:
 def _writes(
     entry: ImageEntry, stored: Attributes | None, claim: Attributes | None, token: str
 ) -> Iterator[dict[str, dict[str, Any]]]:
-    others = {name: of for name, of in (stored or {}).items() if name not in MATTERS}
+    others = {
+        name: of for name, of in (stored or {}).items() if name not in CONDITION_ATTRIBUTES
+    }
     item = others | _attributes(entry) | key("IMAGE", entry.image_tag)
     mark = texts(written_by=token)
-    yield {"Put": {"Item": item | mark} | as_read(stored, *MATTERS).parameters()}
+    yield {"Put": {"Item": item | mark} | as_read(stored, *CONDITION_ATTRIBUTES).parameters()}
     if entry.image_digest:
         item = key("DIGEST", entry.image_digest) | texts(image_tag=entry.image_tag) | mark
         condition = as_read(claim, "pk", "image_tag", "written_by")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, get_args
 
 from shared.domain.errors import InvalidValue
 from shared.domain.model import Instance, Source
-from shared.domain.pointer import Found, Pointer
+from shared.domain.pointer import Pointer, StoredPointer
 from shared.domain.values import (
     IMAGE_DIGEST,
     IMAGE_TAG,
@@ -54,7 +54,7 @@ class Instances:
 
     def read_with_pointer(
         self, user_id: UserId, variant: Variant, mirror: Pointer
-    ) -> tuple[Instance | None, Found]:
+    ) -> tuple[Instance | None, StoredPointer]:
         """The record and the variant's pointer in one read, both as of now.
 
         Raises KVUnavailable.

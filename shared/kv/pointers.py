@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.domain.pointer import Found, Pointer, parse_pointer
+from shared.domain.pointer import Pointer, StoredPointer, parse_pointer
 from shared.domain.values import Actor, Variant, rfc3339
 from shared.kv.table import Attributes, ConditionFailed, Table, as_read, key, plain, texts
 
@@ -15,7 +15,7 @@ class Pointers:
 
     table: Table
 
-    def read(self, variant: Variant, mirror: Pointer) -> Found:
+    def read(self, variant: Variant, mirror: Pointer) -> StoredPointer:
         """What is there now; `mirror` bounds the revisions that are believed.
 
         Raises KVUnavailable.
@@ -41,7 +41,13 @@ class Pointers:
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def put(
-        self, variant: Variant, pointer: Pointer, *, over: Found, by: Actor, at: datetime
+        self,
+        variant: Variant,
+        pointer: Pointer,
+        *,
+        over: StoredPointer,
+        by: Actor,
+        at: datetime,
     ) -> bool:
         """Write `pointer` if the KV still holds what was read; False if it does not.
 
@@ -62,10 +68,10 @@ class Pointers:
         return True
 
 
-def found(item: Attributes | None, mirror: Pointer) -> Found:
+def found(item: Attributes | None, mirror: Pointer) -> StoredPointer:
     """Read a pointer item, as it came."""
     if item is None:
-        return Found()
+        return StoredPointer()
     return parse_pointer(plain(item), mirror, token=item.get("revision"))
 
 

@@ -95,7 +95,7 @@ class Table:
         self.name = name
         self.last_call = inf
 
-    def allow(self, seconds: float | None) -> None:
+    def set_deadline(self, seconds: float | None) -> None:
         """Start an event: no call begins that could end later than this; None sets no limit.
 
         `last_call` is when the last one may begin, on the monotonic clock.
@@ -146,11 +146,11 @@ class Table:
             except BotoCoreError as error:
                 name = type(error).__name__
                 raise KVUnavailable(f"the KV did not answer in time ({name})") from None
-            let_rivals_part()
+            back_off()
         raise KVUnavailable("the item is being written by others")
 
 
-def let_rivals_part() -> None:
+def back_off() -> None:
     """Wait for a moment of no certain length."""
     sleep(random() * PAUSE_SECONDS)  # noqa: S311  no secret is made of it
 

@@ -8,7 +8,7 @@ from shared.catalog.facts import images_within
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import InstanceNotFound
 from shared.domain.model import Image, Instance, Pin
-from shared.domain.pointer import Found, Pointer
+from shared.domain.pointer import Pointer, StoredPointer
 from shared.domain.resolution import Facts, PinFact, Resolution, decide, variant_of
 from shared.domain.values import ImageTag, UserId, Variant
 from shared.kv import KV
@@ -43,7 +43,7 @@ class _Surroundings:
 
     pins: dict[UserId, Pin]
     mirrors: dict[Variant, Pointer]
-    found: dict[Variant, Found]
+    found: dict[Variant, StoredPointer]
     images: dict[ImageTag, Image | None]
 
 
@@ -78,7 +78,7 @@ def _states(instances: list[Instance], catalog: Catalog, kv: KV) -> list[Instanc
 
 
 def _surroundings(instances: list[Instance], tx: Transaction, kv: KV) -> _Surroundings:
-    pins = tx.pins.of([instance.user_id for instance in instances])
+    pins = tx.pins.find_all([instance.user_id for instance in instances])
     mirrors = tx.variants.all()
     pinned = images_within(tx.connection, {pin.image_tag for pin in pins.values()})
     variants = {image.variant for image in pinned.values()}
@@ -97,7 +97,7 @@ def _surroundings(instances: list[Instance], tx: Transaction, kv: KV) -> _Surrou
 
 
 def _tags(
-    variant: Variant, mirrors: dict[Variant, Pointer], found: dict[Variant, Found]
+    variant: Variant, mirrors: dict[Variant, Pointer], found: dict[Variant, StoredPointer]
 ) -> Iterable[ImageTag]:
     yield from mirrors.get(variant, Pointer()).tags
     pointer = found[variant].pointer

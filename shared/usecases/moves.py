@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import KVUnavailable
-from shared.domain.model import By, Status
-from shared.domain.pointer import Found, Pointer
+from shared.domain.model import Initiator, Status
+from shared.domain.pointer import Pointer, StoredPointer
 from shared.domain.reconciliation import Plan, is_stuck, plan
-from shared.domain.synchronisation import Finding
+from shared.domain.sync import Finding
 from shared.domain.values import ImageTag, Variant
 from shared.kv import KV
 
 TRIES = 3
 ROUNDS = 4
-FOUND_IN_KV = By("kv")
+FOUND_IN_KV = Initiator("kv")
 
 Work = Callable[[Transaction, Pointer], Pointer]
 """What a move does under the lock: refuse, or return the pointer that shall be."""
@@ -59,10 +59,10 @@ def reconcile(
             done.plan = Plan()
             continue
         done.new_findings += new_findings
-        tag = done.plan.catalogue
+        tag = done.plan.import_tag
         if tag is None or tag in deferred:
             break
-        if not _catalogue(tag, variant, catalog, kv):
+        if not _import_entry(tag, variant, catalog, kv):
             done.refused.add(tag)
     return done
 
@@ -73,7 +73,7 @@ def move(
     *,
     catalog: Catalog,
     kv: KV,
-    by: By,
+    by: Initiator,
     reason: str | None = None,
 ) -> Pointer:
     """Do `work` and move the pointer to what it returns; the pointer as it stands then.
@@ -105,7 +105,7 @@ def move(
 def agree(
     tx: Transaction,
     variant: Variant,
-    found: Found,
+    found: StoredPointer,
     mirror: Pointer,
     refused: Collection[ImageTag] = (),
 ) -> bool:
@@ -116,14 +116,16 @@ def agree(
 
 
 def known(
-    tx: Transaction, variant: Variant, found: Found, mirror: Pointer
+    tx: Transaction, variant: Variant, found: StoredPointer, mirror: Pointer
 ) -> dict[ImageTag, Status]:
     """What the catalog says of the tags that either copy names."""
     tags = {*mirror.tags, *(found.pointer.tags if found.pointer else ())}
     return tx.versions.statuses(tags, variant) if tags else {}
 
 
-def put(variant: Variant, pointer: Pointer, found: Found, kv: KV, by: By) -> bool:
+def put(
+    variant: Variant, pointer: Pointer, found: StoredPointer, kv: KV, by: Initiator
+) -> bool:
     """Write the KV's copy over what was read. Raises KVUnavailable."""
     return kv.pointers.put(variant, pointer, over=found, by=by.actor, at=datetime.now(UTC))
 
@@ -133,7 +135,7 @@ def save(
     variant: Variant,
     before: Pointer,
     after: Pointer,
-    by: By,
+    by: Initiator,
     action: str,
     reason: str | None = None,
 ) -> None:
@@ -169,7 +171,7 @@ def _carry_out(
         return step, new_findings
 
 
-def _catalogue(tag: ImageTag, variant: Variant, catalog: Catalog, kv: KV) -> bool:
+def _import_entry(tag: ImageTag, variant: Variant, catalog: Catalog, kv: KV) -> bool:
     """Bring one entry into the catalog; False if it is missing, invalid or in conflict."""
     entry = kv.entries.find(tag, datetime.now(UTC))
     if entry is None or entry.variant != variant:

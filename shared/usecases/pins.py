@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from shared.catalog.transaction import Catalog
 from shared.domain.errors import InvalidRequest, PinNotFound, VersionDisabled
-from shared.domain.model import By, Pin, Version
+from shared.domain.model import Initiator, Pin, Version
 from shared.domain.values import ImageTag, Reason, UserId, rfc3339
 from shared.kv import KV
 
@@ -36,7 +36,7 @@ def put_pin(
     user_id: UserId,
     tag: ImageTag,
     *,
-    by: By,
+    by: Initiator,
     catalog: Catalog,
     reason: Reason | None = None,
     expires_at: datetime | None = None,
@@ -56,7 +56,7 @@ def put_pin(
         tx.pins.lock(user_id)
         before = tx.pins.find(user_id)
         tx.pins.put(user_id, tag, by.actor, reason, expires_at)
-        pin = tx.pins.of([user_id])[user_id]
+        pin = tx.pins.find_all([user_id])[user_id]
         if before is None or before.revision != pin.revision:
             tx.audit.record(
                 by, "pin.set", "user", alias,
@@ -65,7 +65,7 @@ def put_pin(
         return Pinned(pin, version, is_new=before is None)
 
 
-def remove_pin(user_id: UserId, *, by: By, catalog: Catalog) -> None:
+def remove_pin(user_id: UserId, *, by: Initiator, catalog: Catalog) -> None:
     """Unpin a user; done already is done."""
     with catalog.transaction() as tx:
         alias = tx.users.lock_known(user_id)
@@ -75,7 +75,7 @@ def remove_pin(user_id: UserId, *, by: By, catalog: Catalog) -> None:
             tx.audit.record(by, "pin.removed", "user", alias, before=_content(before))
 
 
-def erase_user(user_id: UserId, *, by: By, catalog: Catalog, kv: KV) -> None:
+def erase_user(user_id: UserId, *, by: Initiator, catalog: Catalog, kv: KV) -> None:
     """Forget a person: pin, instance record, and who the log's alias was.
 
     The record goes last, inside the transaction: a KV that is down leaves all as it was, and a

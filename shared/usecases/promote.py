@@ -2,7 +2,7 @@
 
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import VersionNotActive
-from shared.domain.model import By
+from shared.domain.model import Initiator
 from shared.domain.pointer import Pointer
 from shared.domain.values import ImageTag, Variant
 from shared.kv import KV
@@ -10,7 +10,7 @@ from shared.usecases.moves import move
 
 
 def promote(
-    tag: ImageTag, *, by: By, catalog: Catalog, kv: KV, reason: str | None = None
+    tag: ImageTag, *, by: Initiator, catalog: Catalog, kv: KV, reason: str | None = None
 ) -> Variant:
     """Make `tag` the latest of its variant, which is returned; if it is, nothing changes.
 

@@ -17,7 +17,7 @@ from shared.domain.errors import (
     VariantChanged,
     VersionNotActive,
 )
-from shared.domain.model import By, ImageEntry, Version
+from shared.domain.model import ImageEntry, Initiator, Version
 from shared.domain.pointer import Pointer
 from shared.domain.values import (
     DEFAULT_VARIANT,
@@ -54,7 +54,7 @@ class Published:
     is_new: bool
 
 
-def publish(publication: Publication, *, by: By, catalog: Catalog, kv: KV) -> Published:
+def publish(publication: Publication, *, by: Initiator, catalog: Catalog, kv: KV) -> Published:
     """Publish a version, once, however often it is repeated.
 
     Raises InvalidRequest, DigestInUse, DigestChanged, VariantChanged, TagRetired,
@@ -68,7 +68,7 @@ def publish(publication: Publication, *, by: By, catalog: Catalog, kv: KV) -> Pu
         wanted, variant_given=publication.variant is not None, token=str(uuid4()), now=now
     )
     try:
-        is_new = _catalogue(publication, registration.entry, by, catalog, kv)
+        is_new = _import_entry(publication, registration.entry, by, catalog, kv)
     except PERMANENT:
         with suppress(KVUnavailable):
             kv.entries.undo(registration)
@@ -125,8 +125,8 @@ def _refuse_change(publication: Publication, version: Version) -> None:
         raise VersionNotActive(f"the version is {version.status}")
 
 
-def _catalogue(
-    publication: Publication, entry: ImageEntry, by: By, catalog: Catalog, kv: KV
+def _import_entry(
+    publication: Publication, entry: ImageEntry, by: Initiator, catalog: Catalog, kv: KV
 ) -> bool:
     """Write the catalog's half; True if the version is new to it."""
     is_new = False
@@ -144,7 +144,9 @@ def _catalogue(
         return _upsert(publication, entry, by, tx)
 
 
-def _upsert(publication: Publication, entry: ImageEntry, by: By, tx: Transaction) -> bool:
+def _upsert(
+    publication: Publication, entry: ImageEntry, by: Initiator, tx: Transaction
+) -> bool:
     tag = entry.image_tag
     if tx.versions.insert(entry, by.actor, publication.notes):
         tx.audit.record(by, "version.published", "version", tag, after=_content(entry))

@@ -11,7 +11,7 @@ from shared.domain.model import ImageEntry
 from shared.domain.values import ImageTag
 from shared.kv import KV
 from shared.usecases.moves import reconcile
-from shared.usecases.synchronise import PATIENCE_SECONDS
+from shared.usecases.sync import STATEMENT_TIMEOUT_SECONDS
 
 AT_ONCE = 8
 CLAIMANT = "rebuild"
@@ -38,7 +38,7 @@ def rebuild_kv(*, catalog: Catalog, kv: KV) -> KVReport:
     CatalogUnavailable, KVUnavailable.
     """
     with catalog.transaction() as tx:
-        tx.patience(PATIENCE_SECONDS)
+        tx.extend_deadline(STATEMENT_TIMEOUT_SECONDS)
         deployable, retired = tx.versions.deployable(), tx.versions.retired()
         variants = sorted(tx.variants.all())
     holders = kv.entries.claim_all([*deployable, *retired], CLAIMANT)

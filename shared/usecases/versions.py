@@ -11,13 +11,13 @@ from shared.domain.errors import (
     VersionInUse,
     VersionPinned,
 )
-from shared.domain.model import By, ImageEntry, Status, Version
-from shared.domain.pointer import Found, Pointer
+from shared.domain.model import ImageEntry, Initiator, Status, Version
+from shared.domain.pointer import Pointer, StoredPointer
 from shared.domain.values import ImageTag, Notes, Variant
 from shared.kv import KV
 from shared.usecases.moves import ROUNDS, RolledBack, agree, put, reconcile, save
 
-PATIENCE_SECONDS = 20.0
+STATEMENT_TIMEOUT_SECONDS = 20.0
 """How long moving pins may take: a hundred thousand take about two seconds."""
 
 
@@ -40,7 +40,7 @@ class Changed:
 
 
 def change(
-    tag: ImageTag, wanted: VersionChange, *, by: By, catalog: Catalog, kv: KV
+    tag: ImageTag, wanted: VersionChange, *, by: Initiator, catalog: Catalog, kv: KV
 ) -> Changed:
     """Change status or notes.
 
@@ -58,7 +58,7 @@ def change(
         return Changed(tx.versions.get(tag), suspended)
 
 
-def retire(tag: ImageTag, *, by: By, catalog: Catalog, kv: KV) -> None:
+def retire(tag: ImageTag, *, by: Initiator, catalog: Catalog, kv: KV) -> None:
     """Delete a version for good: disabled, hidden, its tag and digest taken for ever.
 
     Raises VersionNotFound, VersionInUse, VersionPinned, KVUnavailable, CatalogUnavailable.
@@ -81,7 +81,9 @@ def retire(tag: ImageTag, *, by: By, catalog: Catalog, kv: KV) -> None:
         kv.entries.bury(_entry(version), datetime.now(UTC))
 
 
-def _change_enabled(tag: ImageTag, wanted: VersionChange, by: By, catalog: Catalog) -> bool:
+def _change_enabled(
+    tag: ImageTag, wanted: VersionChange, by: Initiator, catalog: Catalog
+) -> bool:
     """Change what needs no look at the pointer; False if it would enable the version."""
     with catalog.transaction() as tx:
         tx.versions.lock_for_change(tag)
@@ -91,7 +93,9 @@ def _change_enabled(tag: ImageTag, wanted: VersionChange, by: By, catalog: Catal
         return True
 
 
-def _disable(version: Version, wanted: VersionChange, by: By, catalog: Catalog, kv: KV) -> int:
+def _disable(
+    version: Version, wanted: VersionChange, by: Initiator, catalog: Catalog, kv: KV
+) -> int:
     """The kill switch: the KV can't block it, and nobody is stranded by it.
 
     How many pins it suspended is returned.
@@ -108,7 +112,13 @@ def _disable(version: Version, wanted: VersionChange, by: By, catalog: Catalog, 
 
 
 def _disable_once(
-    tx: Transaction, version: Version, wanted: VersionChange, by: By, kv: KV, *, last: bool
+    tx: Transaction,
+    version: Version,
+    wanted: VersionChange,
+    by: Initiator,
+    kv: KV,
+    *,
+    last: bool,
 ) -> int:
     mirror = tx.variants.lock(version.variant)
     found = _read_if_possible(kv, version.variant, mirror)
@@ -121,7 +131,7 @@ def _disable_once(
         _check_replacement(tx, version, wanted.replacement)
         over = found if in_agreement else None
         _point_elsewhere(tx, version, wanted.replacement, mirror, over, by, kv)
-        tx.patience(PATIENCE_SECONDS)
+        tx.extend_deadline(STATEMENT_TIMEOUT_SECONDS)
         tx.pins.move(version.image_tag, wanted.replacement, by)
     return tx.pins.count(version.image_tag) if _write(tx, version.image_tag, wanted, by) else 0
 
@@ -131,8 +141,8 @@ def _point_elsewhere(
     version: Version,
     replacement: ImageTag,
     mirror: Pointer,
-    over: Found | None,
-    by: By,
+    over: StoredPointer | None,
+    by: Initiator,
     kv: KV,
 ) -> None:
     """Let the replacement take over what the variant's pointer names the version as."""
@@ -146,7 +156,11 @@ def _point_elsewhere(
 
 
 def _refuse_to_strand(
-    tx: Transaction, tag: ImageTag, wanted: VersionChange, found: Found | None, mirror: Pointer
+    tx: Transaction,
+    tag: ImageTag,
+    wanted: VersionChange,
+    found: StoredPointer | None,
+    mirror: Pointer,
 ) -> None:
     already = tx.versions.get(tag).status == "disabled"
     if wanted.replacement is not None or already:
@@ -158,7 +172,12 @@ def _refuse_to_strand(
 
 
 def _put_if_possible(
-    kv: KV, variant: Variant, after: Pointer, mirror: Pointer, by: By, found: Found | None
+    kv: KV,
+    variant: Variant,
+    after: Pointer,
+    mirror: Pointer,
+    by: Initiator,
+    found: StoredPointer | None,
 ) -> Pointer:
     """Write the KV first; where that can't be done, the mirror alone keeps its revision.
 
@@ -174,7 +193,9 @@ def _put_if_possible(
     return after
 
 
-def _enable(version: Version, wanted: VersionChange, by: By, catalog: Catalog, kv: KV) -> None:
+def _enable(
+    version: Version, wanted: VersionChange, by: Initiator, catalog: Catalog, kv: KV
+) -> None:
     """A KV pointer that still names the version is put right first: enabling moves nobody."""
     for attempt in range(ROUNDS):
         with catalog.transaction() as tx:
@@ -190,7 +211,7 @@ def _enable(version: Version, wanted: VersionChange, by: By, catalog: Catalog, k
     raise KVUnavailable("the pointer is being moved by others")
 
 
-def _write(tx: Transaction, tag: ImageTag, wanted: VersionChange, by: By) -> bool:
+def _write(tx: Transaction, tag: ImageTag, wanted: VersionChange, by: Initiator) -> bool:
     """Write what differs; True if the status did."""
     before = tx.versions.get(tag)
     status_differs = wanted.status is not None and wanted.status != before.status
@@ -219,7 +240,7 @@ def _check_replacement(tx: Transaction, version: Version, replacement: ImageTag)
         raise InvalidReplacement("the replacement must be active and of the same variant")
 
 
-def _is_named(tag: ImageTag, found: Found | None, mirror: Pointer) -> bool:
+def _is_named(tag: ImageTag, found: StoredPointer | None, mirror: Pointer) -> bool:
     in_kv = found is not None and found.pointer is not None and tag in found.pointer.tags
     return in_kv or tag in mirror.tags
 
@@ -229,7 +250,7 @@ def _refuse_pinned(tx: Transaction, tag: ImageTag) -> None:
         raise VersionPinned(f"{count} users are pinned to the version", pin_count=count)
 
 
-def _read_if_possible(kv: KV, variant: Variant, mirror: Pointer) -> Found | None:
+def _read_if_possible(kv: KV, variant: Variant, mirror: Pointer) -> StoredPointer | None:
     with suppress(KVUnavailable):
         return kv.pointers.read(variant, mirror)
     return None

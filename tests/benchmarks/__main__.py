@@ -11,8 +11,8 @@ import botocore.session
 from infra.local.postgres import Postgres
 from tests.benchmarks import deciding, growing, importing, provisioning, synchronising
 from tests.benchmarks.measuring import Measurement
-from tests.dynamodb_local import DynamoDBLocal
-from tests.stores import make_stores, prepare
+from tests.support.dynamodb_local import DynamoDBLocal
+from tests.support.stores import make_stores, prepare
 
 REPORT = Path("build/bench.json")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from shared.domain.model import Image, Instance
-from shared.domain.pointer import Found, Pointer, Rollout
+from shared.domain.pointer import Pointer, Rollout, StoredPointer
 from shared.domain.resolution import Facts, decide
 from tests.benchmarks.measuring import Measurement, at_most, percentile_99
 
@@ -25,7 +25,7 @@ def measure() -> Iterator[Measurement]:
         "restart",
         datetime.now(UTC),
         mirror=pointer,
-        found=Found(pointer, revision=3),
+        found=StoredPointer(pointer, revision=3),
         images=images,
         instance=instance,
     )

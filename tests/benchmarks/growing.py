@@ -8,7 +8,7 @@ from shared.catalog.pins import PinFilter
 from shared.catalog.transaction import Catalog
 from shared.domain.values import rfc3339
 from tests.benchmarks.measuring import Measurement, at_most, ratio_of_medians
-from tests.stores import Stores
+from tests.support.stores import Stores
 
 FEW, MANY = 1_000, 1_000_000
 PAGE, LIMIT, ROUNDS = 10_000, 25, 300

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from infra.packaging.recipe import HERE, build
 from infra.packaging.sources import names
 from tests.benchmarks.measuring import Measurement, at_most
-from tests.infra.booting import isolated, make_runtime, unzip
+from tests.support.package_boot import isolated, make_runtime, unzip
 
 ROUNDS = 6
 LIMIT = 0.75

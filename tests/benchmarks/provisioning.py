@@ -14,18 +14,18 @@ import psycopg
 
 from functions.provisioning.handler import handler
 from shared.catalog.facts import FACTS
-from shared.domain.model import By, Image, Instance
-from shared.edge.settings import Settings
-from shared.edge.wiring import Dependencies, wire
+from shared.domain.model import Image, Initiator, Instance
 from shared.kv.instances import _item
+from shared.runtime.dependencies import Dependencies, wire
+from shared.runtime.settings import Settings
 from shared.usecases.pins import put_pin
 from shared.usecases.publish import Publication, publish
 from tests.benchmarks.measuring import Measurement, at_most, ratio_of_medians
-from tests.stores import PASSWORD, Stores
+from tests.support.stores import PASSWORD, Stores
 
 ROUNDS = 400
 STARTS = 15
-BY = By("bench")
+BY = Initiator("bench")
 PINNED, UNPINNED = {"user_id": "pinned"}, {"user_id": "unpinned"}
 
 FIRST_ANSWER = """
@@ -111,7 +111,7 @@ def _floor(stores: Stores, deps: Dependencies) -> Callable[[], object]:
         connection.execute(FACTS, {"user": "pinned", "variant": "default"}).fetchall()
         deps.kv.table.client.put_item(TableName=stores.table, Item=item)
 
-    deps.database.allow(1e6)
+    deps.database.set_deadline(1e6)
     return calls
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 from shared.catalog.transaction import Catalog
 from shared.domain.model import ImageEntry
 from shared.domain.values import rfc3339
-from shared.usecases.synchronise import SyncReport, synchronise
+from shared.usecases.sync import SyncReport, run_sync
 from tests.benchmarks.measuring import Measurement, at_least, at_most, seconds
-from tests.stores import Stores
+from tests.support.stores import Stores
 
 if TYPE_CHECKING:
     from shared.kv import KV
@@ -40,9 +40,9 @@ class _KVInMemory:
 
         @staticmethod
         def read(*_: object) -> Any:
-            from shared.domain.pointer import Found  # noqa: PLC0415
+            from shared.domain.pointer import StoredPointer  # noqa: PLC0415
 
-            return Found()
+            return StoredPointer()
 
     def __init__(self, items: list[tuple[str, dict[str, object]]]) -> None:
         self.entries = _EntriesInMemory(items)
@@ -56,7 +56,7 @@ def measure(by_set: Stores, by_row: Stores) -> Iterator[Measurement]:
     reports: list[SyncReport] = []
 
     def sync() -> None:
-        reports.append(synchronise(catalog=catalog, kv=kv, cap=0, trigger="direct"))
+        reports.append(run_sync(catalog=catalog, kv=kv, cap=0, trigger="direct"))
 
     first = seconds(sync)
     rows = by_row.catalog("sync")

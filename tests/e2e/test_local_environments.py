@@ -10,23 +10,23 @@ from typing import Any
 
 import pytest
 
-from infra.local.environments import ROOT, Function, Settings, Throttled
+from infra.local.aws.environments import ROOT, LocalFunction, Settings, Throttled
 
-Start = Callable[..., Function]
+Start = Callable[..., LocalFunction]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts functions of `tests.e2e.handlers`; they end with the test."""
-    started: list[Function] = []
+    """Starts functions of `tests.support.handlers`; they end with the test."""
+    started: list[LocalFunction] = []
 
     def start(
         handler: str, timeout: float = 10, limit: int = 4, queue_seconds: float = 29
-    ) -> Function:
+    ) -> LocalFunction:
         environ = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "TABLE_NAME": "t"}
-        path = f"tests.e2e.{handler if '.' in handler else f'handlers.{handler}'}"
+        path = f"tests.support.{handler if '.' in handler else f'handlers.{handler}'}"
         settings = Settings(handler, path, environ, timeout, tmp_path / "log")
-        started.append(Function(settings, limit, queue_seconds))
+        started.append(LocalFunction(settings, limit, queue_seconds))
         return started[-1]
 
     yield start
@@ -34,13 +34,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
         function.stop()
 
 
-def invoke(function: Function, event: object) -> Any:
+def invoke(function: LocalFunction, event: object) -> Any:
     answer = function.invoke(json.dumps(event).encode())
     assert not answer.error, answer.payload
     return json.loads(answer.payload)
 
 
-def error_of(function: Function, event: object) -> dict[str, Any]:
+def error_of(function: LocalFunction, event: object) -> dict[str, Any]:
     answer = function.invoke(json.dumps(event).encode())
     assert answer.error
     error: dict[str, Any] = json.loads(answer.payload)

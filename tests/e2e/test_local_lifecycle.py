@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.environments import ROOT
-from tests.e2e.running import COMMAND, Running, alive, children, running
+from infra.local.aws.environments import ROOT
+from tests.support.local_system import COMMAND, Running, alive, children, running
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra.local.issuer import challenge_of
-from tests.e2e.running import Running, alive, running
+from infra.local.aws.issuer import challenge_of
+from tests.support.local_system import Running, alive, running
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.outages import DISABLE, LIMIT_SECONDS, MARGIN_SECONDS, PIN, Fleet, stopped
-from tests.e2e.running import kill_catalog, running
+from tests.support.local_system import kill_catalog, running
+from tests.support.outages import DISABLE, LIMIT_SECONDS, MARGIN_SECONDS, PIN, Fleet, stopped
 
 
 def fleet_in(folder: Path, *options: str) -> Iterator[Fleet]:

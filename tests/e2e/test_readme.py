@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.environments import ROOT
-from tests.e2e.running import Running, running
+from infra.local.aws.environments import ROOT
+from tests.support.local_system import Running, running
 
 README = (ROOT / "README.md").read_text()
 MAKE = sorted(set(re.findall(r"(?:^|`)(make [a-z-]+(?: [A-Z]+=\w+)*)", README, re.MULTILINE)))

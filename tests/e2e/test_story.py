@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.e2e.running import Reply, Running, kill_catalog, running
+from tests.support.local_system import Reply, Running, kill_catalog, running
 
 
 def _client(service: Any, endpoint: str) -> Any:

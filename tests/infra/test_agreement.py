@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from functions.migrate import handler as migrate
-from infra import migrating
-from infra.local.dynamodb import create_table
+from infra.aws import migration_resource as migrating
+from infra.local.aws.dynamodb import create_table
+from infra.local.aws.gateway import route_key
+from infra.local.aws.scheduler import Schedule
 from infra.local.functions import TIMEOUTS
-from infra.local.gateway import route_key
-from infra.local.schedule import Schedule
-from shared.edge.settings import MigrateSettings, Settings
-from tests.infra.templates import Template, text
+from shared.runtime.settings import MigrateSettings, Settings
+from tests.support.templates import Template, text
 
 READERS = {
     "admin_api": Settings.admin_api,
@@ -91,7 +91,7 @@ def test_functions_and_their_time_are_the_same(template: Template) -> None:
 
 def test_migrate_has_its_time_within_the_release() -> None:
     """It says that the time was too short before whoever waits for it gives up."""
-    from infra.release import SECONDS  # noqa: PLC0415  aws_cdk takes seconds to import
+    from infra.aws.release import SECONDS  # noqa: PLC0415  aws_cdk takes seconds to import
 
     assert migrate.MARGIN_SECONDS > 0
     assert TIMEOUTS["migrate"] < migrating.TIMEOUT_SECONDS < SECONDS

@@ -13,15 +13,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from infra.local import events
-from infra.local.server import Request
+from infra.local.aws import events
+from infra.local.server import HttpRequest
 from infra.packaging.recipe import HERE, build
 from infra.packaging.sources import names
 from shared.catalog.migrate import migrations
-from shared.domain.model import By
+from shared.domain.model import Initiator
 from shared.usecases.publish import Publication, publish
-from tests.infra.booting import Sandbox, booted, isolated, make_runtime, unzip
-from tests.stores import PASSWORD, Stores, create_database
+from tests.support.package_boot import Sandbox, booted, isolated, make_runtime, unzip
+from tests.support.stores import PASSWORD, Stores, create_database
 
 IMPORT = """
 import importlib, os, sys
@@ -92,7 +92,7 @@ def test_admin_api_lists_versions(
     """An event of the HTTP API, with the claims of a viewer."""
     _publish(stores)
     told = environ | {"DATABASE_CONNINFO": stores.conninfo("admin_api")}
-    request = Request("GET", "/v1/versions")
+    request = HttpRequest("GET", "/v1/versions")
     claims = {"sub": "ana", "cognito:groups": ["viewer"]}
     with built.boot("admin_api", told) as sandbox:
         event = events.event(request, "ANY /v1/{proxy+}", "/v1/versions", claims, 443)
@@ -140,7 +140,7 @@ def test_nothing_is_opened_before_the_first_event(built: Built, name: str) -> No
 def _publish(stores: Stores) -> None:
     catalog = stores.catalog()
     publication = Publication("stable", "2026.11.1", set_latest=True)
-    publish(publication, by=By("tests"), catalog=catalog, kv=stores.kv())
+    publish(publication, by=Initiator("tests"), catalog=catalog, kv=stores.kv())
     catalog.database.close()
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.infra.templates import Template, changed, statements, synthesise, text
 from tests.infra.test_rights import ACCOUNT, Right, rights
+from tests.support.templates import Template, changed, statements, synthesise, text
 
 BUILDER = "arn:aws:iam::123456789012:role/builder"
 TABLE = f"arn:${{AWS::Partition}}:dynamodb:{ACCOUNT}:table/kiloclaw-restored"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from infra import migrating
+from infra.aws import migration_resource as migrating
 
 Answer = tuple[str | None, object]
 OK: Answer = (None, {"applied": ["0001_versions"]})
@@ -142,6 +142,6 @@ def test_whatever_goes_wrong_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPat
 
 def test_it_fits_into_the_template() -> None:
     """CloudFormation takes 4,096 characters of code."""
-    from infra.release import SOURCE  # noqa: PLC0415
+    from infra.aws.release import SOURCE  # noqa: PLC0415
 
     assert len(SOURCE.read_text()) <= 4096

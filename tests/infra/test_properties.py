@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.templates import CONTEXT, Template, text
+from tests.support.templates import CONTEXT, Template, text
 
 DATABASE, TABLE = "AWS::RDS::DBInstance", "AWS::DynamoDB::Table"
 PROXY, POOL = "AWS::RDS::DBProxy", "AWS::Cognito::UserPool"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.templates import Template, name_of, statements, text, texts
+from tests.support.templates import Template, name_of, statements, text, texts
 
 Right = tuple[str, str, tuple[str, ...]]
 """An action, a resource, and the partition keys that it is limited to."""

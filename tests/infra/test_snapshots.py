@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tests.infra.templates import Template, review_form
+from tests.support.templates import Template, review_form
 
 FOLDER = Path(__file__).with_name("snapshots")
 

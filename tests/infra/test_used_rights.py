@@ -12,12 +12,12 @@ from functions.admin_api import handler as admin_api
 from functions.provisioning import handler as provisioning
 from functions.sync import handler as sync
 from shared.domain.model import ImageEntry
-from shared.edge import wiring
-from shared.edge.settings import Settings
 from shared.kv import KV
 from shared.kv.table import connect
+from shared.runtime import dependencies as wiring
+from shared.runtime.settings import Settings
 from tests.infra.test_rights import INDEX, RIGHTS, TABLE, Right
-from tests.stores import Stores
+from tests.support.stores import Stores
 
 OLD, NEW = "kiloclaw-1", "kiloclaw-2"
 DIGESTS = [f"sha256:{number:064x}" for number in range(9)]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.infra.templates import CONTEXT, Template, changed
+from tests.support.templates import CONTEXT, Template, changed
 
 DATABASE = CONTEXT["stages"]["dev"]["database"]
 ACCEPTED = (

@@ -13,9 +13,9 @@ from shared.catalog.connection import Database
 from shared.kv import KV
 from shared.kv.entries import Entries
 from shared.kv.table import connect
-from tests.integration.racing import SANDBOXES, Crowd, Sandbox, crowd_of
-from tests.integration.version_world import fill
-from tests.stores import CatalogStore, Stores, make_catalog
+from tests.support.concurrent_actors import SANDBOXES, Crowd, Sandbox, crowd_of
+from tests.support.stores import CatalogStore, Stores, make_catalog
+from tests.support.version_fixture import fill
 
 SOME_OF_EACH: LiteralString = """
 INSERT INTO kiloclaw_available_versions

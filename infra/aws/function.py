@@ -1,0 +1,108 @@
+"""One construct for every function: the same runtime, log, network and bare rights."""
+
+from collections.abc import Mapping
+
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.aws.acknowledged import RUNTIME, acknowledge, acknowledge_snap_start
+from infra.aws.logs import log_group
+from infra.aws.network import Network
+from infra.packaging import code
+from infra.settings import FunctionName, Stage
+
+NETWORK_ACTIONS = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+]
+"""What Lambda does in the function's name to put it into the network."""
+
+
+class LambdaFunction(lambda_.Function):
+    """A folder of `functions`, deployed; what else it may do is granted in the stack."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        stage: Stage,
+        name: FunctionName,
+        network: Network,
+        environment: Mapping[str, str],
+        *,
+        snap_start: bool = False,
+    ) -> None:
+        full_name = f"kiloclaw-{stage.name}-{name}"
+        log = log_group(scope, stage, f"{name}_log", f"/aws/lambda/{full_name}")
+        role = _role(scope, f"{name}_role", full_name)
+        log.grant_write(role)
+        super().__init__(
+            scope,
+            name,
+            function_name=full_name,
+            code=code(name),
+            handler=f"functions.{name}.handler.handler",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.ARM_64,
+            memory_size=stage.functions[name].memory_mib,
+            timeout=Duration.seconds(stage.functions[name].timeout_seconds),
+            environment={
+                "POWERTOOLS_METRICS_NAMESPACE": "KiloClaw",
+                "POWERTOOLS_SERVICE_NAME": name,
+                **environment,
+            },
+            role=role,
+            log_group=log,
+            tracing=lambda_.Tracing.ACTIVE,
+            vpc=network.vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            security_groups=[network.functions],
+            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
+            # An alias is moved back to a version, so a version outlives its successor.
+            current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),
+        )
+        acknowledge(self, RUNTIME)
+        if snap_start:
+            acknowledge_snap_start(self)
+
+
+def _role(scope: Construct, construct: str, function: str) -> iam.Role:
+    """A role that Lambda can work with and code can do nothing with.
+
+    Network interfaces can't be named in advance, so Lambda needs them all; a denial that holds
+    for the function's own calls takes them from its code.
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+    """
+    role = iam.Role(scope, construct, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    arn = Stack.of(scope).format_arn(
+        service="lambda",
+        resource="function",
+        resource_name=function,
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    role.add_to_policy(
+        iam.PolicyStatement(sid="LambdaMayConnect", actions=NETWORK_ACTIONS, resources=["*"])
+    )
+    role.add_to_policy(
+        iam.PolicyStatement(
+            sid="CodeMayNot",
+            effect=iam.Effect.DENY,
+            actions=NETWORK_ACTIONS,
+            resources=["*"],
+            conditions={"ArnEquals": {"lambda:SourceFunctionArn": arn}},
+        )
+    )
+    acknowledge(
+        role,
+        {
+            "IAM5[Resource::*]": "Network interfaces, which the code is denied, and traces "
+            "have no names to grant."
+        },
+    )
+    return role

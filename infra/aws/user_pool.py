@@ -1,0 +1,110 @@
+"""Who people and pipelines are: the user pool that signs the API's tokens."""
+
+from aws_cdk import Aws, Duration
+from aws_cdk import aws_cognito as cognito
+from constructs import Construct
+
+from infra.aws.acknowledged import acknowledge
+from infra.aws.logs import kept
+from infra.aws.outputs import output
+from infra.settings import Stage
+
+GROUPS = ("viewer", "publisher", "admin")
+PASSWORDS = cognito.PasswordPolicy(
+    min_length=12,
+    require_digits=True,
+    require_lowercase=True,
+    require_symbols=True,
+    require_uppercase=True,
+    temp_password_validity=Duration.days(3),
+)
+
+
+class UserPool(Construct):
+    """People have an ID token, in whose groups their roles are; a pipeline has an access token,
+    whose scope is its role.
+    """
+
+    def __init__(self, scope: Construct, stage: Stage, origin: str) -> None:
+        super().__init__(scope, "SignIn")
+        self.pool = self._pool(stage)
+        for name in GROUPS:
+            cognito.CfnUserPoolGroup(
+                self, name, user_pool_id=self.pool.user_pool_id, group_name=name
+            )
+        domain = self.pool.add_domain(
+            "Domain",
+            cognito_domain=cognito.CognitoDomainOptions(
+                # Unique in the region, and nobody has to think one up.
+                domain_prefix=f"kiloclaw-{stage.name}-{Aws.ACCOUNT_ID}"
+            ),
+        )
+        self.people = self._people(stage, origin)
+        self.pipeline = self._pipeline()
+        self.clients = [self.people, self.pipeline]
+        output(self, "UserPoolId", self.pool.user_pool_id)
+        output(self, "SignInUrl", domain.base_url())
+        output(self, "PeopleClientId", self.people.user_pool_client_id)
+        output(self, "PipelineClientId", self.pipeline.user_pool_client_id)
+
+    def _pool(self, stage: Stage) -> cognito.UserPool:
+        pool = cognito.UserPool(
+            self,
+            "Pool",
+            user_pool_name=f"kiloclaw-{stage.name}",
+            self_sign_up_enabled=False,
+            sign_in_aliases=cognito.SignInAliases(email=True),
+            sign_in_case_sensitive=False,
+            # Events name people by their e-mail, so it stays what it was when they were made.
+            standard_attributes=cognito.StandardAttributes(
+                email=cognito.StandardAttribute(required=True, mutable=False)
+            ),
+            account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
+            password_policy=PASSWORDS,
+            mfa=cognito.Mfa.REQUIRED if stage.require_mfa else cognito.Mfa.OPTIONAL,
+            mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
+            deletion_protection=stage.protected,
+            removal_policy=kept(stage),
+        )
+        acknowledge(
+            pool,
+            {"COG8": "Few people sign in, each let in by hand: the plus tier guards crowds."},
+        )
+        if not stage.require_mfa:
+            acknowledge(pool, {"COG2": "There is nothing to protect in this stage."})
+        return pool
+
+    def _people(self, stage: Stage, origin: str) -> cognito.UserPoolClient:
+        """Signs people in by code and PKCE; a public client has no secret to lose."""
+        return self.pool.add_client(
+            "People",
+            generate_secret=False,
+            prevent_user_existence_errors=True,
+            enable_token_revocation=True,
+            id_token_validity=Duration.hours(1),
+            access_token_validity=Duration.hours(1),
+            refresh_token_validity=Duration.hours(12),
+            supported_identity_providers=[cognito.UserPoolClientIdentityProvider.COGNITO],
+            o_auth=cognito.OAuthSettings(
+                flows=cognito.OAuthFlows(authorization_code_grant=True),
+                scopes=[cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL],
+                callback_urls=[f"{origin}/console/signed-in", *stage.callback_urls],
+            ),
+        )
+
+    def _pipeline(self) -> cognito.UserPoolClient:
+        """Publishes as itself, with a secret that the user pool made."""
+        publisher = cognito.ResourceServerScope(
+            scope_name="publisher", scope_description="Publish versions"
+        )
+        server = self.pool.add_resource_server("Api", identifier="kiloclaw", scopes=[publisher])
+        return self.pool.add_client(
+            "Pipeline",
+            generate_secret=True,
+            enable_token_revocation=True,
+            access_token_validity=Duration.minutes(15),
+            o_auth=cognito.OAuthSettings(
+                flows=cognito.OAuthFlows(client_credentials=True),
+                scopes=[cognito.OAuthScope.resource_server(server, publisher)],
+            ),
+        )

@@ -1,0 +1,140 @@
+"""The log: what was recorded is read again, by whom and about what, and users by alias."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+
+from infra.local.postgres import Postgres
+from shared.catalog.audit import Event, EventFilter, Subject
+from shared.catalog.transaction import Catalog, Transaction
+from shared.domain.model import Initiator
+from tests.support.stores import CatalogStore, make_catalog
+
+LIMITS = (1, 2, 3, 7, 100)
+ADA, CI = Initiator("ada@example.com", "request-1"), Initiator("ci@example.com")
+ALL = EventFilter()
+
+
+@pytest.fixture(scope="module")
+def listed(each_server: Postgres) -> Iterator[Transaction]:
+    """Thirty events by two actors about versions, a variant, a user and one who was erased."""
+    catalog = make_catalog(each_server).catalog()
+    with catalog.transaction() as tx:
+        known, gone = tx.users.lock("bob"), tx.users.lock("carol")
+        for number in range(6):
+            tag = f"tag-{number % 2}"
+            tx.audit.record(CI, "version.published", "version", tag, after={"n": number})
+            tx.audit.record(ADA, "latest.promoted", "variant", "default", reason="why")
+            tx.audit.record(ADA, "pin.set", "user", known, before=None, after={"n": number})
+            tx.audit.record(CI, "pin.set", "user", gone)
+            tx.audit.record(CI, "sync.finished", "sync", UUID(int=number))
+        tx.users.forget("carol")
+        yield tx
+    catalog.database.close()
+
+
+def _walk(tx: Transaction, wanted: EventFilter, limit: int) -> list[Event]:
+    """Every page, each from behind the last row of the one before."""
+    walked: list[Event] = []
+    after = None
+    while page := tx.audit.page(wanted, after, limit):
+        assert len(page) <= limit
+        walked += page
+        after = page[-1].id
+    return walked
+
+
+@pytest.mark.parametrize("actor", [None, "ci@example.com", "nobody"])
+@pytest.mark.parametrize("action", [None, "pin.set", "sync.finished"])
+@pytest.mark.parametrize("subject", [None, "bob", "tag-1", "default", "carol"])
+def test_pages_of_any_size_give_every_event_once_the_newest_first(
+    listed: Transaction,
+    actor: str | None,
+    action: str | None,
+    subject: str | None,
+) -> None:
+    """Filters narrow the list together; nothing is left under the name of who was erased."""
+    everything = listed.audit.page(ALL, None, 100)
+    assert len(everything) == 30
+    assert [event.id for event in everything] == sorted(
+        (event.id for event in everything), reverse=True
+    )
+    expected = [
+        event
+        for event in everything
+        if actor in {None, event.actor}
+        and action in {None, event.action}
+        and subject in {None, event.subject.id}
+    ]
+    for limit in LIMITS:
+        assert _walk(listed, EventFilter(actor, action, subject), limit) == expected
+
+
+def test_a_user_is_named_while_the_alias_exists(listed: Transaction) -> None:
+    """An erased one is a pseudonym, by which the events can still be told to be one's."""
+    users = [
+        event.subject.id
+        for event in listed.audit.page(EventFilter(action="pin.set"), None, 100)
+    ]
+    pseudonyms = set(users) - {"bob"}
+    [pseudonym] = pseudonyms
+    assert str(UUID(pseudonym)) == pseudonym
+    assert users.count("bob") == users.count(pseudonym) == 6
+    theirs = listed.audit.page(EventFilter(subject=pseudonym), None, 100)
+    assert len(theirs) == 6
+
+
+def test_one_who_returns_gets_a_new_pseudonym(store: CatalogStore) -> None:
+    """The events from before the erasure stay those of somebody unknown."""
+    catalog = store.catalog()
+    with catalog.transaction() as tx:
+        tx.audit.record(ADA, "pin.set", "user", tx.users.lock("bob"))
+        tx.users.forget("bob")
+        tx.audit.record(ADA, "pin.removed", "user", tx.users.lock("bob"))
+        named = tx.audit.page(EventFilter(subject="bob"), None, 5)
+        assert [event.action for event in named] == ["pin.removed"]
+        assert len(tx.audit.page(ALL, None, 5)) == 2
+    catalog.database.close()
+
+
+def test_an_event_is_kept_whole(store: CatalogStore) -> None:
+    """What was before and after as it was said, and in which request; or nothing of it."""
+    catalog = store.catalog()
+    before = {"status": "active", "pins": 2, "list": [1, None, {"ü": "\U0001f600"}]}
+    with catalog.transaction() as tx:
+        tx.audit.record(
+            ADA, "version.changed", "version", "one", before=before, after={}, reason="wh'y"
+        )
+        tx.audit.record(CI, "version.published", "version", "two")
+        [(now,)] = tx.connection.execute("SELECT now()").fetchall()
+        bare, full = tx.audit.page(ALL, None, 5)
+    assert full == Event(
+        full.id,
+        now,
+        "ada@example.com",
+        "version.changed",
+        Subject("version", "one"),
+        before,
+        {},
+        "wh'y",
+        "request-1",
+    )
+    assert (bare.before, bare.after, bare.reason, bare.request_id) == (None, None, None, None)
+    catalog.database.close()
+
+
+def test_an_event_goes_with_its_change(store: CatalogStore) -> None:
+    """No change without its event, and no event of what was rolled back."""
+    catalog = store.catalog()
+    with pytest.raises(ZeroDivisionError):
+        _record_and_fail(catalog)
+    with catalog.transaction() as tx:
+        assert tx.audit.page(ALL, None, 5) == []
+    catalog.database.close()
+
+
+def _record_and_fail(catalog: Catalog) -> None:
+    with catalog.transaction() as tx:
+        tx.audit.record(ADA, "latest.promoted", "variant", "default")
+        raise ZeroDivisionError

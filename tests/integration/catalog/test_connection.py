@@ -1,0 +1,254 @@
+"""The one connection of a sandbox: it survives what ends it, and sets nothing."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Barrier
+from time import monotonic
+from typing import LiteralString
+
+import psycopg
+import pytest
+
+from infra.local.postgres import Postgres
+from shared.catalog.connection import Database, RawConnection
+from shared.domain.errors import CatalogUnavailable, VersionNotFound
+from tests.support.catalog_fixture import (
+    PATIENCE,
+    end_backend,
+    pid,
+    pid_in_transaction,
+    variants,
+)
+from tests.support.stores import CatalogStore
+
+ADD: LiteralString = "INSERT INTO kiloclaw_variants (variant) VALUES (%(variant)s)"
+LOCK: LiteralString = "SELECT FROM kiloclaw_variants WHERE variant = %(variant)s FOR UPDATE"
+Ask = Callable[[Database], int]
+either_way = pytest.mark.parametrize("ask", [pid, pid_in_transaction])
+
+
+@either_way
+def test_a_connection_that_died_between_events_is_replaced_unseen(
+    store: CatalogStore, database: Database, ask: Ask
+) -> None:
+    """As after a freeze: the caller gets its answer, over a new connection."""
+    before = ask(database)
+    assert ask(database) == before
+    end_backend(store, before)
+    assert ask(database) != before
+
+
+@either_way
+def test_a_restarted_server_is_found_again(ask: Ask) -> None:
+    """Every backend is gone at once; the next event does not notice."""
+    server = Postgres.start(fsync=False)
+    try:
+        database = Database(server.superuser)
+        before = ask(database)
+        os.kill(before, signal.SIGKILL)  # the server ends all others then and starts anew
+        _until_up(server)
+        database.set_deadline(3.0)
+        assert ask(database) != before
+        database.close()
+    finally:
+        server.stop()
+
+
+def _until_up(server: Postgres) -> None:
+    """Up again: a server that has not yet noticed is not asked."""
+    give_up = monotonic() + PATIENCE
+    while "all server processes terminated" not in server.log.read_text():
+        assert monotonic() < give_up
+        time.sleep(0.02)
+    while True:
+        try:
+            return psycopg.connect(server.superuser(), connect_timeout=5).close()
+        except psycopg.OperationalError:
+            assert monotonic() < give_up
+            time.sleep(0.02)
+
+
+@either_way
+def test_a_connection_is_replaced_once(store: CatalogStore, closed_port: int, ask: Ask) -> None:
+    """Where no other is to be had, the catalog is unavailable, until it is back."""
+    there = store.conninfo("admin_api")
+    nowhere = there.replace(str(store.server.port), str(closed_port))
+    ways = [there, nowhere, there]
+    database = Database(lambda: ways.pop(0), 5.0)
+    end_backend(store, ask(database))
+    with pytest.raises(CatalogUnavailable):
+        ask(database)
+    assert ways == [there]
+    database.set_deadline(5.0)
+    assert ask(database)
+    database.close()
+
+
+@either_way
+def test_a_first_connection_is_tried_once(
+    store: CatalogStore, closed_port: int, ask: Ask
+) -> None:
+    """Nothing died that would have to be replaced; the next event tries again."""
+    there = store.conninfo("admin_api")
+    ways = [there.replace(str(store.server.port), str(closed_port)), there]
+    database = Database(lambda: ways.pop(0), 5.0)
+    with pytest.raises(CatalogUnavailable):
+        ask(database)
+    assert ways == [there]
+    assert ask(database)
+    database.close()
+
+
+def test_a_connection_cut_in_a_transaction_is_not_replaced_in_it(
+    store: CatalogStore, database: Database
+) -> None:
+    """Nothing of the transaction is done again, and nothing of it is left."""
+
+    def work() -> None:
+        with database.transaction() as tx:
+            tx.execute(ADD, {"variant": "before"})
+            end_backend(store, tx.info.backend_pid)
+            tx.execute(ADD, {"variant": "after"})
+
+    with pytest.raises(CatalogUnavailable, match="57P01"):
+        work()
+    assert variants(store) == []
+    with database.transaction() as tx:
+        tx.execute(ADD, {"variant": "anew"})
+    assert variants(store) == ["anew"]
+
+
+@contextmanager
+def _cut(store: CatalogStore, database: Database) -> Generator[RawConnection]:
+    """A transaction whose connection is cut at its end."""
+    with database.transaction() as tx:
+        try:
+            yield tx
+        finally:
+            end_backend(store, tx.info.backend_pid)
+
+
+def test_a_connection_cut_before_the_commit_commits_nothing(
+    store: CatalogStore, database: Database
+) -> None:
+    """The caller learns that it is not done."""
+    with pytest.raises(CatalogUnavailable), _cut(store, database) as tx:
+        tx.execute(ADD, {"variant": "half"})
+    assert variants(store) == []
+
+
+def test_a_refusal_stays_a_refusal_when_the_connection_is_cut(
+    store: CatalogStore, database: Database
+) -> None:
+    """There is nothing to roll back any more, which is no news to the caller."""
+    with pytest.raises(VersionNotFound), _cut(store, database):
+        raise VersionNotFound("no version has this tag")
+
+
+def test_an_error_in_a_transaction_undoes_it_and_keeps_the_connection(
+    store: CatalogStore, database: Database
+) -> None:
+    """All or nothing, over one connection."""
+    before = pid(database)
+
+    def work() -> None:
+        with database.transaction() as tx:
+            tx.execute(ADD, {"variant": "half"})
+            raise VersionNotFound("no version has this tag")
+
+    with pytest.raises(VersionNotFound):
+        work()
+    assert variants(store) == []
+    assert pid(database) == before
+
+
+def test_a_deadlock_ends_as_an_unavailable_catalog_for_one(store: CatalogStore) -> None:
+    """Of two that wait for each other one is told to retry, and the other goes on."""
+    store.sql("INSERT INTO kiloclaw_variants (variant) VALUES ('a'), ('b')")
+    each_has_one = Barrier(2)
+
+    def lock(first: str, second: str) -> CatalogUnavailable | None:
+        database = store.database("sync")
+        try:
+            with database.transaction() as tx:
+                tx.execute(LOCK, {"variant": first})
+                each_has_one.wait()
+                tx.execute(LOCK, {"variant": second})
+        except CatalogUnavailable as error:
+            return error
+        finally:
+            database.close()
+        return None
+
+    with ThreadPoolExecutor(2) as threads:
+        ended = list(threads.map(lock, "ab", "ba"))
+    [error] = [end for end in ended if end is not None]
+    assert error.detail == "the catalog did not answer in time (40P01)"
+
+
+@pytest.mark.parametrize("password", ["wrong", None])
+def test_a_server_that_turns_us_away_is_an_unavailable_catalog(
+    store: CatalogStore, password: str | None
+) -> None:
+    """Its words, which name the role, stay with us."""
+    conninfo = store.server.conninfo(store.dbname, "kiloclaw_sync", password)
+    with pytest.raises(CatalogUnavailable) as refused:
+        pid(Database(lambda: conninfo))
+    assert "kiloclaw_sync" not in refused.value.detail
+    assert refused.value.__cause__ is None
+
+
+def test_a_port_where_nobody_listens_is_an_unavailable_catalog(
+    store: CatalogStore, closed_port: int
+) -> None:
+    """As while the server restarts."""
+    conninfo = store.conninfo("sync").replace(str(store.server.port), str(closed_port))
+    with pytest.raises(CatalogUnavailable):
+        pid(Database(lambda: conninfo))
+
+
+def test_a_session_sets_and_prepares_nothing(store: CatalogStore, database: Database) -> None:
+    """A proxy would keep a session that does for us alone, and then run out of them."""
+    store.sql("ALTER ROLE kiloclaw_admin_api SET log_statement = 'all'")
+    try:
+        end_backend(store, pid(database))
+        for _ in range(10):  # psycopg prepares what it meets often
+            database.read("SELECT %(answer)s::integer", {"answer": 42})
+            with database.transaction() as tx:
+                tx.execute(ADD + " ON CONFLICT DO NOTHING", {"variant": "default"})
+                logged = tx.info.backend_pid
+                settings = tx.execute(SETTINGS).fetchall()
+                prepared = tx.execute("SELECT name FROM pg_prepared_statements").fetchall()
+    finally:
+        store.sql("ALTER ROLE kiloclaw_admin_api RESET log_statement")
+    assert prepared == []
+    assert {name for (name,) in settings} <= {"application_name", "client_encoding"}
+    assert _commands(store.server, logged) == {"BEGIN", "COMMIT", "SELECT", "INSERT"}
+
+
+SETTINGS: LiteralString = "SELECT name FROM pg_settings WHERE source IN ('client', 'session')"
+
+
+def _commands(server: Postgres, backend: int) -> set[str]:
+    """The first word of each statement that a backend logged."""
+    found = re.findall(
+        rf"\[{backend}\] LOG:  (?:statement|execute (?:<unnamed>|\S+)): (\w+)",
+        server.log.read_text(),
+    )
+    return set(found)
+
+
+def test_closing_needs_no_open_connection(store: CatalogStore) -> None:
+    """Neither one never opened nor one closed already is a problem; the next event opens."""
+    database = store.database()
+    database.close()
+    assert pid(database)
+    database.close()
+    database.close()
+    assert pid(database)
+    database.close()

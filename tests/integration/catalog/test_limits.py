@@ -1,0 +1,112 @@
+"""Time limits of the roles: the server's own guard, behind the client's shorter deadlines."""
+
+from time import monotonic, sleep
+
+import pytest
+from psycopg import sql
+
+from shared.catalog.connection import Database
+from shared.domain.errors import CatalogUnavailable
+from tests.support.stores import CatalogStore
+
+LIMITS = {
+    "kiloclaw_admin_api": {
+        "statement_timeout": "25s",
+        "lock_timeout": "2500ms",
+        "idle_in_transaction_session_timeout": "25s",
+    },
+    "kiloclaw_migrate": {
+        "role": "kiloclaw_owner",
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "60s",
+    },
+    "kiloclaw_owner": {},
+    "kiloclaw_provisioning": {
+        "statement_timeout": "3s",
+        "lock_timeout": "1s",
+        "idle_in_transaction_session_timeout": "5s",
+    },
+    "kiloclaw_sync": {
+        "statement_timeout": "50s",
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "60s",
+    },
+}
+
+
+def _set(store: CatalogStore, role: str, name: str, value: str) -> None:
+    """Give new sessions of the role another setting, in this database alone."""
+    setting = sql.SQL("ALTER ROLE {} IN DATABASE {} SET {} = {}").format(
+        sql.Identifier(role), sql.Identifier(store.dbname), sql.Identifier(name), value
+    )
+    with store.server_connection() as connection:
+        connection.execute(setting)
+
+
+def test_time_limits_are_the_roles_own(filled: CatalogStore) -> None:
+    """Behind a proxy a session sets nothing, so the role brings its limits along."""
+    rows = filled.sql(
+        "SELECT rolname, coalesce(rolconfig, '{}') FROM pg_roles WHERE rolname LIKE 'kiloclaw%'"
+    )
+    limits = {role: dict(entry.split("=", 1) for entry in config) for role, config in rows}
+    assert limits == LIMITS
+
+
+def test_a_wait_for_a_lock_ends_as_an_unavailable_catalog(filled: CatalogStore) -> None:
+    """The limit of the role ends it, long before the client's patience does."""
+    database = filled.database("admin_api")
+    with filled.server_connection() as other, other.transaction():
+        other.execute("SELECT FROM kiloclaw_available_versions FOR UPDATE")
+        started = monotonic()
+        with pytest.raises(CatalogUnavailable, match="55P03"), database.transaction() as tx:
+            tx.execute("SELECT FROM kiloclaw_available_versions FOR SHARE")
+        assert 1.5 < monotonic() - started < 20
+    with database.transaction() as tx:
+        tx.execute("SELECT FROM kiloclaw_available_versions FOR SHARE")
+    database.close()
+
+
+def test_a_statement_that_takes_too_long_ends_as_an_unavailable_catalog(
+    store: CatalogStore,
+) -> None:
+    """The limit of the role ends it, and it is not tried again over a sound connection."""
+    store.sql("CREATE SEQUENCE tries")
+    store.sql("GRANT USAGE ON SEQUENCE tries TO kiloclaw_provisioning")
+    _set(store, "kiloclaw_provisioning", "statement_timeout", "100ms")
+    database = store.database("provisioning")
+    assert database.read("SELECT 42", {}) == [(42,)]
+    with pytest.raises(CatalogUnavailable, match="57014"):
+        database.read("SELECT pg_sleep(nextval('tries') + 60)", {})
+    assert store.sql("SELECT last_value FROM tries") == [(1,)]
+    assert database.read("SELECT 42", {}) == [(42,)]
+    database.close()
+
+
+def test_a_transaction_left_idle_ends_as_an_unavailable_catalog(store: CatalogStore) -> None:
+    """The server gives up on who holds locks and says nothing; the next transaction works."""
+    _set(store, "kiloclaw_sync", "idle_in_transaction_session_timeout", "100ms")
+    database = store.database("sync")
+    with pytest.raises(CatalogUnavailable, match="25P03"):
+        _add_two_variants_slowly(database)
+    with database.transaction() as tx:
+        assert tx.execute("SELECT variant FROM kiloclaw_variants").fetchall() == []
+    database.close()
+
+
+def _add_two_variants_slowly(database: Database) -> None:
+    with database.transaction() as tx:
+        tx.execute("INSERT INTO kiloclaw_variants (variant) VALUES ('half')")
+        sleep(1)
+        tx.execute("INSERT INTO kiloclaw_variants (variant) VALUES ('done')")
+
+
+def test_a_server_that_only_reads_is_left_for_one_that_writes(store: CatalogStore) -> None:
+    """After a failover a connection may lead to what is a stand-by now: it is given up."""
+    _set(store, "kiloclaw_admin_api", "default_transaction_read_only", "on")
+    database = store.database()
+    with pytest.raises(CatalogUnavailable, match="25006"), database.transaction() as tx:
+        tx.execute("INSERT INTO kiloclaw_variants (variant) VALUES ('new')")
+    _set(store, "kiloclaw_admin_api", "default_transaction_read_only", "off")
+    with database.transaction() as tx:
+        tx.execute("INSERT INTO kiloclaw_variants (variant) VALUES ('new')")
+    database.close()

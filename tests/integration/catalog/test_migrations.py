@@ -1,0 +1,178 @@
+"""Migrations: each file once, in order, whole or not at all."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import psycopg
+import pytest
+
+from infra.local.postgres import Postgres
+from shared.catalog.connection import Database
+from shared.catalog.migrate import MigrationEdited, migrate, migrations
+from tests.support.stores import CatalogStore, make_catalog
+
+TABLES = {
+    "kiloclaw_audit_log",
+    "kiloclaw_available_versions",
+    "kiloclaw_migrations",
+    "kiloclaw_promotions",
+    "kiloclaw_sync_findings",
+    "kiloclaw_sync_runs",
+    "kiloclaw_user_aliases",
+    "kiloclaw_variants",
+    "kiloclaw_version_pins",
+}
+RUNNERS = 4
+PURPOSES = ("Invariant: ", "Query: ")
+
+
+@pytest.fixture
+def empty(each_server: Postgres) -> CatalogStore:
+    """A database in which nothing was ever applied."""
+    return make_catalog(each_server, "template1")
+
+
+@pytest.fixture
+def database(empty: CatalogStore) -> Iterator[Database]:
+    """The connection of the function `migrate`."""
+    database = empty.database("migrate")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two files: the second can only follow the first."""
+    (tmp_path / "0001_shelf.sql").write_text("CREATE TABLE shelf (label text);")
+    (tmp_path / "0002_label.sql").write_text("INSERT INTO shelf VALUES ('50 % full');")
+    return tmp_path
+
+
+def _tables(store: CatalogStore) -> set[str]:
+    rows = store.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    return {name for (name,) in rows}
+
+
+def _applied(store: CatalogStore) -> list[str]:
+    rows = store.sql("SELECT name FROM kiloclaw_migrations ORDER BY applied_at, name")
+    return [name for (name,) in rows]
+
+
+def test_every_file_is_applied_in_order_and_once(
+    empty: CatalogStore, database: Database
+) -> None:
+    """A second run finds nothing to do; what is recorded is what was applied."""
+    names = [migration.name for migration in migrations()]
+    assert names == sorted(names)
+    assert migrate(database) == names
+    assert migrate(database) == []
+    assert _tables(empty) == TABLES
+    assert _applied(empty) == names
+
+
+def test_a_later_release_applies_only_what_is_new(
+    empty: CatalogStore, database: Database, folder: Path
+) -> None:
+    """What was applied before is left alone, a percent sign is only a character."""
+    assert migrate(database, folder) == ["0001_shelf", "0002_label"]
+    (folder / "0003_more.sql").write_text("INSERT INTO shelf VALUES ('empty');")
+    assert migrate(database, folder) == ["0003_more"]
+    assert empty.sql("SELECT label FROM shelf") == [("50 % full",), ("empty",)]
+
+
+def test_an_earlier_release_applies_nothing(database: Database, folder: Path) -> None:
+    """After a roll-back of the code the schema stays ahead of it, and nobody minds."""
+    migrate(database, folder)
+    (folder / "0002_label.sql").unlink()
+    assert migrate(database, folder) == []
+
+
+def test_runs_at_once_apply_each_file_once(empty: CatalogStore) -> None:
+    """Two deployments that overlap end as one would."""
+    databases = [empty.database("migrate") for _ in range(RUNNERS)]
+    together = Barrier(RUNNERS)
+
+    def run(database: Database) -> list[str]:
+        together.wait()
+        return migrate(database)
+
+    with ThreadPoolExecutor(RUNNERS) as threads:
+        applied = [name for names in threads.map(run, databases) for name in names]
+    for database in databases:
+        database.close()
+    assert sorted(applied) == [migration.name for migration in migrations()]
+    assert _applied(empty) == sorted(applied)
+
+
+def test_an_edited_file_is_an_error_before_anything_is_applied(
+    empty: CatalogStore, database: Database, folder: Path
+) -> None:
+    """Not even a file that comes before it is applied then."""
+    migrate(database, folder)
+    (folder / "0000_first.sql").write_text("CREATE TABLE first ();")
+    (folder / "0002_label.sql").write_text("INSERT INTO shelf VALUES ('edited');")
+    (folder / "0003_more.sql").write_text("CREATE TABLE more ();")
+    with pytest.raises(MigrationEdited, match="0002_label"):
+        migrate(database, folder)
+    assert _tables(empty) == {"kiloclaw_migrations", "shelf"}
+    assert _applied(empty) == ["0001_shelf", "0002_label"]
+
+
+def test_a_file_that_fails_leaves_nothing_of_itself(
+    empty: CatalogStore, database: Database, folder: Path
+) -> None:
+    """What came before it stays; mended, it goes on from there."""
+    broken = folder / "0003_broken.sql"
+    broken.write_text("CREATE TABLE half (); INSERT INTO nowhere VALUES (1);")
+    (folder / "0004_after.sql").write_text("CREATE TABLE after ();")
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        migrate(database, folder)
+    assert _tables(empty) == {"kiloclaw_migrations", "shelf"}
+    assert _applied(empty) == ["0001_shelf", "0002_label"]
+    broken.write_text("CREATE TABLE whole ();")
+    assert migrate(database, folder) == ["0003_broken", "0004_after"]
+
+
+def test_a_schema_of_unknown_origin_is_left_as_it_is(
+    empty: CatalogStore, database: Database
+) -> None:
+    """Tables that no migration made are not taken for ours."""
+    empty.sql("CREATE TABLE kiloclaw_available_versions (image_tag text)")
+    with pytest.raises(psycopg.errors.DuplicateTable):
+        migrate(database)
+    assert _tables(empty) == {"kiloclaw_available_versions", "kiloclaw_migrations"}
+    assert _applied(empty) == []
+
+
+def test_the_owner_owns_all_that_migrations_make(store: CatalogStore) -> None:
+    """`migrate` acts as the owner from its first statement."""
+    owners = store.sql(
+        """
+        SELECT DISTINCT pg_get_userbyid(owner)
+          FROM (SELECT relowner FROM pg_class WHERE relnamespace = 'public'::regnamespace
+                UNION ALL
+                SELECT proowner FROM pg_proc WHERE pronamespace = 'public'::regnamespace)
+               AS made (owner)
+        """
+    )
+    assert owners == [("kiloclaw_owner",)]
+
+
+def test_every_index_says_what_it_is_for(store: CatalogStore) -> None:
+    """An index that serves neither an invariant nor a query is only a cost."""
+    comments = store.sql(
+        """
+        SELECT i.indexrelid::regclass::text, obj_description(i.indexrelid, 'pg_class')
+          FROM pg_index i
+          JOIN pg_class c ON c.oid = i.indrelid
+         WHERE c.relnamespace = 'public'::regnamespace AND NOT i.indisprimary
+         ORDER BY 1
+        """
+    )
+    silent = [
+        name for name, comment in comments if not comment or not comment.startswith(PURPOSES)
+    ]
+    assert len(comments) > 10
+    assert silent == []

@@ -1,0 +1,234 @@
+"""Pins: the list with its states, and the rows that people decide about."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString, get_args
+
+import pytest
+
+from infra.local.postgres import Postgres
+from shared.catalog.pins import PinFilter
+from shared.catalog.transaction import Catalog, Transaction
+from shared.domain.model import Initiator, Pin
+from shared.domain.values import rfc3339
+from tests.support.catalog_fixture import sort_by_hand
+from tests.support.stores import CatalogStore, make_catalog
+
+LIMITS = (1, 2, 3, 7, 100)
+EPOCH = datetime(2026, 11, 1, tzinfo=UTC)
+SOON = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+ALL = PinFilter()
+BY = Initiator("ada@example.com", "request-1")
+VERSIONS: LiteralString = """
+INSERT INTO kiloclaw_available_versions (image_tag, openclaw_version, status, published_at)
+VALUES ('stable', '2026.11.1', 'active', now()), ('old', '2026.10.1', 'deprecated', now()),
+       ('bad', '2026.9.1', 'disabled', now())
+"""
+ADD: LiteralString = """
+INSERT INTO kiloclaw_version_pins
+       (user_id, image_tag, reason, pinned_by, expires_at, created_at)
+VALUES (%(user)s, %(tag)s, %(reason)s, 'eve', %(expires)s, %(created)s)
+"""
+TAGS = ("stable", "bad", "old", "stable", "bad")
+EXPIRIES = (None, EPOCH, SOON, None)
+
+
+def _row(number: int) -> dict[str, object]:
+    """Every state of version beside every kind of expiry, many created at the same time."""
+    return {
+        "user": f"user|{'aA'[number % 2]}{number:02}@example.com",
+        "tag": TAGS[number % len(TAGS)],
+        "reason": f"Needs build {number}: 100%_sure" if number % 3 == 0 else None,
+        "expires": EXPIRIES[number % len(EXPIRIES)],
+        "created": EPOCH + timedelta(microseconds=number // 5),
+    }
+
+
+@pytest.fixture(scope="module")
+def listed(each_server: Postgres) -> Iterator[Transaction]:
+    """A transaction over forty pins."""
+    store = make_catalog(each_server)
+    store.sql(VERSIONS)
+    for number in range(40):
+        store.sql(ADD, **_row(number))
+    catalog = store.catalog()
+    with catalog.transaction() as transaction:
+        sort_by_hand(transaction.connection)
+        yield transaction
+    catalog.database.close()
+
+
+@pytest.fixture
+def catalog(store: CatalogStore) -> Iterator[Catalog]:
+    """Three versions, no pins."""
+    store.sql(VERSIONS)
+    catalog = store.catalog()
+    yield catalog
+    catalog.database.close()
+
+
+def _walk(tx: Transaction, wanted: PinFilter, limit: int) -> list[Pin]:
+    """Every page, each from behind the last row of the one before."""
+    walked: list[Pin] = []
+    after = None
+    while page := tx.pins.page(wanted, after, limit):
+        assert len(page) <= limit
+        walked += page
+        after = rfc3339(page[-1].created_at), page[-1].user_id
+    return walked
+
+
+def _state(pin: Pin) -> str:
+    """What the design says of a pin: expired comes before suspended."""
+    if pin.expires_at == EPOCH:
+        return "expired"
+    return "suspended" if pin.image_tag == "bad" else "applied"
+
+
+@pytest.mark.parametrize("state", [None, *get_args(Pin.__annotations__["state"])])
+@pytest.mark.parametrize("tag", [None, "stable", "bad"])
+def test_pages_of_any_size_give_every_pin_once_in_order(
+    listed: Transaction, tag: str | None, state: Any
+) -> None:
+    """The newest first, those of one moment by user; filters narrow the list together."""
+    everything = listed.pins.page(ALL, None, 100)
+    assert len(everything) == 40
+    expected = [
+        pin
+        for pin in sorted(everything, key=lambda pin: (pin.created_at, pin.user_id))[::-1]
+        if tag in {None, pin.image_tag} and state in {None, _state(pin)}
+    ]
+    assert expected or (tag, state) in {("bad", "applied"), ("stable", "suspended")}
+    for limit in LIMITS:
+        assert _walk(listed, PinFilter(tag, state), limit) == expected
+
+
+def test_a_pin_says_its_state(listed: Transaction) -> None:
+    """As a start at this moment would see it."""
+    pins = listed.pins.page(ALL, None, 100)
+    assert [pin.state for pin in pins] == [_state(pin) for pin in pins]
+
+
+@pytest.mark.parametrize(
+    ("q", "numbers"),
+    [
+        ("a04@", [4]),
+        ("A04@", [4]),
+        ("a05@", [5]),
+        ("BUILD 12:", [12]),
+        ("user|", list(range(40))),
+        ("%_S", [number for number in range(40) if number % 3 == 0]),
+        ("_", [number for number in range(40) if number % 3 == 0]),
+        ("no such text", []),
+    ],
+)
+def test_a_search_finds_part_of_a_user_or_a_reason(
+    listed: Transaction, q: str, numbers: list[int]
+) -> None:
+    """In either case, also among pins without a reason; LIKE's signs are characters here."""
+    found = {pin.user_id for pin in listed.pins.page(PinFilter(q=q), None, 100)}
+    assert found == {_row(number)["user"] for number in numbers}
+
+
+def test_pins_are_counted_whatever_their_state(listed: Transaction) -> None:
+    """What keeps a version from being disabled is that somebody is pinned to it."""
+    counts = {tag: listed.pins.count(tag) for tag in ("stable", "bad", "old", "nothing")}
+    assert counts == {"stable": 16, "bad": 16, "old": 8, "nothing": 0}
+
+
+def test_a_pin_expires_at_its_very_time(catalog: Catalog) -> None:
+    """From then on, not after it."""
+    with catalog.transaction() as tx:
+        [(now,)] = tx.connection.execute("SELECT now()").fetchall()
+        for microseconds, state in ((0, "expired"), (1, "applied")):
+            expires_at = now + timedelta(microseconds=microseconds)
+            tx.pins.put("ada", "stable", "eve", None, expires_at)
+            pin = tx.pins.find("ada")
+            assert pin is not None
+            assert (pin.state, pin.expires_at) == (state, expires_at)
+            assert tx.pins.page(PinFilter(state=pin.state), None, 5) == [pin]
+
+
+def test_a_pin_is_replaced_in_place(catalog: Catalog) -> None:
+    """Its row and its time of creation stay; the same again is no change, whoever says it."""
+    with catalog.transaction() as tx:
+        tx.pins.put("ada", "stable", "eve", "why", None)
+        first = tx.pins.find("ada")
+    assert first is not None
+    assert (first.revision, first.pinned_by, first.reason) == (1, "eve", "why")
+    with catalog.transaction() as tx:
+        tx.pins.put("ada", "stable", "bob", "why", None)
+        assert tx.pins.find("ada") == first
+        tx.pins.put("ada", "old", "bob", None, SOON)
+        second = tx.pins.find("ada")
+    assert second is not None
+    assert second.updated_at > first.updated_at
+    assert second == replace(
+        first,
+        image_tag="old",
+        pinned_by="bob",
+        reason=None,
+        expires_at=SOON,
+        revision=2,
+        updated_at=second.updated_at,
+    )
+
+
+def test_a_user_is_compared_exactly(catalog: Catalog) -> None:
+    """Capitals make another user."""
+    with catalog.transaction() as tx:
+        tx.pins.put("Ada", "stable", "eve", None, None)
+        assert tx.pins.find("ada") is None
+        assert set(tx.pins.find_all(["ada", "Ada", "bob"])) == {"Ada"}
+
+
+def test_a_pin_is_removed_once(catalog: Catalog) -> None:
+    """A second time there is nothing to remove."""
+    with catalog.transaction() as tx:
+        tx.pins.put("ada", "stable", "eve", None, None)
+        tx.pins.put("bob", "stable", "eve", None, None)
+        assert tx.pins.remove("ada")
+        assert not tx.pins.remove("ada")
+        assert [pin.user_id for pin in tx.pins.page(ALL, None, 5)] == ["bob"]
+
+
+def test_pins_move_with_an_event_each(catalog: Catalog, store: CatalogStore) -> None:
+    """Of the one version alone; the log knows each user by alias only."""
+    with catalog.transaction() as tx:
+        aliases = {user: tx.users.lock(user) for user in ("ada", "bob", "eve")}
+        tx.pins.put("ada", "bad", "eve", "why", None)
+        tx.pins.put("bob", "bad", "eve", None, SOON)
+        tx.pins.put("eve", "old", "eve", None, None)
+        before = tx.pins.find_all(["ada", "bob", "eve"])
+    with catalog.transaction() as tx:
+        assert tx.pins.move("bad", "stable", BY) == 2
+        after = tx.pins.find_all(["ada", "bob", "eve"])
+        assert tx.pins.move("bad", "stable", BY) == 0
+    for user in ("ada", "bob"):
+        moved = replace(before[user], image_tag="stable", state="applied", revision=2)
+        assert after[user] == replace(moved, updated_at=after[user].updated_at)
+    assert after["eve"] == before["eve"]
+    events = store.sql(
+        "SELECT actor, action, subject_kind, subject_id, before, after, request_id"
+        "  FROM kiloclaw_audit_log ORDER BY subject_id"
+    )
+    told = ({"image_tag": "bad"}, {"image_tag": "stable"}, "request-1")
+    assert events == [
+        ("ada@example.com", "pin.set", "user", alias, *told)
+        for alias in sorted((str(aliases["ada"]), str(aliases["bob"])))
+    ]
+
+
+def test_a_user_has_one_alias_until_forgotten(catalog: Catalog) -> None:
+    """Who returns after that is somebody new to the log."""
+    with catalog.transaction() as tx:
+        assert tx.users.lock_known("ada") is None
+        alias = tx.users.lock("ada")
+        assert tx.users.lock("ada") == tx.users.lock_known("ada") == alias
+        assert tx.users.lock("bob") != alias
+        tx.users.forget("ada")
+        tx.users.forget("ada")
+        assert tx.users.lock_known("ada") is None
+        assert tx.users.lock("ada") != alias
+        assert tx.users.lock_known("bob") is not None

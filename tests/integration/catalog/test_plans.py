@@ -1,0 +1,171 @@
+"""What pages cost: a page reads about as many rows as it shows, wherever in the list it is."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, LiteralString, Self, get_args
+
+import psycopg
+import pytest
+from psycopg.abc import Params
+
+from infra.local.postgres import Postgres
+from shared.catalog.audit import Audit, EventFilter
+from shared.catalog.facts import FACTS
+from shared.catalog.pins import PinFilter, Pins
+from shared.catalog.runs import Runs
+from shared.catalog.versions import Order, Sort, VersionFilter, Versions
+from tests.support.stores import make_catalog
+
+LIMIT = 26
+AT_MOST = 4 * LIMIT
+"""A row shown may be looked up in a second table; one may be read to no avail."""
+ROWS: LiteralString = """
+INSERT INTO kiloclaw_available_versions
+       (image_tag, openclaw_version, variant, published_at, created_at)
+SELECT 'tag-' || n, '2026.' || 1 + n % 12 || '.' || 1 + n % 28, 'v' || n % 3,
+       epoch - n * interval '1 minute', epoch - n * interval '1 hour'
+  FROM generate_series(1, 5000) AS n, (SELECT timestamptz '2026-11-20Z') AS zero (epoch);
+INSERT INTO kiloclaw_version_pins (user_id, image_tag, pinned_by, created_at)
+SELECT 'user-' || n, 'tag-' || 1 + n % 50, 'eve', epoch - n * interval '1 second'
+  FROM generate_series(1, 20000) AS n, (SELECT timestamptz '2026-11-20Z') AS zero (epoch);
+INSERT INTO kiloclaw_audit_log (actor, action, subject_kind, subject_id)
+SELECT 'actor-' || n % 700, 'action-' || n % 700, 'version', 'tag-' || n % 700
+  FROM generate_series(1, 20000) AS n, (SELECT timestamptz '2026-11-20Z') AS zero (epoch);
+INSERT INTO kiloclaw_sync_runs (started_at, finished_at, outcome, counts, trigger)
+SELECT epoch - n * interval '1 minute', now(), 'ok', '{"seen": 1}', 'schedule'
+  FROM generate_series(1, 20000) AS n, (SELECT timestamptz '2026-11-20Z') AS zero (epoch);
+INSERT INTO kiloclaw_variants (variant) VALUES ('v0'), ('v1'), ('v2')
+"""
+PLACES: dict[Sort, str] = {
+    "published_at": "2026-11-18T12:00:00Z",
+    "created_at": "2026-09-01T00:00:00Z",
+    "image_tag": "tag-3000",
+    "openclaw_version": "2026.6.15",
+}
+Plan = dict[str, Any]
+
+
+class _Explained(psycopg.Cursor[Any]):
+    """A cursor that has each statement explained, as carried out, before it runs it."""
+
+    plans: list[Plan]
+
+    def execute(self, query: Any, params: Params | None = None, **options: Any) -> Self:
+        explained = psycopg.Cursor(self.connection)
+        explained.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + query, params)
+        [(found,)] = explained.fetchall()
+        self.plans.append(found[0]["Plan"])
+        return super().execute(query, params, **options)
+
+
+@pytest.fixture(scope="module")
+def filled_connection(each_server: Postgres) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to thousands of rows of every kind, planned for as in production."""
+    store = make_catalog(each_server)
+    store.sql(ROWS)
+    store.sql("VACUUM ANALYZE")
+    with psycopg.connect(each_server.superuser(store.dbname), autocommit=True) as connection:
+        connection.prepare_threshold = None
+        connection.cursor_factory = _Explained
+        yield connection
+
+
+@pytest.fixture
+def connection(
+    filled_connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> psycopg.Connection[Any]:
+    """The same, with an empty list of plans."""
+    monkeypatch.setattr(_Explained, "plans", [], raising=False)
+    return filled_connection
+
+
+def _rows_read(plan: Plan) -> float:
+    """How many rows all scans below touched, those that a filter threw away included."""
+    read = sum(_rows_read(part) for part in plan.get("Plans", ()))
+    if "Relation Name" in plan and plan["Relation Name"] != "kiloclaw_variants":
+        touched = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+        read += touched * plan["Actual Loops"]
+    return float(read)
+
+
+def _check_cost(rows: list[Any]) -> None:
+    """The page is full, and little more was read than it shows."""
+    assert len(rows) == LIMIT
+    [plan] = _Explained.plans
+    assert LIMIT <= _rows_read(plan) <= AT_MOST
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["first", "deep"])
+@pytest.mark.parametrize("order", get_args(Order))
+@pytest.mark.parametrize("sort", get_args(Sort))
+def test_a_page_of_versions_costs_what_it_shows(
+    connection: psycopg.Connection[Any], sort: Sort, order: Order, *, deep: bool
+) -> None:
+    """In every order, either way, at the beginning and in the middle."""
+    after = (PLACES[sort], "tag-3000") if deep else None
+    _check_cost(Versions(connection).page(VersionFilter(), sort, order, after, LIMIT))
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["first", "deep"])
+@pytest.mark.parametrize("tag", [None, "tag-7"])
+def test_a_page_of_pins_costs_what_it_shows(
+    connection: psycopg.Connection[Any], tag: str | None, *, deep: bool
+) -> None:
+    """Of all pins and of those to one version."""
+    after = _middle(connection) if deep else None
+    _check_cost(Pins(connection).page(PinFilter(tag), after, LIMIT))
+
+
+def _middle(connection: psycopg.Connection[Any]) -> tuple[str, str]:
+    plain = psycopg.Cursor(connection)
+    [(created_at, user_id)] = plain.execute(
+        "SELECT created_at::text, user_id FROM kiloclaw_version_pins"
+        " ORDER BY created_at DESC OFFSET 10000 LIMIT 1"
+    ).fetchall()
+    return created_at, user_id
+
+
+@pytest.mark.parametrize("after", [None, 19_600])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        EventFilter(),
+        EventFilter(actor="actor-7"),
+        EventFilter(action="action-7"),
+        EventFilter(subject="tag-7"),
+    ],
+)
+def test_a_page_of_the_log_costs_what_it_shows(
+    connection: psycopg.Connection[Any], wanted: EventFilter, after: int | None
+) -> None:
+    """Of all events and of those by one actor, of one kind, about one thing."""
+    _check_cost(Audit(connection).page(wanted, after, LIMIT))
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["first", "deep"])
+def test_a_page_of_runs_costs_what_it_shows(
+    connection: psycopg.Connection[Any], *, deep: bool
+) -> None:
+    """A run a minute is half a million a year."""
+    page = Runs(connection).page
+    after = ("2026-11-12T00:00:00Z", page(None, 1)[0].id) if deep else None
+    _Explained.plans.clear()
+    _check_cost(page(after, LIMIT))
+
+
+@pytest.mark.parametrize(
+    ("ask", "most"),
+    [
+        (lambda connection: connection.execute(FACTS, {"user": "user-7", "variant": "v0"}), 4),
+        (lambda connection: Runs(connection).past(), 8),
+        (lambda connection: Versions(connection).find("tag-7"), 1),
+        (lambda connection: Pins(connection).find("user-7"), 2),
+        (lambda connection: Pins(connection).count("tag-7"), 400),
+    ],
+)
+def test_a_look_up_costs_what_it_finds(
+    connection: psycopg.Connection[Any], ask: Callable[[Any], object], most: int
+) -> None:
+    """However many others there are."""
+    assert ask(connection)
+    [plan] = _Explained.plans
+    assert 1 <= _rows_read(plan) <= most

@@ -1,0 +1,213 @@
+"""The runs of the sync, and what they found until it is mended."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from shared.catalog.runs import OpenFinding, Run, Trigger
+from shared.catalog.transaction import Catalog
+from shared.domain.sync import Finding, Outcome, PastRun
+from shared.domain.values import rfc3339
+from tests.support.catalog_fixture import sort_by_hand
+from tests.support.stores import CatalogStore
+
+LIMITS = (1, 2, 3, 7, 100)
+EPOCH = datetime(2026, 11, 1, tzinfo=UTC)
+LOST = Finding("one", "missing", "the KV lost it")
+USED = Finding("two", "digest_in_use", "the digest belongs to one")
+ODD = Finding("default", "invalid_pointer", "revision must be an integer")
+
+
+@pytest.fixture
+def catalog(store: CatalogStore) -> Iterator[Catalog]:
+    """As `sync` has it."""
+    catalog = store.catalog("sync")
+    yield catalog
+    catalog.database.close()
+
+
+def _run(
+    catalog: Catalog,
+    outcome: Outcome,
+    seen: int | None,
+    minutes: int = 0,
+    trigger: Trigger = "schedule",
+) -> UUID:
+    """A run that started so many minutes after the first; unfinished if it saw None."""
+    run_id = uuid4()
+    with catalog.transaction() as tx:
+        tx.runs.record(run_id, EPOCH + timedelta(minutes=minutes), outcome, trigger)
+        if seen is not None:
+            tx.runs.finish(run_id, {"seen": seen} if outcome != "skipped_locked" else {})
+    return run_id
+
+
+def _pages(catalog: Catalog, limit: int) -> list[Run]:
+    walked: list[Run] = []
+    after = None
+    with catalog.transaction() as tx:
+        sort_by_hand(tx.connection)
+        while page := tx.runs.page(after, limit):
+            assert len(page) <= limit
+            walked += page
+            after = rfc3339(page[-1].started_at), page[-1].id
+    return walked
+
+
+def test_one_run_has_the_lock(catalog: Catalog, store: CatalogStore) -> None:
+    """Until its transaction ends; the other learns at once that it is too many."""
+    other = store.catalog("admin_api")
+    with catalog.transaction() as tx, other.transaction() as rival:
+        assert tx.runs.try_lock()
+        assert not rival.runs.try_lock()
+    with other.transaction() as rival:
+        assert rival.runs.try_lock()
+    other.database.close()
+
+
+def test_the_clock_goes_on_in_a_transaction(catalog: Catalog) -> None:
+    """It is this moment's time, not that of the transaction's start."""
+    with catalog.transaction() as tx:
+        assert tx.runs.now() < tx.runs.now()
+
+
+def test_pages_of_any_size_give_every_finished_run_once(catalog: Catalog) -> None:
+    """The newest first, those of one moment by id; unfinished ones are left out."""
+    for number in range(9):
+        _run(catalog, "ok", number, minutes=number // 3)
+    _run(catalog, "ok", None, minutes=5)
+    everything = _pages(catalog, 100)
+    assert len(everything) == 9
+    assert everything == sorted(everything, key=lambda run: (run.started_at, run.id))[::-1]
+    for limit in LIMITS:
+        assert _pages(catalog, limit) == everything
+
+
+def test_a_run_is_kept_with_its_report(catalog: Catalog) -> None:
+    """When it began and ended, how it went, and who asked for it."""
+    run_id = _run(catalog, "suspect_partial", 7, trigger="api")
+    [run] = _pages(catalog, 5)
+    assert run.finished_at is not None
+    assert run == Run(run_id, EPOCH, run.finished_at, "suspect_partial", {"seen": 7}, "api")
+
+
+@pytest.mark.parametrize(
+    ("runs", "past"),
+    [
+        ([], []),
+        ([("ok", 10)], [("ok", 10)]),
+        ([("ok", 10), ("ok", 11), ("ok", 12)], [("ok", 12), ("ok", 11)]),
+        ([("ok", 10), ("ok", None)], [("ok", 10)]),
+        ([("ok", 10), ("skipped_locked", 0), ("skipped_locked", 0)], [("ok", 10)]),
+        ([("ok", 10), ("suspect_partial", 3)], [("suspect_partial", 3), ("ok", 10)]),
+        (
+            [("ok", 9), ("ok", 10), ("suspect_partial", 3), ("suspect_partial", 3)],
+            [("suspect_partial", 3), ("suspect_partial", 3), ("ok", 10)],
+        ),
+    ],
+)
+def test_the_past_is_the_last_two_and_the_last_good_run(
+    catalog: Catalog, runs: list[tuple[Outcome, int | None]], past: list[tuple[Outcome, int]]
+) -> None:
+    """Of those that read the KV to the end, the newest first."""
+    for minutes, (outcome, seen) in enumerate(runs):
+        _run(catalog, outcome, seen, minutes)
+    with catalog.transaction() as tx:
+        assert tx.runs.past() == [PastRun(*run) for run in past]
+
+
+def test_the_age_is_that_of_the_last_good_run(catalog: Catalog) -> None:
+    """In seconds since its end; other runs make nothing younger."""
+    with catalog.transaction() as tx:
+        assert tx.runs.age() is None
+    _run(catalog, "ok", 3)
+    with catalog.transaction() as tx:
+        first = tx.runs.age()
+    _run(catalog, "suspect_partial", 1, minutes=1)
+    _run(catalog, "skipped_locked", 0, minutes=2)
+    _run(catalog, "ok", None, minutes=3)
+    with catalog.transaction() as tx:
+        second = tx.runs.age()
+    assert first is not None
+    assert second is not None
+    assert 0 < first < second < 3600
+
+
+def _open(catalog: Catalog, limit: int = 100) -> list[OpenFinding]:
+    walked: list[OpenFinding] = []
+    after = None
+    with catalog.transaction() as tx:
+        while page := tx.runs.findings(after, limit):
+            assert len(page) <= limit
+            walked += page
+            after = page[-1].id
+    return walked
+
+
+def _report(catalog: Catalog, minutes: int, *findings: Finding) -> int:
+    with catalog.transaction() as tx:
+        return tx.runs.report(findings, EPOCH + timedelta(minutes=minutes))
+
+
+def _resolve(catalog: Catalog, minutes: int, *, pointers: bool = False) -> None:
+    with catalog.transaction() as tx:
+        tx.runs.resolve(EPOCH + timedelta(minutes=minutes), pointers=pointers)
+
+
+def test_a_finding_is_open_until_it_is_not_found_any_more(catalog: Catalog) -> None:
+    """First and last seen are told apart, and only what is new counts as such."""
+    assert _report(catalog, 0, LOST, USED) == 2
+    assert _report(catalog, 1, USED) == 0
+    _resolve(catalog, 1)
+    [left] = _open(catalog)
+    assert Finding(left.image_tag, "digest_in_use", left.detail) == USED
+    assert (left.first_seen, left.last_seen) == (EPOCH, EPOCH + timedelta(minutes=1))
+    assert _report(catalog, 2, LOST) == 1
+    assert len(_open(catalog)) == 2
+
+
+def test_what_is_found_twice_in_a_run_is_one_finding(catalog: Catalog) -> None:
+    """As when two entries look the same once their long keys are cut for people to see."""
+    assert _report(catalog, 0, LOST, USED, LOST) == 2
+    assert _report(catalog, 1, LOST, LOST) == 0
+    assert len(_open(catalog)) == 2
+
+
+def test_nothing_found_is_nothing_written(catalog: Catalog) -> None:
+    """An empty report is no special case."""
+    assert _report(catalog, 0) == 0
+    assert _open(catalog) == []
+
+
+def test_findings_in_entries_and_in_pointers_are_resolved_apart(catalog: Catalog) -> None:
+    """Entries are judged before the pointers are looked at."""
+    _report(catalog, 0, LOST, ODD)
+    _resolve(catalog, 1)
+    assert [finding.code for finding in _open(catalog)] == ["invalid_pointer"]
+    _resolve(catalog, 2, pointers=True)
+    assert _open(catalog) == []
+
+
+def test_an_older_run_takes_nothing_back(catalog: Catalog) -> None:
+    """A run that was slow neither resolves nor ages what a later one has seen."""
+    _report(catalog, 5, LOST)
+    _report(catalog, 4, LOST)
+    _resolve(catalog, 5)
+    [left] = _open(catalog)
+    assert left.last_seen == EPOCH + timedelta(minutes=5)
+
+
+def test_pages_of_any_size_give_every_finding_once(catalog: Catalog) -> None:
+    """The newest first, resolved ones left out."""
+    _report(catalog, 0, LOST)
+    _resolve(catalog, 1)
+    for number in range(9):
+        _report(catalog, 2, Finding(f"tag-{number}", "invalid_entry", "odd"))
+    everything = _open(catalog)
+    assert [finding.image_tag for finding in everything] == [
+        f"tag-{number}" for number in reversed(range(9))
+    ]
+    for limit in LIMITS:
+        assert _open(catalog, limit) == everything

@@ -1,0 +1,110 @@
+"""The overview, the sync and the log over the admin API."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.admin_api import EMAIL, Api, api_on
+from tests.support.concurrent_actors import digest
+from tests.support.stores import Stores
+
+REPORT = {
+    "run_id", "outcome", "seen", "inserted", "updated", "filled", "unchanged", "deferred",
+    "missing", "pointers_copied", "rejected", "new_findings", "duration_ms",
+}  # fmt: skip
+EVENT = {
+    "id", "at", "actor", "action", "subject", "before", "after", "reason", "request_id"
+}  # fmt: skip
+
+
+@pytest.fixture
+def api(stores: Stores) -> Iterator[Api]:
+    """Empty stores; a run takes at most two new versions."""
+    with api_on(stores, SYNC_MAX_NEW="2") as made:
+        yield made
+
+
+def test_the_overview(api: Api) -> None:
+    """Counts of versions and pins by state, and the last run, null before there is one."""
+    assert api.get("/v1/stats", roles=("viewer",)) == {
+        "versions": {"total": 0, "active": 0, "deprecated": 0, "disabled": 0, "variants": 0},
+        "pins": {"total": 0, "suspended": 0, "expired": 0, "expiring_soon": 0},
+        "last_sync": None,
+    }
+    for tag in ("one", "two", "bad"):
+        api.publish(tag)
+    api.publish("gpu", variant="gpu")
+    api.pin("ana", "bad")
+    api.pin("ben", "one", expires_at="2099-01-01T00:00:00Z")
+    api.patch("two", status="deprecated")
+    api.patch("bad", status="disabled", force=True)
+    ran = api.call("POST", "/v1/sync").json
+    stats = api.get("/v1/stats")
+    assert stats["versions"] == {
+        "total": 4, "active": 2, "deprecated": 1, "disabled": 1, "variants": 2
+    }  # fmt: skip
+    assert stats["pins"] == {"total": 2, "suspended": 1, "expired": 0, "expiring_soon": 0}
+    assert stats["last_sync"]["run_id"] == ran["run_id"]
+
+
+def test_syncing_now(api: Api) -> None:
+    """The report, kept as a run; what the cap defers is taken by the next one."""
+    for number in range(3):
+        api.stores.put_entry(f"kv-{number}", image_digest=digest(number))
+    api.stores.put_entry("thief", image_digest=digest(0), published_at="2026-11-02T00:00:00Z")
+    api.stores.put_entry("broken", openclaw_version="<script>")
+    first = api.call("POST", "/v1/sync").json
+    assert first.keys() == REPORT
+    assert (first["outcome"], first["seen"], first["inserted"]) == ("ok", 5, 2)
+    assert (first["deferred"], first["new_findings"]) == (1, 2)
+    assert [item.keys() for item in first["rejected"]] == [{"image_tag", "code", "detail"}] * 2
+    second = api.call("POST", "/v1/sync").json
+    assert (second["inserted"], second["unchanged"], second["new_findings"]) == (1, 2, 0)
+    runs = api.get("/v1/sync-runs", roles=("viewer",))["items"]
+    assert [run["run_id"] for run in runs] == [second["run_id"], first["run_id"]]
+    assert all(run.keys() == REPORT | {"started_at", "finished_at", "trigger"} for run in runs)
+    assert {run["trigger"] for run in runs} == {"api"}
+    findings = api.get("/v1/sync-findings", roles=("viewer",))["items"]
+    assert {(one["image_tag"], one["code"]) for one in findings} == {
+        ("thief", "digest_in_use"), ("broken", "invalid_entry")
+    }  # fmt: skip
+    assert all(
+        one.keys() == {"image_tag", "code", "detail", "first_seen", "last_seen"}
+        for one in findings
+    )
+    assert "script" not in str(findings)
+
+
+def test_a_run_while_another_is_at_work(api: Api) -> None:
+    """200 with `skipped_locked`, and it is a run like any other."""
+    with api.stores.server_connection() as busy, busy.transaction():
+        busy.execute("SELECT pg_advisory_xact_lock(hashtext('kiloclaw_sync'))")
+        answer = api.call("POST", "/v1/sync")
+    assert (answer.status, answer.json["outcome"]) == (200, "skipped_locked")
+    assert api.get("/v1/sync-runs")["items"][0]["outcome"] == "skipped_locked"
+
+
+def test_the_log(api: Api) -> None:
+    """Who changed what, newest first; users by their id while nobody has erased them."""
+    api.publish("one", image_digest=digest("one"))
+    api.call("POST", "/v1/versions/one/promote", {"reason": "canaries"})
+    api.pin("ana", "one", reason="waits")
+    api.call("DELETE", "/v1/users/ana/pin")
+    events = api.get("/v1/audit", roles=("viewer",))["items"]
+    assert all(event.keys() == EVENT for event in events)
+    assert [(event["action"], event["subject"]) for event in events] == [
+        ("pin.removed", {"kind": "user", "id": "ana"}),
+        ("pin.set", {"kind": "user", "id": "ana"}),
+        ("latest.promoted", {"kind": "variant", "id": "default"}),
+        ("version.published", {"kind": "version", "id": "one"}),
+    ]
+    assert {event["actor"] for event in events} == {EMAIL}
+    assert len({event["request_id"] for event in events} - {None}) == 4
+    assert [event["reason"] for event in events] == [None, "waits", "canaries", None]
+    assert events[1]["after"]["image_tag"] == events[0]["before"]["image_tag"] == "one"
+    for query, found in (
+        ("subject=ana", 2), ("subject=one", 1), ("subject=default", 1), ("subject=An", 0),
+        ("action=pin.set", 1), ("actor=ada@example.com", 4), ("actor=ada", 0),
+        ("action=pin.set&subject=one", 0),
+    ):  # fmt: skip
+        assert len(api.get(f"/v1/audit?{query}")["items"]) == found, query

@@ -1,0 +1,115 @@
+"""Paths and methods: what is there, for whom, and what is still to come."""
+
+import json
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+
+from functions.admin_api import dispatch
+from functions.admin_api.endpoints import Endpoint
+from functions.admin_api.table import ENDPOINTS
+from infra.local.postgres import Postgres
+from tests.support.admin_api import VALUES, Api, api_on, path_of
+from tests.support.stores import make_stores
+
+
+@pytest.fixture(scope="module")
+def api(postgres_server: Postgres, dynamodb: Any) -> Iterator[Api]:
+    """Nothing is published."""
+    with api_on(make_stores(postgres_server, dynamodb)) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1", "/v1/", "//v1/versions", "/./v1/versions", "/V1/versions", "/v1//versions",
+        "/%76%31/versions", "/%2576%2531/versions", "/v1%2fversions", "/%2Fv1/versions",
+        "/docs/../v1/versions", "/v1/../docs", "/v1/%2e%2e/docs", "/\\v1\\versions",
+        "/x/../v1/versions", "/x/..//v1", "/../v1", "/v1/nothing", "/v1/docs",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_no_spelling_of_v1_answers_without_a_token(api: Api, path: str, method: str) -> None:
+    """What any server would take for a path under /v1 is 401, known there or not."""
+    assert api.call(method, path, roles=None).status == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/console", "/openapi.json/", "/v12", "/xv1/v1", "/DOCS"]
+)
+def test_without_a_token_there_is_nothing_else(api: Api, path: str) -> None:
+    """Other paths are unknown, with and without a token."""
+    assert api.call("GET", path, roles=None).refusal == (404, "not_found")
+    assert api.call("GET", path).refusal == (404, "not_found")
+
+
+def test_an_endpoint_elsewhere_needs_its_role_too(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not documentation is not there for strangers, wherever it is."""
+    [stats] = [one for one in ENDPOINTS if one.template == "/v1/stats"]
+    moved = Endpoint("GET", "/stats", stats.role, stats.run, answers=stats.answers)
+    monkeypatch.setattr(dispatch, "ENDPOINTS", (moved,))
+    assert api.call("GET", "/stats", roles=None).refusal == (404, "not_found")
+    assert api.call("GET", "/stats", roles=("viewer",)).status == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1", "/v1/", "/v1/versions/", "/v1/users"])
+def test_an_unknown_path(api: Api, path: str) -> None:
+    """404 for who has a token."""
+    assert api.call("GET", path).refusal == (404, "not_found")
+
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT", "X")
+
+
+@pytest.mark.parametrize("template", sorted({one.template for one in ENDPOINTS}))
+def test_a_wrong_method(api: Api, template: str) -> None:
+    """405, with all methods that the path knows in `Allow`."""
+    known = [one.method for one in ENDPOINTS if one.template == template]
+    for method in METHODS:
+        if method not in known:
+            answer = api.call(method, template.format(**VALUES))
+            assert answer.refusal == (405, "method_not_allowed")
+            assert answer.headers["allow"] == answer.json["allow"] == ", ".join(known)
+
+
+LATER = [one for one in ENDPOINTS if not one.built]
+BUILT = [one for one in ENDPOINTS if one.built]
+
+
+@pytest.mark.parametrize("endpoint", LATER, ids=lambda one: f"{one.method} {one.template}")
+def test_endpoints_to_come(api: Api, endpoint: Endpoint) -> None:
+    """501, whatever is sent."""
+    for path, body in product(("", "?variant=default&limit=5"), (None, b"{", {"percent": 5})):
+        answer = api.call(endpoint.method, path_of(endpoint) + path, body)
+        assert answer.refusal == (501, "not_implemented")
+
+
+@pytest.mark.parametrize("endpoint", BUILT, ids=lambda one: f"{one.method} {one.template}")
+def test_options_to_come(api: Api, endpoint: Endpoint) -> None:
+    """Previews, conditions and keys are refused by mutations, and mean nothing to a GET."""
+    path, mutates = path_of(endpoint), endpoint.method != "GET"
+    is_sync = endpoint.template == "/v1/sync"
+    preview = 501 if mutates and not is_sync else 422
+    for name in ("dry_run=true", "dry_run=false", "dry_run", "dry%5Frun=true", "x=1&dry_run=1"):
+        assert api.call(endpoint.method, f"{path}?{name}").status == preview
+    condition = api.call(endpoint.method, path, headers={"if-match": '"1"'})
+    assert (condition.status == 501) is mutates
+    key = api.call(endpoint.method, path, headers={"idempotency-key": "once"})
+    assert (key.status == 501) is (endpoint.method == "POST")
+
+
+def test_documentation_for_everybody(api: Api) -> None:
+    """The document and its page, without scripts, with or without a token."""
+    for roles in (None, (), ("viewer",)):
+        document = api.call("GET", "/openapi.json", roles=roles)
+        assert json.loads(document.body)["openapi"] == "3.1.0"
+        page = api.call("GET", "/docs", roles=roles)
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert b"<script" not in page.body
+        assert b"/v1/versions/{image_tag}/promote" in page.body

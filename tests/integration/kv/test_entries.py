@@ -1,0 +1,252 @@
+"""Image entries and claims: written together, once, and taken back by nobody else."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import (
+    DigestChanged,
+    DigestInUse,
+    KVUnavailable,
+    Refused,
+    TagRetired,
+    VariantChanged,
+)
+from shared.domain.model import ImageEntry
+from shared.domain.values import rfc3339
+from shared.kv import KV
+from shared.kv.entries import Entries, Registration
+from tests.support.concurrent_actors import digest
+from tests.support.failing_clients import Interposing, lose_reply
+from tests.support.stores import Stores
+
+NOW = datetime.now(UTC)
+AT = datetime(2026, 11, 1, tzinfo=UTC)
+PLAIN = ImageEntry("tag", "2026.11.1", "default", AT)
+WHOLE = replace(PLAIN, image_digest=digest("tag"))
+
+
+def register(
+    entries: Entries, wanted: ImageEntry, token: str = "call", *, variant_given: bool = False
+) -> Registration:
+    return entries.register(wanted, variant_given=variant_given, token=token, now=NOW)
+
+
+def _stored(stores: Stores, tag: str = "tag") -> dict[str, Any]:
+    item = stores.item("IMAGE", tag)
+    assert item is not None
+    return {name: next(iter(value.values())) for name, value in item.items()}
+
+
+def _holder(stores: Stores, of: str) -> str | None:
+    claim = stores.item("DIGEST", of)
+    return claim["image_tag"]["S"] if claim else None
+
+
+def test_a_new_entry_comes_with_its_claim(stores: Stores, entries: Entries) -> None:
+    """Both, marked by the call that made them."""
+    assert register(entries, WHOLE) == Registration(WHOLE, "call", True, True)  # noqa: FBT003
+    assert _stored(stores) == {
+        "pk": "IMAGE",
+        "sk": "tag",
+        "image_tag": "tag",
+        "image_digest": digest("tag"),
+        "openclaw_version": "2026.11.1",
+        "variant": "default",
+        "published_at": "2026-11-01T00:00:00.000000Z",
+        "written_by": "call",
+    }
+    assert _holder(stores, digest("tag")) == "tag"
+    assert entries.find("tag", NOW) == WHOLE
+
+
+def test_an_entry_without_a_digest_claims_nothing(stores: Stores, entries: Entries) -> None:
+    """The digest may follow."""
+    assert not register(entries, PLAIN).made_claim
+    assert stores.items("DIGEST") == []
+
+
+def test_registering_again(stores: Stores, entries: Entries) -> None:
+    """The call made nothing and has taken both over."""
+    register(entries, WHOLE, "first")
+    again = register(entries, WHOLE, "second")
+    assert (again.made_entry, again.made_claim) == (False, False)
+    assert _stored(stores)["written_by"] == "second"
+    assert len(stores.items()) == 2
+
+
+def test_a_known_tag_keeps_what_it_has(stores: Stores, entries: Entries) -> None:
+    """Its publish time, variant, digest and what others wrote; its version follows."""
+    stores.put_entry("tag", variant="beta", image_digest=digest("tag"), commit="c0ffee")
+    later = replace(PLAIN, openclaw_version="2026.12.1", published_at=AT + timedelta(days=9))
+    registration = register(entries, later)
+    expected = replace(WHOLE, openclaw_version="2026.12.1", variant="beta")
+    assert registration.entry == expected
+    assert (registration.made_entry, registration.made_claim) == (False, True)
+    assert _stored(stores)["commit"] == "c0ffee"
+
+
+def test_an_unknown_digest_is_filled_in(stores: Stores, entries: Entries) -> None:
+    """Unknown becomes known, with its claim."""
+    register(entries, PLAIN, "first")
+    filled = register(entries, WHOLE)
+    assert (filled.made_entry, filled.made_claim) == (False, True)
+    assert _stored(stores)["image_digest"] == digest("tag")
+    assert _holder(stores, digest("tag")) == "tag"
+
+
+@pytest.mark.parametrize(
+    "broken", [{"published_at": "soon"}, {"image_digest": "garbage"}, {"image_tag": "other"}]
+)
+def test_a_malformed_entry_is_replaced(
+    stores: Stores, entries: Entries, broken: dict[str, str]
+) -> None:
+    """Nothing of what was wrong stays, and what is nobody's business does."""
+    stores.put_entry("tag", **broken, commit="c0ffee")
+    register(entries, PLAIN)
+    assert entries.find("tag", NOW) == PLAIN
+    assert _stored(stores)["commit"] == "c0ffee"
+
+
+def _owned(stores: Stores) -> None:
+    stores.put("DIGEST", digest("tag"), image_tag="owner")
+
+
+def _known(**attributes: object) -> Callable[[Stores], None]:
+    return lambda stores: stores.put_entry("tag", **attributes)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "refusal"),
+    [
+        (_owned, DigestInUse),
+        (_known(image_digest=digest("another")), DigestChanged),
+        (_known(variant="beta"), VariantChanged),
+        (_known(deleted_at="2026-11-02T00:00:00Z"), TagRetired),
+    ],
+)
+def test_a_refused_entry_leaves_all_as_it_was(
+    stores: Stores,
+    entries: Entries,
+    prepare: Callable[[Stores], None],
+    refusal: type[Refused],
+) -> None:
+    """Whatever is refused is refused before anything is written."""
+    prepare(stores)
+    before = stores.items()
+    with pytest.raises(refusal) as refused:
+        register(entries, WHOLE, variant_given=True)
+    assert refused.value.facts == ({"owner": "owner"} if refusal is DigestInUse else {})
+    assert stores.items() == before
+
+
+def test_a_rival_is_seen(stores: Stores) -> None:
+    """Who comes between reading and writing is read again: here it takes the digest."""
+
+    def rival() -> None:
+        register(KV(stores.client, stores.table).entries, replace(WHOLE, image_tag="rival"))
+
+    client = Interposing(stores.client, "transact_write_items", rival)
+    with pytest.raises(DigestInUse):
+        register(KV(client, stores.table).entries, WHOLE)
+    assert stores.item("IMAGE", "tag") is None
+
+
+def test_rivals_without_end(stores: Stores) -> None:
+    """After a while it is for the caller to try again."""
+    versions = iter(range(1, 30))
+
+    def rival() -> None:
+        stores.put_entry("tag", openclaw_version=f"2026.1.{next(versions)}")
+
+    client = Interposing(stores.client, "transact_write_items", *[rival] * 20)
+    with pytest.raises(KVUnavailable):
+        register(KV(client, stores.table).entries, WHOLE)
+
+
+def test_a_lost_reply_of_a_registration(stores: Stores, kv: KV) -> None:
+    """The second attempt is known to DynamoDB as the same."""
+    lose_reply(kv.table.client)
+    registration = register(kv.entries, WHOLE)
+    assert (registration.made_entry, registration.made_claim) == (True, True)
+    assert len(stores.items()) == 2
+
+
+def test_a_claim_names_its_holder(stores: Stores, entries: Entries) -> None:
+    """Whoever comes first, however often it asks."""
+    assert entries.claim(digest("tag"), "tag", "one") == "tag"
+    assert entries.claim(digest("tag"), "tag", "two") == "tag"
+    assert entries.claim(digest("tag"), "other", "three") == "tag"
+    assert _holder(stores, digest("tag")) == "tag"
+
+
+def test_claims_of_many(stores: Stores, entries: Entries) -> None:
+    """In the order of the entries; one without a digest needs none."""
+    _owned(stores)
+    more = [replace(PLAIN, image_tag=f"t{n}", image_digest=digest(n)) for n in range(20)]
+    holders = entries.claim_all([WHOLE, PLAIN, *more], "sync")
+    assert holders == ["owner", "tag", *[entry.image_tag for entry in more]]
+    assert len(stores.items("DIGEST")) == 21
+
+
+def test_a_tombstone(stores: Stores, entries: Entries) -> None:
+    """Left once, in place of the entry or of none; the claim stays."""
+    register(entries, WHOLE)
+    assert entries.bury(WHOLE, AT)
+    assert not entries.bury(WHOLE, NOW)
+    assert _stored(stores)["deleted_at"] == rfc3339(AT)
+    assert entries.find("tag", NOW) is None
+    assert _holder(stores, digest("tag")) == "tag"
+    assert entries.bury(replace(PLAIN, image_tag="lost"), AT)
+    assert _stored(stores, "lost")["variant"] == "default"
+
+
+def test_a_null_is_no_tombstone(stores: Stores, entries: Entries) -> None:
+    """To whoever reads, writes or buries the entry."""
+    stores.put_entry("tag", deleted_at={"NULL": True}, image_digest={"NULL": True})
+    assert entries.find("tag", NOW) == PLAIN
+    register(entries, PLAIN)
+    stores.put_entry("tag", deleted_at={"NULL": True})
+    assert entries.bury(PLAIN, AT)
+    assert not entries.bury(PLAIN, AT)
+
+
+def test_only_valid_entries_are_found(stores: Stores, entries: Entries) -> None:
+    """Malformed, retired and absent ones are not there."""
+    stores.put_entry("good")
+    stores.put_entry("bad", variant="No Variant")
+    stores.put_entry("gone", deleted_at="2026-11-02T00:00:00Z")
+    found = entries.find_all(["good", "bad", "gone", "absent"], NOW)
+    assert set(found) == {"good"}
+
+
+def test_every_entry_is_read_page_by_page(stores: Stores, entries: Entries) -> None:
+    """Past a thousand of them and past the megabyte that a page holds, in order."""
+    requests = [
+        {
+            "PutRequest": {
+                "Item": {
+                    "pk": {"S": "IMAGE"},
+                    "sk": {"S": f"tag-{number:04}"},
+                    "note": {"S": "x" * 1100},
+                }
+            }
+        }
+        for number in range(1050)
+    ]
+    for start in range(0, len(requests), 25):
+        some = requests[start : start + 25]
+        stores.client.batch_write_item(RequestItems={stores.table: some})
+    stores.put("POINTER", "default", revision=1)
+    read = list(entries.read_all())
+    assert [tag for tag, _ in read] == [f"tag-{number:04}" for number in range(1050)]
+    assert {item["pk"] for _, item in read} == {"IMAGE"}
+
+
+def test_no_entry_at_all(entries: Entries) -> None:
+    """An empty table is read, and nothing is asked for when nothing is wanted."""
+    assert list(entries.read_all()) == []
+    assert entries.find_all([], NOW) == {}

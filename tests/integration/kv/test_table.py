@@ -1,0 +1,161 @@
+"""Calls of the table: what an error means, what comes in parts, and when time is up."""
+
+import socket
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from shared.domain.errors import KVUnavailable
+from shared.kv.table import CALL_SECONDS, ConditionFailed, Table, as_read, connect, key, texts
+from tests.support.failing_clients import Refusing, refusal, unreachable
+from tests.support.stores import Stores
+
+LARGE = "x" * 390_000
+
+
+def _put(table: Table, tag: str) -> dict[str, Any]:
+    return table.call("put_item", Item=key("IMAGE", tag))
+
+
+def test_an_answer_too_large_comes_in_parts(stores: Stores) -> None:
+    """DynamoDB sends 16 MB at a time; what is left out is asked for again."""
+    keys = [key("IMAGE", f"tag-{number:02}") for number in range(45)]
+    for item in keys:
+        stores.client.put_item(TableName=stores.table, Item=item | texts(other=LARGE))
+    client = Refusing(stores.client)
+    items = Table(client, stores.table).get_all(*keys)
+    assert [item and item["sk"] for item in items] == [item["sk"] for item in keys]
+    assert client.calls == 2
+
+
+def test_more_keys_than_a_call_takes(stores: Stores) -> None:
+    """A hundred a call; absent items are None, in the order asked, one asked twice is there
+    twice.
+    """
+    stores.put_entry("tag-120")
+    keys = [key("IMAGE", f"tag-{number}") for number in range(150)]
+    client = Refusing(stores.client)
+    items = Table(client, stores.table).get_all(*keys, keys[120])
+    assert [number for number, item in enumerate(items) if item] == [120, 150]
+    assert client.calls == 2
+
+
+def test_an_answer_with_nothing_in_it_is_not_asked_for_again(stores: Stores) -> None:
+    """A table without capacity leaves out everything."""
+
+    class Short:
+        def batch_get_item(self, RequestItems: Any) -> Any:  # noqa: N803
+            return {"Responses": {}, "UnprocessedKeys": RequestItems}
+
+    with pytest.raises(KVUnavailable, match="capacity"):
+        Table(Short(), stores.table).get_all(key("IMAGE", "tag"))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (refusal("ConditionalCheckFailedException"), ConditionFailed),
+        (refusal("TransactionCanceledException", "None", "ThrottlingError"), KVUnavailable),
+        (
+            refusal(
+                "TransactionCanceledException", "ConditionalCheckFailed", "TransactionConflict"
+            ),
+            ConditionFailed,
+        ),
+        (refusal("ProvisionedThroughputExceededException"), KVUnavailable),
+        (refusal("ThrottlingException"), KVUnavailable),
+        (refusal("RequestLimitExceeded"), KVUnavailable),
+        (refusal("TransactionInProgressException"), KVUnavailable),
+        (refusal("InternalServerError", status=500), KVUnavailable),
+        (refusal("AnythingElse", status=503), KVUnavailable),
+        (refusal("ValidationException"), ClientError),
+        (refusal("AccessDeniedException"), ClientError),
+    ],
+    ids=str,
+)
+def test_an_error_is_translated(
+    stores: Stores, error: ClientError, expected: type[Exception]
+) -> None:
+    """Retry, or the item is not as expected; a mistake of ours stays an error."""
+    with pytest.raises(expected) as raised:
+        _put(Table(Refusing(stores.client, error), stores.table), "tag")
+    assert type(raised.value) is expected
+
+
+CONFLICTS = [
+    refusal("TransactionConflictException"),
+    refusal("TransactionCanceledException", "None", "TransactionConflict"),
+]
+
+
+@pytest.mark.parametrize("error", CONFLICTS, ids=str)
+def test_a_conflict_of_transactions_is_waited_out(stores: Stores, error: ClientError) -> None:
+    """It says nothing about the condition."""
+    client = Refusing(stores.client, error, error)
+    _put(Table(client, stores.table), "tag")
+    assert client.calls == 3
+    assert stores.item("IMAGE", "tag")
+
+
+@pytest.mark.parametrize("error", CONFLICTS, ids=str)
+def test_a_conflict_that_does_not_end(stores: Stores, error: ClientError) -> None:
+    """Others write all the time: retry later."""
+    with pytest.raises(KVUnavailable, match="by others"):
+        _put(Table(Refusing(stores.client, *[error] * 20), stores.table), "tag")
+
+
+def test_a_real_condition_that_fails_brings_the_item(stores: Stores) -> None:
+    """Alone and in a transaction, where it comes without."""
+    stores.put("IMAGE", "tag", image_tag="tag")
+    table = Table(stores.client, stores.table)
+    absent = as_read(None, "pk").parameters()
+    with pytest.raises(ConditionFailed) as failed:
+        table.call(
+            "put_item",
+            Item=key("IMAGE", "tag"),
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **absent,
+        )
+    assert failed.value.stored == key("IMAGE", "tag") | texts(image_tag="tag")
+    with pytest.raises(ConditionFailed):
+        table.transact({"Put": {"Item": key("IMAGE", "tag")} | absent})
+
+
+def test_nobody_listens(dynamodb: Any) -> None:
+    """Connection refused."""
+    with pytest.raises(KVUnavailable, match="EndpointConnectionError"):
+        _put(Table(unreachable(), "kiloclaw"), "tag")
+
+
+@pytest.fixture
+def silent(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The product's client of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{port}")
+        client = connect()
+        yield client
+        client.close()
+
+
+def test_a_server_that_hangs(silent: Any) -> None:
+    """Two attempts of a second each, as CALL_SECONDS says."""
+    began = monotonic()
+    with pytest.raises(KVUnavailable, match="ReadTimeoutError"):
+        _put(Table(silent, "kiloclaw"), "tag")
+    assert 1.9 < monotonic() - began < CALL_SECONDS + 1
+
+
+def test_no_call_begins_that_could_end_too_late(stores: Stores) -> None:
+    """Without time for two attempts there is none; without a limit there always is."""
+    table = Table(stores.client, stores.table)
+    table.set_deadline(CALL_SECONDS - 0.1)
+    with pytest.raises(KVUnavailable, match="no time"):
+        _put(table, "tag")
+    table.set_deadline(CALL_SECONDS + 60)
+    _put(table, "tag")
+    table.set_deadline(None)
+    _put(table, "tag")

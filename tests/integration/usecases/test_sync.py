@@ -1,0 +1,267 @@
+"""Sync takes over what the KV says of versions, and no more than that."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import CatalogUnavailable, KVUnavailable
+from shared.kv import KV
+from shared.usecases import sync as module
+from shared.usecases.sync import SyncReport, run_sync
+from tests.support.concurrent_actors import Sandbox, digest
+from tests.support.failing_clients import Refusing, closed_catalog, refusal, unreachable
+from tests.support.invariants import faults
+from tests.support.store_dump import changed, dump
+from tests.support.stores import Stores
+
+DOWN = refusal("InternalServerError", status=500)
+
+
+def _counts(report: SyncReport) -> dict[str, object]:
+    """What is not nothing."""
+    names = ("inserted", "filled", "updated", "unchanged", "deferred", "missing")
+    return {name: getattr(report, name) for name in names if getattr(report, name)}
+
+
+def _rejected(report: SyncReport) -> set[tuple[str, str]]:
+    return {(finding.image_tag, finding.code) for finding in report.rejected}
+
+
+def _tags(stores: Stores) -> list[str]:
+    rows = stores.sql("SELECT image_tag FROM kiloclaw_available_versions ORDER BY image_tag")
+    return [tag for (tag,) in rows]
+
+
+def test_every_outcome_in_one_run(sandbox: Sandbox, runner: Sandbox, stores: Stores) -> None:
+    """What is good enters, what is not is told, and each row stays as it was decided."""
+    for tag, image_digest in (("same", 1), ("empty", None), ("older", 2), ("fixed", 3)):
+        sandbox.publish(tag, digest(image_digest) if image_digest else None, notes="ours")
+    sandbox.publish("gone")
+    sandbox.retire("gone")
+    sandbox.disable("older")
+    stores.put_entry("empty", image_digest=digest("filled"))
+    stores.put_entry("older", openclaw_version="2026.12.1")
+    stores.put_entry("fixed", image_digest=digest("other"))
+    stores.put_entry("same", variant="beta", image_digest=digest(1))
+    stores.put_entry("thief", image_digest=digest(2))
+    stores.put_entry("new", image_digest=digest("new"), published_at="2026-01-02T03:04:05Z")
+    stores.put_entry("broken", openclaw_version="1.2.3")
+    stores.put("IMAGE", "No Tag! ü")
+    report = runner.sync()
+    assert _counts(report) == {"inserted": 1, "filled": 1, "updated": 1}
+    assert (report.outcome, report.seen, report.new_findings) == ("ok", 9, 5)
+    assert _rejected(report) == {
+        ("fixed", "digest_changed"),
+        ("same", "variant_changed"),
+        ("thief", "digest_in_use"),
+        ("broken", "invalid_entry"),
+        ("No Tag! \\xfc", "invalid_entry"),
+    }
+    assert _tags(stores) == ["empty", "fixed", "gone", "new", "older", "same"]
+    rows = stores.sql(
+        "SELECT image_tag, image_digest, openclaw_version, status, notes, published_by"
+        "  FROM kiloclaw_available_versions WHERE image_tag IN ('new', 'older', 'empty')"
+        " ORDER BY image_tag"
+    )
+    assert rows == [
+        ("empty", digest("filled"), "2026.11.1", "active", "ours", "ada@example.com"),
+        ("new", digest("new"), "2026.11.1", "active", None, None),
+        ("older", digest(2), "2026.12.1", "disabled", "ours", "ada@example.com"),
+    ]
+    assert stores.sql(
+        "SELECT published_at FROM kiloclaw_available_versions WHERE image_tag = 'new'"
+    ) == [(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),)]
+    assert stores.item("DIGEST", digest("new"))
+    assert stores.item("DIGEST", digest("filled"))
+    assert stores.item("DIGEST", digest("other")) is None
+
+
+def test_the_report_is_stored_as_a_run(runner: Sandbox, stores: Stores) -> None:
+    """All of it, and at most a hundred rejections."""
+    for number in range(105):
+        stores.put("IMAGE", f"bad-{number}")
+    report = runner.sync()
+    assert len(report.rejected) == 105
+    [(run_id, outcome, counts, trigger)] = stores.sql(
+        "SELECT id, outcome, counts, trigger FROM kiloclaw_sync_runs"
+        " WHERE finished_at >= started_at"
+    )
+    assert (run_id, outcome, trigger) == (report.run_id, "ok", "direct")
+    stored = report.as_json()
+    stored["rejected"] = stored["rejected"][:100]
+    assert counts == stored
+
+
+@pytest.mark.parametrize("cap", [0, 2])
+def test_the_cap_limits_what_is_new_oldest_first(
+    sandbox: Sandbox, runner: Sandbox, stores: Stores, cap: int
+) -> None:
+    """Updates are never held back; 0 is no cap; the next run goes on."""
+    sandbox.publish("known")
+    stores.put_entry("known", openclaw_version="2026.12.1", image_digest=digest("known"))
+    for number in range(5):
+        stores.put_entry(f"new-{number}", published_at=f"2026-10-{28 - number}T00:00:00Z")
+    report = runner.sync(cap)
+    taken = cap or 5
+    expected = {"inserted": taken, "filled": 1, "deferred": 5 - taken}
+    assert _counts(report) == {name: value for name, value in expected.items() if value}
+    assert _tags(stores) == ["known", *sorted(f"new-{4 - number}" for number in range(taken))]
+    assert runner.sync(cap).inserted == min(cap, 5 - taken)
+    runner.sync(cap)
+    assert len(_tags(stores)) == 6
+    assert faults(stores) == []
+
+
+def test_new_entries_stop_when_time_is_up(
+    sandbox: Sandbox,
+    runner: Sandbox,
+    stores: Stores,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rest is deferred, the youngest; what is known is still updated."""
+    sandbox.publish("empty")
+    stores.put_entry("empty", image_digest=digest("empty"))
+    for number in range(7):
+        stores.put_entry(f"new-{number}", published_at=f"2026-10-0{number + 1}T00:00:00Z")
+    stores.put("POINTER", "default", revision=1, latest_tag="new-6")
+    seconds = count()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "CLAIMS_A_ROUND", 2)
+        patch.setattr(module, "monotonic", lambda: float(next(seconds)))
+        report = runner.sync(seconds=2.5)
+    assert _counts(report) == {"inserted": 4, "filled": 1, "deferred": 3}
+    assert _tags(stores) == ["empty", "new-0", "new-1", "new-2", "new-3"]
+    assert stores.sql("SELECT latest_tag FROM kiloclaw_variants") == [(None,)]
+    assert _counts(runner.sync())["inserted"] == 3
+    assert stores.sql("SELECT latest_tag FROM kiloclaw_variants") == [("new-6",)]
+    assert faults(stores) == []
+
+
+def test_of_two_entries_with_one_digest_the_earlier_wins(
+    runner: Sandbox, stores: Stores
+) -> None:
+    """The claim is its own then."""
+    stores.put_entry("later", image_digest=digest(1), published_at="2026-10-02T00:00:00Z")
+    stores.put_entry("first", image_digest=digest(1), published_at="2026-10-01T00:00:00Z")
+    assert _rejected(runner.sync()) == {("later", "digest_in_use")}
+    assert _tags(stores) == ["first"]
+    assert faults(stores) == []
+
+
+def test_whoever_holds_the_claim_wins_against_an_earlier_one(
+    runner: Sandbox, stores: Stores
+) -> None:
+    """And who is refused a claim takes nobody's place under the cap."""
+    stores.put("DIGEST", digest("lost"), image_tag="elsewhere")
+    stores.put("DIGEST", digest(1), image_tag="holder")
+    stores.put_entry("first", image_digest=digest(1), published_at="2026-10-01T00:00:00Z")
+    stores.put_entry("nobody", image_digest=digest("lost"), published_at="2026-10-02T00:00:00Z")
+    stores.put_entry("holder", image_digest=digest(1), published_at="2026-10-03T00:00:00Z")
+    stores.put_entry("plain", published_at="2026-10-04T00:00:00Z")
+    report = runner.sync(cap=1)
+    assert _counts(report) == {"inserted": 1, "deferred": 1}
+    assert _rejected(report) == {("first", "digest_in_use"), ("nobody", "digest_in_use")}
+    assert _tags(stores) == ["holder"]
+    assert runner.sync(cap=1).inserted == 1
+    assert _tags(stores) == ["holder", "plain"]
+
+
+def test_a_refused_claim_fills_nothing(
+    sandbox: Sandbox, runner: Sandbox, stores: Stores
+) -> None:
+    """The digest stays unknown, whatever else the entry says."""
+    sandbox.publish("tag")
+    stores.put("DIGEST", digest(1), image_tag="elsewhere")
+    stores.put_entry("tag", image_digest=digest(1), openclaw_version="2026.12.1")
+    report = runner.sync()
+    assert (_counts(report), _rejected(report)) == ({}, {("tag", "digest_in_use")})
+
+
+def test_a_second_run_has_nothing_to_write(
+    world: Sandbox, runner: Sandbox, stores: Stores
+) -> None:
+    """But its own run, and when open findings were last seen."""
+    world.retire("v4")
+    stores.put_entry("new")
+    stores.put_entry("thief", image_digest=digest(1))
+    stores.put("POINTER", "beta", revision=1, latest_tag="ghost")
+    runner.sync()
+    before = dump(stores)
+    report = runner.sync()
+    after = dump(stores)
+    assert changed(before, after) == {"kiloclaw_sync_runs", "kiloclaw_sync_findings"}
+    assert len(after["kiloclaw_sync_runs"]) == len(before["kiloclaw_sync_runs"]) + 1
+    assert (_counts(report), report.new_findings) == ({"unchanged": 5}, 0)
+    assert _rejected(report) == {("thief", "digest_in_use"), ("beta", "invalid_pointer")}
+    findings = stores.sql(
+        "SELECT image_tag, first_seen < last_seen, resolved_at"
+        "  FROM kiloclaw_sync_findings ORDER BY image_tag"
+    )
+    assert findings == [("beta", True, None), ("thief", True, None)]
+
+
+def test_only_a_run_that_changed_something_is_in_the_log(
+    runner: Sandbox, stores: Stores
+) -> None:
+    """One event a run, with its counts."""
+    stores.put_entry("new")
+    reports = [runner.sync() for _ in range(3)]
+    events = stores.sql(
+        "SELECT actor, subject_id, after ->> 'inserted', request_id FROM kiloclaw_audit_log"
+        " WHERE action = 'sync.finished'"
+    )
+    run_id = str(reports[0].run_id)
+    assert events == [("kv", run_id, "1", run_id)]
+
+
+def test_another_run_is_at_work(runner: Sandbox, stores: Stores) -> None:
+    """This one ends at once, which is all that it writes."""
+    stores.put_entry("new")
+    before = dump(stores)
+    with stores.server_connection() as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtext('kiloclaw_sync'))")
+        report = runner.sync()
+    assert (report.outcome, report.seen) == ("skipped_locked", 0)
+    assert changed(before, dump(stores)) == {"kiloclaw_sync_runs"}
+    assert runner.sync().inserted == 1
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        (lambda stores: {"kv": KV(unreachable(), stores.table)}, KVUnavailable),
+        (lambda _stores: {"catalog": closed_catalog()}, CatalogUnavailable),
+    ],
+)
+def test_a_store_that_is_down_ends_a_run(
+    runner: Sandbox,
+    stores: Stores,
+    broken: Callable[[Stores], dict[str, Any]],
+    error: type[Exception],
+) -> None:
+    """Nothing is written, not even that there was a run."""
+    stores.put_entry("new")
+    before = dump(stores)
+    whole: dict[str, Any] = {"catalog": runner.catalog, "kv": runner.kv}
+    with pytest.raises(error):
+        run_sync(**(whole | broken(stores)), cap=0, trigger="schedule")
+    assert dump(stores) == before
+
+
+def test_a_kv_that_is_lost_halfway_leaves_the_first_half(
+    runner: Sandbox, stores: Stores
+) -> None:
+    """The entries are in; the run counts as none, and the next one finishes the rest."""
+    stores.put_entry("new")
+    stores.put("POINTER", "default", revision=1, latest_tag="new")
+    client = Refusing(stores.client, *[DOWN] * 9, operation="batch_get_item")
+    kv = KV(client, stores.table)
+    with pytest.raises(KVUnavailable):
+        run_sync(catalog=runner.catalog, kv=kv, cap=0, trigger="schedule")
+    assert _tags(stores) == ["new"]
+    assert stores.sql("SELECT finished_at FROM kiloclaw_sync_runs") == [(None,)]
+    assert runner.sync().pointers_copied == 1
+    assert faults(stores) == []

@@ -1,0 +1,189 @@
+"""What races and faults have in common: sandboxes, starting together, what must hold after."""
+
+import random
+import sys
+import time
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import sha256
+from threading import Barrier
+from typing import Any
+
+from shared.catalog.transaction import Catalog
+from shared.domain.errors import Refused
+from shared.domain.model import Initiator, Instance, Intent, Version
+from shared.kv import KV
+from shared.usecases.pins import Pinned, erase_user, put_pin, remove_pin
+from shared.usecases.promote import promote
+from shared.usecases.provision import Provisioned, Start, provision
+from shared.usecases.publish import Publication, Published, publish
+from shared.usecases.sync import SyncReport, run_sync
+from shared.usecases.versions import VersionChange, change, retire
+from tests.support.invariants import Write, write_of
+from tests.support.stores import Stores
+
+BY = Initiator("ada@example.com")
+DEADLOCK = "40P01"
+JITTER_SECONDS = 0.006
+ADMINS, SYNCS, STARTS = 6, 2, 3
+SANDBOXES = ADMINS + SYNCS + STARTS
+
+
+def digest(seed: object) -> str:
+    """A digest like any other, the same for the same seed."""
+    return f"sha256:{sha256(str(seed).encode()).hexdigest()}"
+
+
+class Sandbox:
+    """One environment of a function: a connection and a client of its own, used by one event
+    at a time. `writes` are the pointers that its client has put.
+    """
+
+    def __init__(self, stores: Stores, client: Any, role: str = "admin_api") -> None:
+        self.database = stores.database(role)
+        self.catalog = Catalog(self.database)
+        self.writes: list[Write] = []
+        self.kv = KV(_Remembering(client, self.writes), stores.table)
+
+    def close(self) -> None:
+        self.database.close()
+
+    def publish(self, tag: str, image_digest: str | None = None, **more: Any) -> Published:
+        more = {"openclaw_version": "2026.11.1"} | more
+        publication = Publication(tag, image_digest=image_digest, **more)
+        return publish(publication, by=BY, catalog=self.catalog, kv=self.kv)
+
+    def promote(self, tag: str) -> str:
+        return promote(tag, by=BY, catalog=self.catalog, kv=self.kv)
+
+    def disable(
+        self, tag: str, replacement: str | None = None, *, force: bool = False
+    ) -> Version:
+        wanted = VersionChange("disabled", replacement=replacement, force=force)
+        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv).version
+
+    def deprecate(self, tag: str) -> Version:
+        wanted = VersionChange("deprecated")
+        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv).version
+
+    def enable(self, tag: str) -> Version:
+        wanted = VersionChange("active")
+        return change(tag, wanted, by=BY, catalog=self.catalog, kv=self.kv).version
+
+    def retire(self, tag: str) -> None:
+        retire(tag, by=BY, catalog=self.catalog, kv=self.kv)
+
+    def pin(self, user_id: str, tag: str, **more: Any) -> Pinned:
+        return put_pin(user_id, tag, by=BY, catalog=self.catalog, **more)
+
+    def unpin(self, user_id: str) -> None:
+        remove_pin(user_id, by=BY, catalog=self.catalog)
+
+    def erase(self, user_id: str) -> None:
+        erase_user(user_id, by=BY, catalog=self.catalog, kv=self.kv)
+
+    def sync(self, cap: int = 0, seconds: float | None = None) -> SyncReport:
+        return run_sync(
+            catalog=self.catalog, kv=self.kv, cap=cap, trigger="direct", seconds=seconds
+        )
+
+    def provision(self, user_id: str, intent: Intent = "provision", **more: Any) -> Provisioned:
+        return provision(Start(user_id, intent, **more), database=self.database, kv=self.kv)
+
+    def instance(self, user_id: str) -> Instance | None:
+        return self.kv.instances.find(user_id)
+
+
+class _Remembering:
+    """A client that remembers the pointers it has put."""
+
+    def __init__(self, client: Any, writes: list[Write]) -> None:
+        self._client = client
+        self._writes = writes
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._client, operation)
+
+    def put_item(self, **parameters: Any) -> Any:
+        answer = self._client.put_item(**parameters)
+        if parameters["Item"]["pk"]["S"] == "POINTER":
+            self._writes.append(write_of(parameters["Item"]))
+        return answer
+
+
+class Crowd:
+    """Sandboxes that do things at once."""
+
+    def __init__(self, stores: Stores, clients: Sequence[Any]) -> None:
+        roles = ["admin_api"] * ADMINS + ["sync"] * SYNCS + ["provisioning"] * STARTS
+        self.stores = stores
+        self.all = [
+            Sandbox(stores, client, role) for client, role in zip(clients, roles, strict=True)
+        ]
+        self.admins = self.all[:ADMINS]
+        self.syncs = self.all[ADMINS : ADMINS + SYNCS]
+        self.starts = self.all[-STARTS:]
+        self._threads = ThreadPoolExecutor(SANDBOXES)
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        for sandbox in self.all:
+            sandbox.close()
+
+    def race(self, *calls: Callable[[], object]) -> list[Any]:
+        """Start the calls together; what each returned, or how it was refused, in their order.
+
+        Whatever else they raise is raised here, and a deadlock is no refusal.
+        """
+        barrier = Barrier(len(calls))
+        started = [self._threads.submit(_after_jitter, call, barrier) for call in calls]
+        ended = [future.result() for future in started]
+        deadlocks = [e for e in ended if isinstance(e, Refused) and DEADLOCK in e.detail]
+        assert not deadlocks
+        return ended
+
+    def settle(self) -> SyncReport:
+        """Let the schedule come round twice; what the second run says."""
+        self.syncs[0].sync()
+        return self.syncs[0].sync()
+
+
+@contextmanager
+def crowd_of(stores: Stores, clients: Sequence[Any]) -> Generator[Crowd]:
+    """A crowd among which the interpreter switches often; as many clients as SANDBOXES."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    crowd = Crowd(stores, clients)
+    try:
+        yield crowd
+    finally:
+        crowd.close()
+        sys.setswitchinterval(interval)
+
+
+def latest(crowd: Crowd) -> str:
+    [(latest,)] = crowd.stores.sql("SELECT latest_tag FROM kiloclaw_variants")
+    return str(latest)
+
+
+def status(crowd: Crowd, tag: str) -> str:
+    [(status,)] = crowd.stores.sql(
+        "SELECT status FROM kiloclaw_available_versions WHERE image_tag = %(tag)s", tag=tag
+    )
+    return str(status)
+
+
+def published(crowd: Crowd, *tags: str) -> None:
+    for tag in tags:
+        crowd.admins[0].publish(tag, digest(tag))
+
+
+def _after_jitter(call: Callable[[], object], barrier: Barrier) -> object:
+    pause = random.random() * JITTER_SECONDS
+    barrier.wait(20)
+    time.sleep(pause)
+    try:
+        return call()
+    except Refused as refusal:
+        return refusal

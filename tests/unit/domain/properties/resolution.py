@@ -1,0 +1,292 @@
+"""Laws of the decision: every start is asked about in every world that is drawn."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import product
+from types import ModuleType
+from typing import Any
+
+from hypothesis import strategies as st
+
+from shared.domain import resolution
+from shared.domain.model import Image, Instance
+from shared.domain.pointer import Pointer, Rollout, StoredPointer
+from tests.unit.domain.properties import Laws
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+USER = "ana"
+MIRRORED_AT = 2
+PINNED, RUNNING, BELIEVED = "pinned", "running", "believed"
+TAGS = (PINNED, RUNNING, BELIEVED, "other")
+RULES = ["pin", "restart", "rollout", "latest", "keep"]
+
+PINS = (None, (PINNED, NOW), (PINNED, NOW + SECOND))
+RECORDS = [
+    Instance(
+        USER, RUNNING, f"sha256:{'0' * 64}", "2025.1.1", "default", "latest",
+        is_pinned=is_pinned, resolved_at="", decided_at="",
+    )
+    for is_pinned in (False, True)
+]  # fmt: skip
+BELIEFS = ((None, None), (None, BELIEVED), *((record, BELIEVED) for record in RECORDS))
+STARTS = [
+    *product(("provision", "restart"), PINS, BELIEFS),
+    *product(("upgrade",), (None,), BELIEFS),
+]
+
+
+@dataclass(frozen=True)
+class World:
+    """What both stores say of a variant and of the images there are."""
+
+    mirror: Pointer
+    found: StoredPointer | None
+    images: dict[str, Image | None]
+
+    def starts(self, module: ModuleType) -> Iterator[Any]:
+        """The facts of every start in this world, with the catalog up and with it down."""
+        for intent, pin, (record, believed) in STARTS:
+            for up in (True, False) if intent == "upgrade" else (True,):
+                yield module.Facts(
+                    USER, intent, NOW, up, module.PinFact(*pin) if pin else None,
+                    self.mirror, self.found, self.images, record, believed,
+                )  # fmt: skip
+
+
+def _image(tag: str, status: Any, variant: str) -> Image:
+    return Image(tag, None, "2026.11.1", variant, status)
+
+
+FATES = [
+    *product((None, "active", "active", "deprecated", "disabled"), ("default",)),
+    ("active", "gpu"),
+    None,
+]
+IMAGES = st.tuples(*[st.sampled_from(FATES)] * len(TAGS)).map(
+    lambda fates: {
+        tag: _image(tag, *fate) if fate else None for tag, fate in zip(TAGS, fates, strict=True)
+    }
+)
+ROLLOUTS = st.builds(
+    Rollout, st.sampled_from(TAGS), st.sampled_from([0, 30, 60, 100]), st.sampled_from("stuv")
+)
+POINTERS = st.builds(Pointer, st.just(MIRRORED_AT), st.sampled_from(TAGS), st.none() | ROLLOUTS)
+
+
+def check(module: ModuleType, drawn: tuple[Pointer, Pointer, dict[str, Image | None]]) -> None:
+    """The KV may be behind, level, empty, silent or in another variant, the mirror empty."""
+    kv, mirror, images = drawn
+    behind, level = (
+        StoredPointer(kv.at(at), revision=at) for at in (MIRRORED_AT - 1, MIRRORED_AT)
+    )
+    tag = kv.latest_tag or ""
+    stopped = images | {RUNNING: _image(RUNNING, "disabled", "default")}
+    foreign = images | {tag: _image(tag, "active", "gpu")}
+    for world in (
+        *(World(mirror, found, images) for found in (behind, level, StoredPointer(), None)),
+        World(mirror, level, foreign),
+        World(Pointer(), level, images),
+        World(Pointer(), StoredPointer(fault="damage"), stopped),
+    ):
+        for facts in world.starts(module):
+            answer = module.decide(facts)
+            for law in UP if facts.catalog_up else DOWN:
+                law(module, facts, answer)
+
+
+def may_run(facts: Any, tag: str | None) -> bool:
+    image = facts.images.get(tag)
+    return image is not None and image.status != "disabled"
+
+
+def is_valid(facts: Any) -> bool:
+    """Does the pin hold?"""
+    pin = facts.pin
+    if pin is None or (pin.expires_at is not None and facts.now >= pin.expires_at):
+        return False
+    return may_run(facts, pin.image_tag)
+
+
+def pointed(facts: Any) -> Pointer:
+    """The pointer that counts: the KV's if it is there, alive and not behind."""
+    mirror: Pointer = facts.mirror
+    kv = in_kv(facts)
+    if kv is None or kv.revision < mirror.revision or not may_run(facts, kv.latest_tag):
+        return mirror
+    return kv if is_own(facts, kv.latest_tag) else mirror
+
+
+def in_kv(facts: Any) -> Pointer | None:
+    pointer: Pointer | None = facts.found.pointer if facts.found else None
+    return pointer
+
+
+def is_own(facts: Any, tag: str | None) -> bool:
+    return bool(facts.images[tag].variant == "default")
+
+
+def chosen(facts: Any, rollout: Rollout | None) -> str | None:
+    """The candidate, if the user is among those who get it."""
+    if rollout is None or not may_run(facts, rollout.candidate_tag):
+        return None
+    place = (
+        int(sha256(f"{rollout.salt}\0{facts.user_id}".encode()).hexdigest()[:16], 16) % 10_000
+    )
+    mine = place < rollout.percent * 100 and is_own(facts, rollout.candidate_tag)
+    return rollout.candidate_tag if mine else None
+
+
+def kept(facts: Any) -> str | None:
+    """What may go on running: what the record says, else what the caller believes."""
+    record = facts.instance
+    tag = record.image_tag if record else facts.running_tag
+    forgotten = record is not None and facts.images.get(tag) is None
+    return tag if may_run(facts, tag) or forgotten else None
+
+
+def the_first_rule_that_hits_wins(_module: ModuleType, facts: Any, answer: Any) -> None:
+    """Who offers what, in their order."""
+    pointer = pointed(facts)
+    stays = facts.intent == "restart" and not (facts.instance and facts.instance.is_pinned)
+    offers = [
+        ("pin", facts.pin.image_tag if is_valid(facts) else None),
+        ("instance", kept(facts) if stays else None),
+        ("rollout", chosen(facts, pointer.rollout)),
+        ("latest", pointer.latest_tag if may_run(facts, pointer.latest_tag) else None),
+        ("instance", kept(facts)),
+    ]
+    expected = next(((source, tag) for source, tag in offers if tag), None)
+    image = getattr(answer, "image", None)
+    assert (image and (answer.source, image.image_tag)) == expected
+    if image is None:
+        assert answer.code == "no_version_available"
+
+
+def a_valid_pin_wins(_module: ModuleType, facts: Any, answer: Any) -> None:
+    """Over everything, and without a look at the KV."""
+    if is_valid(facts):
+        assert (answer.source, answer.is_pinned, answer.pin_state) == ("pin", True, "applied")
+        assert answer.image == facts.images[PINNED]
+        assert not answer.degraded
+    elif hasattr(answer, "image"):
+        assert not answer.is_pinned
+
+
+def what_is_disabled_starts_nowhere(_module: ModuleType, facts: Any, answer: Any) -> None:
+    """Whoever names it."""
+    image = getattr(answer, "image", None)
+    assert image is None or image.status != "disabled"
+
+
+def what_is_served_is_what_the_stores_know(
+    _module: ModuleType, facts: Any, answer: Any
+) -> None:
+    """Digest and version are theirs; the record's only for what they have both forgotten."""
+    if hasattr(answer, "image"):
+        known = facts.images.get(answer.image.image_tag)
+        assert answer.image == (known or facts.instance.image)
+
+
+def a_restart_moves_no_unpinned_user(_module: ModuleType, facts: Any, answer: Any) -> None:
+    """Unless a pin was set since, or the version was disabled."""
+    record = facts.instance
+    if facts.intent == "restart" and record and not record.is_pinned and not is_valid(facts):
+        image = facts.images.get(RUNNING)
+        if image is None or image.status != "disabled":
+            assert answer.image.image_tag == RUNNING
+
+
+def an_upgrade_decides_as_a_provision(module: ModuleType, facts: Any, answer: Any) -> None:
+    """Only the trace tells them apart."""
+    if facts.intent == "upgrade":
+        other = module.decide(replace(facts, intent="provision"))
+        assert answer._replace(trace=()) == other._replace(trace=())
+
+
+def a_pin_that_does_not_hold_is_named(_module: ModuleType, facts: Any, answer: Any) -> None:
+    """One both expired and suspended is expired; one that ends now has ended."""
+    if facts.pin is None:
+        expected = "none"
+    elif facts.pin.expires_at == NOW:
+        expected = "expired"
+    else:
+        expected = "applied" if may_run(facts, PINNED) else "suspended"
+    assert answer.pin_state == expected
+
+
+def a_kv_that_was_needed_and_silent_degrades(
+    _module: ModuleType, facts: Any, answer: Any
+) -> None:
+    """And nothing else does."""
+    if hasattr(answer, "image"):
+        assert answer.degraded == (facts.found is None and not is_valid(facts))
+
+
+def a_pointer_that_does_not_count_changes_nothing(
+    module: ModuleType, facts: Any, answer: Any
+) -> None:
+    """One that is dead or behind is as good as none; one that counts needs no mirror."""
+    if in_kv(facts) and facts.intent == "provision":
+        counts = pointed(facts) is in_kv(facts)
+        changed = {"mirror": Pointer()} if counts else {"found": StoredPointer()}
+        assert module.decide(replace(facts, **changed)) == answer
+
+
+def the_trace_ends_with_the_rule_that_hit(
+    _module: ModuleType, _facts: Any, answer: Any
+) -> None:
+    """Rules are asked in their order until one hits."""
+    assert [step.rule for step in answer.trace] == RULES[: len(answer.trace)]
+    hit = [step.matched for step in answer.trace]
+    assert hit == [False] * (len(hit) - 1) + [hasattr(answer, "image")]
+    assert hit[-1] or len(hit) == len(RULES)
+
+
+def nothing_turns_on_what_was_not_asked_for(
+    module: ModuleType, facts: Any, answer: Any
+) -> None:
+    """The statement covers pin and mirror; `uncovered` asks for whatever else counts."""
+    covered = {tag: facts.images[tag] for tag in (PINNED, *facts.mirror.tags)}
+    fewer = replace(facts, images=covered)
+    asked = module.uncovered(fewer)
+    assert asked.isdisjoint(covered)
+    assert not (asked and is_valid(facts))
+    images = covered | {tag: facts.images[tag] for tag in asked}
+    assert module.decide(replace(facts, images=images)) == answer
+    if facts.intent != "restart" and may_run(fewer, pointed(fewer).latest_tag):
+        kv = in_kv(facts)
+        assert asked <= set(kv.tags if kv else ())
+
+
+def without_the_catalog_an_instance_stays(_module: ModuleType, facts: Any, answer: Any) -> None:
+    """Its record is repeated, and whoever has none is told to come again."""
+    record = facts.instance
+    assert answer.pin_state == "unknown"
+    if record is None:
+        assert answer.code == "catalog_unavailable"
+    else:
+        assert (answer.image, answer.source) == (record.image, "instance")
+        assert (answer.is_pinned, answer.degraded) == (record.is_pinned, True)
+        assert answer.image.status is None
+    [step] = answer.trace
+    assert (step.rule, step.matched) == ("keep", record is not None)
+
+
+UP = (
+    the_first_rule_that_hits_wins,
+    a_valid_pin_wins,
+    what_is_disabled_starts_nowhere,
+    what_is_served_is_what_the_stores_know,
+    a_restart_moves_no_unpinned_user,
+    an_upgrade_decides_as_a_provision,
+    a_pin_that_does_not_hold_is_named,
+    a_kv_that_was_needed_and_silent_degrades,
+    a_pointer_that_does_not_count_changes_nothing,
+    the_trace_ends_with_the_rule_that_hit,
+    nothing_turns_on_what_was_not_asked_for,
+)
+DOWN = (without_the_catalog_an_instance_stays,)
+LAWS = Laws("resolution", resolution, st.tuples(POINTERS, POINTERS, IMAGES), check, examples=30)

@@ -1,0 +1,122 @@
+"""Laws of the values: what each grammar takes, said character by character; times as texts."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from string import ascii_letters, ascii_lowercase, digits
+from types import ModuleType
+
+from hypothesis import strategies as st
+
+from shared.domain import values
+from tests.unit.domain.properties import Laws
+
+BODIES = [
+    "", "a", "V_1", "0", "-", "gpu-1", "latest", "2026.11.1", "2026.1", "2026-1.1", "20261.1.1",
+    "a|b@c+d", f"sha256:{'0a' * 32}", f"SHA256:{'0A' * 32}", f"sha256:{'0g' * 32}",
+    "x" * 63, "x" * 64, "x" * 127, "x" * 128, "x" * 499, "x" * 500, "x" * 1999, "x" * 2000,
+]  # fmt: skip
+EDGES = [
+    "", "x", "-", ".", "0", "٣", "é", "\u212a", " ", "\n", "\0", "\ud800", "\udfff", "latest"
+]  # fmt: skip
+TEXTS = sorted(
+    {text for edge in EDGES for body in BODIES for text in (edge + body, body + edge)}
+)
+OFFSETS = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+MOMENTS = st.tuples(
+    st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29)),  # noqa: DTZ001  zones are drawn apart
+    OFFSETS,
+).map(lambda drawn: drawn[0].replace(tzinfo=drawn[1]))
+
+
+def is_tag(text: str) -> bool:
+    first, rest = text[:1], text[1:]
+    return (
+        text != "latest"
+        and 1 <= len(text) <= 128
+        and first in ascii_letters + digits + "_"
+        and all(one in ascii_letters + digits + "._-" for one in rest)
+    )
+
+
+def is_digest(text: str) -> bool:
+    name, _, value = text.lower().partition(":")
+    return (
+        name == "sha256"
+        and len(value) == 64
+        and all(one in "0123456789abcdef" for one in value)
+    )
+
+
+def is_version(text: str) -> bool:
+    parts = text.split(".")
+    is_number = all(part != "" and all(one in digits for one in part) for part in parts)
+    return (
+        is_number
+        and [len(part) > 2 for part in parts] == [True, False, False]
+        and len(parts[0]) == 4
+    )
+
+
+def is_variant(text: str) -> bool:
+    inside = all(one in ascii_lowercase + digits + "-" for one in text)
+    return inside and 1 <= len(text) <= 64 and "-" not in {text[0], text[-1]}
+
+
+def is_user(text: str) -> bool:
+    inside = all(one in ascii_letters + digits + "._:@|+=~-" for one in text)
+    return inside and 1 <= len(text) <= 128 and text[0] in ascii_letters + digits
+
+
+BREAKERS = set("\0\ud800\udfff")
+GRAMMARS: dict[str, Callable[[str], bool]] = {
+    "IMAGE_TAG": is_tag,
+    "IMAGE_DIGEST": is_digest,
+    "OPENCLAW_VERSION": is_version,
+    "VARIANT": is_variant,
+    "USER_ID": is_user,
+    "NOTES": lambda text: not BREAKERS & set(text) and len(text.strip()) <= 2000,
+    "REASON": lambda text: not BREAKERS & set(text) and len(text.strip()) <= 500,
+}
+STORED: dict[str, Callable[[str], str]] = {
+    "IMAGE_DIGEST": str.lower,
+    "NOTES": str.strip,
+    "REASON": str.strip,
+}
+
+
+def check(module: ModuleType, moments: tuple[datetime, datetime]) -> None:
+    a_moment_comes_back(module, moments[0])
+    texts_sort_as_moments_do(module, *moments)
+
+
+def check_text(module: ModuleType, text: str) -> None:
+    for name in GRAMMARS:
+        a_grammar_takes_what_it_says(module, name, text)
+
+
+def a_grammar_takes_what_it_says(module: ModuleType, name: str, text: str) -> None:
+    """To the very end, and keeps the text as it is but for case or space around it."""
+    try:
+        parsed = getattr(module, name).parse(text)
+    except module.InvalidValue:
+        parsed = None
+    stored = STORED.get(name, str)(text)
+    assert parsed == (stored if GRAMMARS[name](text) else None)
+
+
+def a_moment_comes_back(module: ModuleType, moment: datetime) -> None:
+    """From its own text and from Python's, in UTC."""
+    for text in (module.rfc3339(moment), moment.isoformat(), moment.isoformat().lower()):
+        parsed = module.parse_moment(text)
+        assert (parsed, parsed.tzinfo) == (moment, UTC)
+
+
+def texts_sort_as_moments_do(module: ModuleType, one: datetime, other: datetime) -> None:
+    """So that stores can compare them as texts."""
+    texts = module.rfc3339(one), module.rfc3339(other)
+    assert (texts[0] < texts[1], texts[0] == texts[1]) == (one < other, one == other)
+    assert {len(text) for text in texts} == {27}
+
+
+LAWS = Laws("moments", values, st.tuples(MOMENTS, MOMENTS), check, examples=60)
+GRAMMAR_LAWS = Laws("grammars", values, TEXTS, check_text)

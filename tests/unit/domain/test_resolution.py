@@ -1,0 +1,139 @@
+"""The decision by example: what is served, and how the trace explains it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.domain.model import Image, Instance, Status
+from shared.domain.pointer import Pointer, Rollout, StoredPointer
+from shared.domain.resolution import Facts, PinFact, Refusal, Resolution, decide, uncovered
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+PAST = datetime(2026, 11, 24, 11, tzinfo=UTC)
+
+
+def images(**statuses: Status | None) -> dict[str, Image | None]:
+    return {
+        tag: Image(tag, None, "2026.11.1", "default", status)
+        for tag, status in statuses.items()
+    }
+
+
+def record(tag: str, *, is_pinned: bool = False) -> Instance:
+    return Instance(
+        "ana", tag, None, "2026.11.1", "default", "pin" if is_pinned else "latest",
+        is_pinned=is_pinned, resolved_at="", decided_at="",
+    )  # fmt: skip
+
+
+LATEST = StoredPointer(Pointer(5, "new"), revision=5)
+START = Facts("ana", "provision", NOW, found=LATEST, images=images(new="active", old="active"))
+RESTART = replace(START, intent="restart")
+OLD = record("old")
+ALL = Rollout("new", 100, "salt")
+NOBODY = Rollout("new", 0, "salt")
+OFF = images(new="disabled", old="disabled")
+
+
+def rolled_out(rollout: Rollout) -> Facts:
+    return replace(START, found=StoredPointer(Pointer(5, "old", rollout), revision=5))
+
+
+@pytest.mark.parametrize(
+    ("facts", "served", "codes"),
+    [
+        (replace(START, pin=PinFact("old", None)), "old", ["applied"]),
+        (START, "new", ["none", "intent_provision", "no_candidate", "latest"]),
+        (
+            replace(START, pin=PinFact("old", PAST)),
+            "new",
+            ["expired", "intent_provision", "no_candidate", "latest"],
+        ),
+        (
+            replace(START, pin=PinFact("old", None), images=images(new=None, old="disabled")),
+            "new",
+            ["suspended", "intent_provision", "no_candidate", "latest"],
+        ),
+        (replace(RESTART, instance=OLD), "old", ["none", "instance"]),
+        (replace(RESTART, running_tag="old"), "old", ["none", "instance"]),
+        (RESTART, "new", ["none", "no_instance", "no_candidate", "latest"]),
+        (
+            replace(RESTART, running_tag="unheard-of"),
+            "new",
+            ["none", "instance_unknown", "no_candidate", "latest"],
+        ),
+        (
+            replace(RESTART, instance=record("old", is_pinned=True)),
+            "new",
+            ["none", "instance_was_pinned", "no_candidate", "latest"],
+        ),
+        (
+            replace(RESTART, instance=OLD, images=images(new="active", old="disabled")),
+            "new",
+            ["none", "instance_disabled", "no_candidate", "latest"],
+        ),
+        (rolled_out(ALL), "new", ["none", "intent_provision", "in_rollout"]),
+        (rolled_out(NOBODY), "old", ["none", "intent_provision", "not_in_rollout", "latest"]),
+        (
+            replace(rolled_out(ALL), images=images(new="disabled", old="active")),
+            "old",
+            ["none", "intent_provision", "candidate_disabled", "latest"],
+        ),
+        (
+            replace(START, found=None, mirror=Pointer(5, "old")),
+            "old",
+            ["none", "intent_provision", "no_candidate", "latest"],
+        ),
+        (
+            replace(START, found=StoredPointer(), instance=OLD),
+            "old",
+            ["none", "intent_provision", "no_candidate", "no_latest", "instance"],
+        ),
+        (
+            replace(START, mirror=Pointer(5, "new"), images=OFF),
+            None,
+            ["none", "intent_provision", "no_candidate", "latest_disabled", "no_instance"],
+        ),
+        (replace(START, catalog_up=False, instance=OLD), "old", ["catalog_unavailable"]),
+        (replace(START, catalog_up=False), None, ["no_instance"]),
+    ],
+)
+def test_decisions(facts: Facts, served: str | None, codes: list[str]) -> None:
+    """Each rule that was asked says why it hit or did not."""
+    decision = decide(facts)
+    assert [step.code for step in decision.trace] == codes
+    if isinstance(decision, Resolution):
+        assert decision.image.image_tag == served
+    else:
+        assert served is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        (replace(START, found=StoredPointer()), "no_version_available"),
+        (replace(START, catalog_up=False), "catalog_unavailable"),
+    ],
+)
+def test_refusals(facts: Facts, code: str) -> None:
+    """Nothing may run for good, or nobody knows for now."""
+    decision = decide(facts)
+    assert isinstance(decision, Refusal)
+    assert decision.code == code
+
+
+@pytest.mark.parametrize(
+    ("facts", "tags"),
+    [
+        (START, set()),
+        (replace(START, instance=record("running")), set()),
+        (replace(START, intent="restart", instance=record("running")), {"running"}),
+        (replace(START, images={}, instance=record("running")), {"new", "running"}),
+        (replace(START, mirror=Pointer(4, "before", ALL)), {"before"}),
+        (replace(START, pin=PinFact("old", None), mirror=Pointer(4, "before")), set()),
+    ],
+)
+def test_what_is_looked_up_once_more(facts: Facts, tags: set[str]) -> None:
+    """Whatever the statement did not cover and the decision may turn on."""
+    assert uncovered(facts) == tags

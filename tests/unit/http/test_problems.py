@@ -1,0 +1,59 @@
+"""Refusals as problem documents."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from shared.domain.errors import Refused
+from shared.http import problems
+from shared.http.problems import PROBLEMS, problem, problem_headers
+
+
+def kinds(kind: type[Refused]) -> Iterator[type[Refused]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from kinds(one)
+
+
+def test_every_refusal_has_its_line() -> None:
+    """And every line but the bare 500 is somebody's."""
+    assert {kind.code for kind in kinds(Refused)} | {"internal_error"} == set(PROBLEMS)
+
+
+def test_a_document() -> None:
+    """The members of RFC 9457 with the facts beside them."""
+    assert problem("version_pinned", "3 users are pinned", {"pin_count": 3}) == {
+        "type": "urn:kiloclaw:problem:version_pinned",
+        "title": "Version pinned",
+        "status": 409,
+        "detail": "3 users are pinned",
+        "code": "version_pinned",
+        "pin_count": 3,
+    }
+
+
+def test_facts_displace_nothing() -> None:
+    """Whatever they are called."""
+    names = ("type", "title", "status", "detail", "code")
+    plain = problem("forbidden", "no")
+    assert problem("forbidden", "no", dict.fromkeys(names, "mine")) == plain
+
+
+@pytest.mark.parametrize(
+    ("code", "facts", "headers"),
+    [
+        ("unauthorized", {}, {"www-authenticate": "Bearer"}),
+        ("method_not_allowed", {"allow": "GET, PUT"}, {"allow": "GET, PUT"}),
+        ("catalog_unavailable", {}, {"retry-after": "5"}),
+        ("kv_unavailable", {}, {"retry-after": "5"}),
+        ("invalid_request", {"errors": []}, {}),
+    ],
+)
+def test_headers(code: str, facts: dict[str, object], headers: dict[str, str]) -> None:
+    """What the status asks for."""
+    assert problem_headers(code, facts) == headers
+
+
+def test_content_type() -> None:
+    """Of every refusal."""
+    assert problems.CONTENT_TYPE == "application/problem+json"

@@ -1,0 +1,112 @@
+"""The local gateway lets through whom API Gateway would."""
+
+import json
+from typing import Any, cast
+
+import pytest
+
+from infra.local.aws.environments import LocalFunction, Throttled
+from infra.local.aws.gateway import Gateway, route_key
+from infra.local.aws.issuer import Issuer, Person
+from infra.local.aws.runtime_api import Invocation
+from infra.local.server import HttpRequest
+
+OK = Invocation(b'{"statusCode": 200, "body": "fine"}')
+
+
+class StandIn:
+    """A function that gives one answer and remembers what it was asked."""
+
+    def __init__(self, answer: Invocation | None = OK) -> None:
+        self.events: list[dict[str, Any]] = []
+        self._answer = answer
+
+    def invoke(self, payload: bytes) -> Invocation:
+        self.events.append(json.loads(payload))
+        if self._answer is None:
+            raise Throttled
+        return self._answer
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Issuer:
+    return Issuer("http://127.0.0.1:8080")
+
+
+def gateway(function: StandIn, issuer: Issuer) -> Gateway:
+    return Gateway(cast("LocalFunction", function), issuer, 8080)
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/v1", "ANY /v1"),
+        ("/v1/", "ANY /v1/{proxy+}"),
+        ("/v1/versions", "ANY /v1/{proxy+}"),
+        ("/v10", "$default"),
+        ("/docs", "$default"),
+    ],
+)
+def test_routes(path: str, key: str) -> None:
+    """All of `/v1` and nothing else is behind the authorizer."""
+    assert route_key(path) == key
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/versions", "/%76%31/versions", "/v1%2Fversions"])
+def test_no_token_no_entry(path: str, issuer: Issuer) -> None:
+    """401 with API Gateway's body, however the path is spelled; the function hears nothing."""
+    function = StandIn()
+    answer = gateway(function, issuer).answer(HttpRequest("GET", path))
+    assert (answer.status, answer.body) == (401, b'{"message": "Unauthorized"}')
+    assert function.events == []
+
+
+def test_other_routes_need_no_token(issuer: Issuer) -> None:
+    """And carry no claims even if there is one."""
+    function = StandIn()
+    token = issuer.access_token(Person("ana"))
+    request = HttpRequest("GET", "/docs", headers={"authorization": f"Bearer {token}"})
+    assert gateway(function, issuer).answer(request).status == 200
+    assert "authorizer" not in function.events[0]["requestContext"]
+
+
+@pytest.mark.parametrize("prefix", ["Bearer ", "bearer ", ""])
+def test_a_token_is_let_in(prefix: str, issuer: Issuer) -> None:
+    """With or without its scheme, as on AWS; the groups arrive as text."""
+    function = StandIn()
+    token = issuer.access_token(Person("ana", ("admin", "viewer"), "ana@example.com"))
+    request = HttpRequest("GET", "/v1/pins", headers={"authorization": prefix + token})
+    assert gateway(function, issuer).answer(request).status == 200
+    claims = function.events[0]["requestContext"]["authorizer"]["jwt"]["claims"]
+    assert claims["cognito:groups"] == "[admin viewer]"
+    assert claims["email"] == "ana@example.com"
+
+
+def test_a_token_of_someone_else(issuer: Issuer) -> None:
+    """Another issuer's key, or what is no token at all."""
+    stranger = Issuer("http://127.0.0.1:8080").access_token(Person("eve", ("admin",)))
+    for token in (stranger, "Bearer", "Basic abc", "a.b.c", ""):
+        request = HttpRequest("GET", "/v1", headers={"authorization": f"Bearer {token}"})
+        assert gateway(StandIn(), issuer).answer(request).status == 401
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (Invocation.failed("Boom", "x"), 500),
+        (Invocation(b'"text"'), 200),
+        (Invocation(b'{"statusCode": "x"}'), 500),
+        (Invocation(b"no json"), 500),
+        (Invocation.failed("Sandbox.Timedout", "x", timed_out=True), 503),
+        (None, 503),
+    ],
+)
+def test_failures(answer: Invocation | None, status: int, issuer: Issuer) -> None:
+    """A failing function is a bare 500, one that is busy or slow a 503."""
+    assert gateway(StandIn(answer), issuer).answer(HttpRequest("GET", "/x")).status == status
+
+
+def test_a_broken_path(issuer: Issuer) -> None:
+    """It needs a token as every other: the spelling opens no door."""
+    for path in ("/v1/%zz", "/v1/%ff"):
+        assert gateway(StandIn(), issuer).answer(HttpRequest("GET", path)).status == 401

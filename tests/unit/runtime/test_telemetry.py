@@ -1,0 +1,114 @@
+"""What an event leaves in the log: metrics and lines, and nobody's data."""
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.catalog.connection import Database
+from shared.domain.errors import KVUnavailable, PinNotFound
+from shared.kv import KV
+from shared.runtime.dependencies import CATALOG_SECONDS, Dependencies, wire
+from shared.runtime.settings import Settings
+from shared.runtime.telemetry import Telemetry, request_id
+
+SETTINGS = Settings("host=nowhere", "kiloclaw")
+
+
+@pytest.fixture
+def telemetry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Telemetry:
+    """Of a service of its own: a logger keeps the output that its service began with."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "KiloClaw")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", request.node.name)
+    return Telemetry()
+
+
+@pytest.fixture
+def deps(telemetry: Telemetry) -> Dependencies:
+    """As `wire` makes them, with nothing to connect to."""
+    return Dependencies(SETTINGS, Database(lambda: "host=nowhere"), KV(None, "t"), telemetry)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_metrics_are_one_line(telemetry: Telemetry, capsys: pytest.CaptureFixture[str]) -> None:
+    """An event's, with the id of its request; the next event starts anew."""
+    with telemetry.event("request-1"):
+        telemetry.count("ResolvedByPin")
+        telemetry.seconds("CatalogAge", 1.5)
+    with telemetry.event("request-2"):
+        pass
+    [line] = lines(capsys)
+    assert line["ResolvedByPin"] == [1.0]
+    assert line["CatalogAge"] == [1.5]
+    assert line["correlation_id"] == "request-1"
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+    assert units == {"ResolvedByPin": "Count", "CatalogAge": "Seconds"}
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (PinNotFound("ana has no pin"), "PinNotFound"),
+        (KVUnavailable("down"), "KVUnavailable"),
+        (ValueError("ana@example.com"), "Unexpected"),
+    ],
+)
+def test_failures_are_counted_by_name(
+    error: Exception, name: str, telemetry: Telemetry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And raised; their words stay out of the log."""
+    with pytest.raises(type(error)), telemetry.event("request-1"):
+        raise error
+    text = capsys.readouterr().out
+    assert json.loads(text)[name] == [1.0]
+    assert "ana" not in text
+
+
+@pytest.mark.parametrize(("level", "written"), [("info", "INFO"), ("error", "ERROR")])
+def test_a_line(
+    level: Any, written: str, telemetry: Telemetry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JSON, with the id by which all of a request is found."""
+    with telemetry.event("request-1"):
+        telemetry.log("sync run\n", level=level, seen=3)
+    [line] = lines(capsys)
+    expected = {"message": "sync run\n", "level": written, "correlation_id": "request-1"}
+    assert line.items() >= (expected | {"seen": 3}).items()
+
+
+def test_request_ids() -> None:
+    """From Lambda's context; outside Lambda there is none."""
+
+    class Context:
+        aws_request_id = "request-1"
+
+    assert request_id(Context()) == "request-1"
+    assert request_id(None) is None
+
+
+def test_an_event_has_its_time(deps: Dependencies, capsys: pytest.CaptureFixture[str]) -> None:
+    """Anew each time, for either store; its metrics are written."""
+    deps.database.deadline.left = 0
+    with deps.event("request-1"):
+        deps.telemetry.count("NotRecorded")
+        assert deps.database.deadline.left == CATALOG_SECONDS
+    assert lines(capsys)[0]["NotRecorded"] == [1.0]
+
+
+def test_wiring_connects_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before it is needed."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "local")
+    wired = wire(SETTINGS)
+    assert wired.settings is SETTINGS
+    assert wired.kv.table.name == SETTINGS.table_name
+    assert wired.database._connection is None
+
+
+def test_the_catalog_is_that_of_the_database(deps: Dependencies) -> None:
+    """Made when first asked for."""
+    assert deps.catalog.database is deps.database
