@@ -63,9 +63,9 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = b"".join(self._body())
         except BodyTooLong:
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "HttpRequest Too Long")
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Too Long")
         except ValueError:
-            self._refuse(HTTPStatus.BAD_REQUEST, "Bad HttpRequest")
+            self._refuse(HTTPStatus.BAD_REQUEST, "Bad Request")
         else:
             self._send(self._answer(body))
 

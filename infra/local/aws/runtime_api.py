@@ -89,7 +89,7 @@ class RuntimeApi:
             ("content-type", "application/json"),
             ("Lambda-Runtime-Aws-Request-Id", event.request_id),
             ("Lambda-Runtime-Deadline-Ms", str(int(event.deadline * 1000))),
-            ("Lambda-Runtime-Invoked-LocalFunction-Arn", self._arn),
+            ("Lambda-Runtime-Invoked-Function-Arn", self._arn),
             ("Lambda-Runtime-Trace-Id", f"{trace};Sampled=0"),
         )
         return Response(200, event.payload, headers)
