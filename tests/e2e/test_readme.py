@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from infra.local.aws.environments import ROOT
 from tests.support.local_system import Running, running
 
 README = (ROOT / "README.md").read_text()
+EXAMPLE = (ROOT / "docs/provisioning.md").read_text()
 MAKE = sorted(set(re.findall(r"(?:^|`)(make [a-z-]+(?: [A-Z]+=\w+)*)", README, re.MULTILINE)))
 FOLDERS = "functions|shared|infra|tests|docs"
 PATH = rf"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|sql|toml|json)|(?:{FOLDERS})/[\w/.-]*)`"
@@ -115,6 +117,63 @@ def test_the_answer_that_the_readme_shows(started: Started) -> None:
     [shown] = re.findall(r"^```json\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     answer = json.loads(shell(commands(started.printed)[2]))
     assert list(json.loads(shown)) == list(answer)
+
+
+@pytest.fixture(scope="module")
+def control_plane() -> dict[str, Any]:
+    """What the example of docs/provisioning.md defines."""
+    blocks = re.findall(r"^```python\n(.*?)^```", EXAMPLE, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {"__name__": "control_plane"}
+    exec(blocks[0], names)  # noqa: S102  the page says that it runs
+    return names
+
+
+@pytest.fixture
+def client(started: Started, control_plane: dict[str, Any]) -> Iterator[Any]:
+    """The example's client, of the local system's Invoke API."""
+    client = control_plane["connect"](
+        endpoint_url=started.system.url,
+        region_name="us-east-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+    )
+    yield client
+    client.close()
+
+
+def test_the_example_for_the_control_plane_runs(
+    client: Any, control_plane: dict[str, Any]
+) -> None:
+    """It starts an instance by digest, and a restart keeps the image that runs."""
+    start = control_plane["start_instance"]
+    image = start(client, "provisioning", "a-new-user", None)
+    assert image.startswith("kiloclaw@sha256:")
+    assert start(client, "provisioning", "a-new-user", "unknown-tag") == image
+    answer = control_plane["ask"](client, "provisioning", user_id="a-new-user")
+    assert (answer["recorded"], answer["changed"]) == (True, False)
+    _, shown = re.findall(r"^```json\n(.*?)^```", EXAMPLE, re.DOTALL | re.MULTILINE)
+    assert list(answer) == list(json.loads(shown))
+    answer = control_plane["ask"](
+        client, "provisioning", user_id="a-new-user", intent="destroy"
+    )
+    assert answer == {"user_id": "a-new-user", "destroyed": True}
+
+
+@pytest.mark.parametrize(
+    ("request_of", "code"),
+    [
+        ({"user_id": "a-new-user", "colour": "red"}, "InvalidRequest"),
+        ({"user_id": "a-new-user", "variant": "unheard-of"}, "NoVersionAvailable"),
+    ],
+)
+def test_the_example_says_why_nothing_was_provisioned(
+    client: Any, control_plane: dict[str, Any], request_of: dict[str, str], code: str
+) -> None:
+    """A refusal that a retry cannot change is raised at once, under the page's name for it."""
+    with pytest.raises(control_plane["NotProvisioned"]) as refused:
+        control_plane["ask"](client, "provisioning", **request_of)
+    assert refused.value.code == code
+    assert f"`{code}`" in EXAMPLE
 
 
 def _without_chance(text: str) -> str:
