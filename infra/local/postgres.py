@@ -21,6 +21,7 @@ from infra.local.processes import HOST, NotStarted
 
 SUPERUSER = "postgres"
 START_SECONDS = 30.0
+BUILTIN_LOCALE_RELEASE = 17
 IPC_RMID = 0
 SHARED_MEMORY_LINE = 6
 SETTINGS = {
@@ -161,7 +162,7 @@ def _initdb(folder: Path, programs: Path, account: dict[str, Any], password: str
     command: list[str | Path] = [programs / "initdb", "--pgdata", folder / "data"]
     options = [f"--username={SUPERUSER}", "--auth=scram-sha-256", "--encoding=UTF8"]
     process = processes.start(
-        [*command, *options, "--locale=C", "--no-sync", "--pwfile", secret],
+        [*command, *options, *_locale(programs), "--no-sync", "--pwfile", secret],
         # It ends its own children then, and they give back their shared memory.
         last_signal=signal.SIGTERM,
         cwd=folder,
@@ -176,6 +177,20 @@ def _initdb(folder: Path, programs: Path, account: dict[str, Any], password: str
     if process.returncode:
         reason = _last_line(complaint.decode(errors="replace"))
         raise NotStarted(f"PostgreSQL's initdb failed: {reason}")
+
+
+def _locale(programs: Path) -> list[str]:
+    """Upper and lower case of every alphabet, as on RDS; `C` knows ASCII's only.
+
+    PostgreSQL has C.UTF-8 built in from 17 on; before, it is the C library's.
+    """
+    printed = subprocess.run(
+        [programs / "initdb", "--version"], capture_output=True, check=True
+    )
+    release = int(printed.stdout.split()[2].split(b".")[0])
+    if release < BUILTIN_LOCALE_RELEASE:
+        return ["--locale=C.UTF-8"]
+    return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
 
 
 def _secret(folder: Path, account: dict[str, Any], password: str) -> Path:

@@ -21,13 +21,14 @@ def ours(process: str) -> bool:
 
 @pytest.mark.parametrize("programs", [embedded_programs(), debian_programs()])
 def test_it_serves_and_leaves_nothing(programs: Path | None) -> None:
-    """With the embedded binaries and with Debian's; on the loopback, by password only."""
+    """Both servers listen on the loopback, ask for a password and fold every alphabet."""
     assert programs is not None, "run `make setup-dev`"
     server = Postgres.start(programs, fsync=False)
     try:
         with psycopg.connect(server.superuser(), autocommit=True) as connection:
             row = connection.execute("SHOW listen_addresses").fetchone()
             assert row == ("127.0.0.1",)
+            assert connection.execute("SELECT lower('ÄRGER Ж')").fetchone() == ("ärger ж",)
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(server.conninfo(password="wrong"))
     finally:
