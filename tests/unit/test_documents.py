@@ -5,8 +5,11 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from shared.domain.model import Intent, PinState
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("functions", "shared", "infra", "tests", "docs")
@@ -15,6 +18,8 @@ NAME = re.compile(r"`((?:[\w-]+/)*[\w-]+\.py)::([\w.]+)(?:\[([^\]`]+)\])?`")
 """`path.py::name`, `path.py::Class.method`, `path.py::test[case]`; the path may be cut short
 from the left as long as it means one file."""
 PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w/.-]+)`")
+MERMAID = re.compile(r"^```mermaid\n(.*?)^```", re.DOTALL | re.MULTILINE)
+CALL = re.compile(r"\b(\w+)\(")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
@@ -73,6 +78,40 @@ def test_every_file_in_a_document_exists(page: Path) -> None:
     linked = {page.parent / link for link in LINK.findall(text)}
     gone = sorted(str(path) for path in named | linked if not path.exists())
     assert not gone, f"mend {page.relative_to(ROOT)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_function_in_a_diagram_exists(page: Path) -> None:
+    """In a mermaid diagram, what is written as a call is a function of ours."""
+    called = {
+        name for block in MERMAID.findall(page.read_text()) for name in CALL.findall(block)
+    }
+    ours = {name.rpartition(".")[2] for source in sources() for name in definitions(source)}
+    assert called <= ours, f"mend {page.relative_to(ROOT)}"
+
+
+def test_every_trace_code_is_explained() -> None:
+    """The table of rules names each code that a rule can give, and no other."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    rows = re.findall(r"^\| \d \| `\w+` \|.*\| (.*) \|$", text, re.MULTILINE)
+    named = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
+    assert named == _trace_codes()
+
+
+def _trace_codes() -> set[str]:
+    """The pin states and intents, and the codes that rules return beside an image or None."""
+    tree = ast.parse((ROOT / "shared/domain/resolution.py").read_text())
+    states = set(get_args(PinState)) - {"unknown"}
+    intents = {f"intent_{intent}" for intent in get_args(Intent) if intent != "restart"}
+    return states | intents | {code for node in ast.walk(tree) for code in _codes(node)}
+
+
+def _codes(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Tuple(elts=[_, ast.Constant(value=str(code))]):
+            yield code
+        case ast.keyword(arg="code", value=ast.Constant(value=str(code))):
+            yield code
 
 
 def test_a_name_that_is_gone_is_noticed() -> None:

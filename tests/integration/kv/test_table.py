@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from shared.domain.errors import KVUnavailable
+from shared.domain.pointer import Pointer
+from shared.kv import KV
 from shared.kv.table import CALL_SECONDS, ConditionFailed, Table, as_read, connect, key, texts
 from tests.support.failing_clients import Refusing, refusal, unreachable
 from tests.support.stores import Stores
@@ -41,6 +44,29 @@ def test_more_keys_than_a_call_takes(stores: Stores) -> None:
     items = Table(client, stores.table).get_all(*keys, keys[120])
     assert [number for number, item in enumerate(items) if item] == [120, 150]
     assert client.calls == 2
+
+
+def test_every_read_is_consistent(stores: Stores) -> None:
+    """A pointer, entry or record that was written before is never missed by a read."""
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def note(params: dict[str, Any], model: Any, **_: Any) -> None:
+        asked.append((model.name, params))
+
+    client = connect()
+    client.meta.events.register("provide-client-params.dynamodb", note)
+    kv = KV(client, stores.table)
+    kv.pointers.read("default", Pointer())
+    kv.pointers.variants()
+    kv.entries.find_all(["one"], datetime.now(UTC))
+    list(kv.entries.read_all())
+    kv.instances.read_with_pointer("ana", "default", Pointer())
+    client.close()
+    batches = [params["RequestItems"] for name, params in asked if name == "BatchGetItem"]
+    reads = [params for name, params in asked if name == "Query"]
+    reads += [wanted for batch in batches for wanted in batch.values()]
+    assert len(reads) == 5
+    assert all(read["ConsistentRead"] for read in reads)
 
 
 def test_an_answer_with_nothing_in_it_is_not_asked_for_again(stores: Stores) -> None:
