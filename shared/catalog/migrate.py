@@ -1,4 +1,4 @@
-"""Numbered `.sql` files, applied in order, each in a transaction of its own."""
+"""Apply numbered `.sql` files in order, each in a transaction of its own."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,12 +11,12 @@ FOLDER = Path(__file__).with_name("migrations")
 
 
 class MigrationEdited(Exception):
-    """A file that was applied has other content now; write a new one instead."""
+    """A file was edited after it had been applied. Write a new file instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file; its name begins with its number."""
+    """One file. Its name begins with its number."""
 
     name: str
     sql: str
@@ -27,22 +27,22 @@ class Migration:
 
 
 def create_roles(database: Database) -> None:
-    """Make the roles what they should be; needs a login that may create roles."""
+    """Create the roles, or correct them. Needs a user that may create roles."""
     with database.transaction() as connection:
         _take_turns(connection)
         connection.execute(roles_sql().encode())
 
 
 def migrations(folder: Path = FOLDER) -> list[Migration]:
-    """All files, in order."""
+    """List all files in the order of their numbers."""
     return [Migration(path.stem, path.read_text()) for path in sorted(folder.glob("*.sql"))]
 
 
 def migrate(database: Database, folder: Path = FOLDER) -> list[str]:
-    """Apply what has not been applied; the names of those, in order.
+    """Apply the files that have not been applied yet, and return their names in order.
 
-    Runs at the same time wait for one another. Raises MigrationEdited before anything is
-    applied, CatalogUnavailable.
+    Concurrent runs wait for one another. Raises CatalogUnavailable, and MigrationEdited before
+    anything is applied.
     """
     wanted = migrations(folder)
     with database.transaction() as connection:
@@ -75,7 +75,7 @@ def _is_applied(migration: Migration, applied: dict[str, str]) -> bool:
 
 
 def _applied(connection: RawConnection) -> dict[str, str]:
-    """Names and checksums; nobody else applies anything until this transaction ends."""
+    """Names and checksums. No other run applies anything until this transaction ends."""
     _take_turns(connection)
     connection.execute(
         "CREATE TABLE IF NOT EXISTS kiloclaw_migrations ("

@@ -1,4 +1,4 @@
-"""Who is in a rollout: decided by a hash, so that it can be asked again and never changes."""
+"""Who is in a rollout. A hash decides, so the answer is the same each time it is asked."""
 
 from hashlib import sha256
 
@@ -8,11 +8,11 @@ BUCKETS = 10_000
 
 
 def bucket(salt: str, user_id: UserId) -> int:
-    """The user's place in 0..9,999 under this rollout's salt."""
+    """Hash the user into 0..9,999; each rollout's salt shuffles the users anew."""
     digest = sha256(f"{salt}\0{user_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % BUCKETS
 
 
 def is_in(salt: str, user_id: UserId, percent: int) -> bool:
-    """Raising `percent` keeps everyone who was in."""
+    """Whether the user is in a rollout to `percent`. Raising it keeps everyone who was in."""
     return bucket(salt, user_id) < percent * (BUCKETS // 100)

@@ -1,4 +1,4 @@
-"""What a function is told by its environment; read when first needed, never at import."""
+"""Settings from environment variables, read when first needed, never at import."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ DEFAULT_MAX_NEW = 5
 
 
 class SettingMissing(Exception):
-    """The environment lacks a variable, or holds one that cannot be read."""
+    """An environment variable is missing or malformed."""
 
 
 def text(environ: Mapping[str, str], name: str) -> str:
@@ -35,10 +35,10 @@ def switch(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
 
 
 def database_iam(environ: Mapping[str, str]) -> bool:
-    """Is the database's password a token of IAM? Off unless DATABASE_IAM is on.
+    """Whether to sign in to the database with IAM tokens: only if DATABASE_IAM is `on`.
 
-    A token is good for whoever reads it, so it goes to a server that is known for certain only,
-    and the signature names host and user.
+    Anybody who reads a token can use it, so it is sent only to a server whose certificate is
+    verified. Host and user must be given, because the signature contains them.
     """
     if not switch(environ, "DATABASE_IAM", default=False):
         return False
@@ -55,10 +55,10 @@ def database_iam(environ: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the stores are, and what may be chosen.
+    """Where the stores are, and what operators may choose.
 
-    `conninfo` is libpq's, without a password. `sync_max_new` caps new versions a sync run, 0
-    does not.
+    `conninfo` is libpq's, without a password. `sync_max_new` is the most new versions that one
+    sync run takes in; 0 means no cap.
     """
 
     conninfo: str
@@ -69,7 +69,7 @@ class Settings:
 
     @classmethod
     def stores(cls, environ: Mapping[str, str]) -> Self:
-        """For functions with nothing to choose."""
+        """Read the settings of functions with nothing to choose."""
         return cls(
             text(environ, "DATABASE_CONNINFO"),
             text(environ, "TABLE_NAME"),
@@ -93,7 +93,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class MigrateSettings:
-    """Where the database is; `setup_conninfo` is for who may create roles, where that is us."""
+    """Where the database is. `setup_conninfo` is for creating roles; None: others do that."""
 
     conninfo: str
     database_iam: bool

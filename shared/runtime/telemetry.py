@@ -1,4 +1,4 @@
-"""Logs and metrics: what happened, never to whom."""
+"""Logs and metrics. They never name a user."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class Telemetry:
-    """Structured log lines, and metrics in the embedded metric format, one line an event.
+    """Structured log lines, and one line of metrics per event (embedded metric format).
 
-    Every line has the id of the request, by which the logs of all functions are followed.
+    Every line has the request id, so that one request can be followed through all logs.
     """
 
     def __init__(self) -> None:
@@ -39,13 +39,13 @@ class Telemetry:
     def log(
         self, message: str, *, level: Literal["info", "error"] = "info", **facts: Any
     ) -> None:
-        """Write a line; `facts` are numbers, codes, tags: nothing of a person."""
+        """Write a line. `facts` are numbers, codes and tags, never anything about a person."""
         write = self.logger.error if level == "error" else self.logger.info
         write(message, correlation_id=self._request_id, **facts)
 
     @contextmanager
     def event(self, request_id: str | None) -> Generator[None]:
-        """Count refusals by name and surprises, and write the metrics whatever happens."""
+        """Count refusals by name and unexpected errors; write the metrics in any case."""
         self._request_id = request_id
         try:
             yield
@@ -59,5 +59,5 @@ class Telemetry:
 
 
 def request_id(context: object) -> str | None:
-    """Of the invocation, from Lambda's context."""
+    """The invocation's request id, from Lambda's context."""
     return getattr(context, "aws_request_id", None)
