@@ -144,11 +144,11 @@ def client(started: Started, control_plane: dict[str, Any]) -> Iterator[Any]:
 def test_the_example_for_the_control_plane_runs(
     client: Any, control_plane: dict[str, Any]
 ) -> None:
-    """It starts an instance by digest, and a restart keeps the image that runs."""
-    start = control_plane["start_instance"]
-    image = start(client, "provisioning", "a-new-user", None)
+    """It names the image of a first start by digest, and a restart keeps that image."""
+    image_to_start = control_plane["image_to_start"]
+    image = image_to_start(client, "provisioning", "a-new-user", None)
     assert image.startswith("kiloclaw@sha256:")
-    assert start(client, "provisioning", "a-new-user", "unknown-tag") == image
+    assert image_to_start(client, "provisioning", "a-new-user", "unknown-tag") == image
     answer = control_plane["ask"](client, "provisioning", user_id="a-new-user")
     assert (answer["recorded"], answer["changed"]) == (True, False)
     _, shown = re.findall(r"^```json\n(.*?)^```", EXAMPLE, re.DOTALL | re.MULTILINE)
@@ -160,18 +160,18 @@ def test_the_example_for_the_control_plane_runs(
 
 
 @pytest.mark.parametrize(
-    ("request_of", "code"),
+    ("fields", "code"),
     [
         ({"user_id": "a-new-user", "colour": "red"}, "InvalidRequest"),
         ({"user_id": "a-new-user", "variant": "unheard-of"}, "NoVersionAvailable"),
     ],
 )
 def test_the_example_says_why_nothing_was_provisioned(
-    client: Any, control_plane: dict[str, Any], request_of: dict[str, str], code: str
+    client: Any, control_plane: dict[str, Any], fields: dict[str, str], code: str
 ) -> None:
     """A refusal that a retry cannot change is raised at once, under the page's name for it."""
     with pytest.raises(control_plane["NotProvisioned"]) as refused:
-        control_plane["ask"](client, "provisioning", **request_of)
+        control_plane["ask"](client, "provisioning", **fields)
     assert refused.value.code == code
     assert f"`{code}`" in EXAMPLE
 
