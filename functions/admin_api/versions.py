@@ -1,5 +1,8 @@
 """Versions: published, listed, changed, retired, promoted."""
 
+from collections.abc import Mapping
+from datetime import datetime
+
 from functions.admin_api import cursor, models, paging
 from functions.admin_api.answers import NO_CONTENT, Answer
 from functions.admin_api.endpoints import Request, endpoint
@@ -11,7 +14,7 @@ from functions.admin_api.requests import (
     VersionsQuery,
 )
 from functions.admin_api.variants import describe
-from shared.catalog.versions import Sort, VersionFilter
+from shared.catalog.versions import SORTED_BY, Sort, VersionFilter
 from shared.domain.errors import (
     DigestChanged,
     DigestInUse,
@@ -31,7 +34,7 @@ from shared.usecases.promote import promote
 from shared.usecases.publish import Publication, publish
 from shared.usecases.versions import VersionChange, change, retire
 
-SORT_KEYS: dict[Sort, cursor.Parse] = {
+KEYS: Mapping[str, cursor.Parse] = {
     "published_at": cursor.moment,
     "created_at": cursor.moment,
     "image_tag": IMAGE_TAG.parse,
@@ -43,7 +46,7 @@ SORT_KEYS: dict[Sort, cursor.Parse] = {
 def list_versions(request: Request[VersionsQuery, None]) -> Answer:
     """List versions, the newest first unless asked otherwise."""
     query = request.query
-    after = paging.start(request, SORT_KEYS[query.sort], IMAGE_TAG.parse)
+    after = paging.start(request, *(KEYS[name] for name in SORTED_BY[query.sort]))
     wanted = VersionFilter(query.status, query.variant, query.q)
     with request.deps.catalog.transaction() as tx:
         rows = tx.versions.page(wanted, query.sort, query.order, after, query.limit + 1)
@@ -146,12 +149,6 @@ def promote_version(request: Request[NoQuery, PromoteBody]) -> Answer:
     return Answer(200, models.Promoted(variant=described))
 
 
-def _key(version: Version, sort: Sort) -> tuple[str, str]:
-    match sort:
-        case "published_at":
-            return rfc3339(version.published_at), version.image_tag
-        case "created_at":
-            return rfc3339(version.created_at), version.image_tag
-        case "openclaw_version":
-            return version.openclaw_version, version.image_tag
-    return version.image_tag, version.image_tag
+def _key(version: Version, sort: Sort) -> tuple[str, ...]:
+    fields = (getattr(version, name) for name in SORTED_BY[sort])
+    return tuple(rfc3339(it) if isinstance(it, datetime) else it for it in fields)

@@ -10,7 +10,14 @@ from psycopg import errors
 from shared.catalog.connection import RawConnection, fetch
 from shared.domain.errors import DigestInUse, VersionNotFound
 from shared.domain.model import ImageEntry, Status, Version
-from shared.domain.values import Actor, ImageDigest, ImageTag, Variant
+from shared.domain.values import (
+    Actor,
+    ImageDigest,
+    ImageTag,
+    Variant,
+    openclaw_order,
+    tag_order,
+)
 
 VERSION: LiteralString = """
 SELECT v.id, v.image_tag, v.image_digest, v.openclaw_version, v.variant, v.status,
@@ -31,29 +38,45 @@ _PAGE: LiteralString = """
    AND (%(variant)s::text IS NULL OR v.variant = %(variant)s)
    AND (%(q)s::text IS NULL
         OR strpos(lower(v.image_tag), lower(%(q)s)) > 0
-        OR strpos(v.openclaw_version, %(q)s) > 0
+        OR strpos(v.openclaw_version, lower(%(q)s)) > 0
         OR strpos(lower(v.notes), lower(%(q)s)) > 0)
-   AND (%(key)s::text IS NULL OR ({column}, v.image_tag) {beyond} ({key}, %(tag)s::text))
- ORDER BY {column} {order}, v.image_tag {order}
+   AND (%(tag)s::text IS NULL OR ({columns}) {beyond} ({key}))
+ ORDER BY {order}
  LIMIT %(limit)s
 """
 
 
-def _pages(column: LiteralString, key: LiteralString) -> dict[Order, LiteralString]:
+def _pages(columns: LiteralString, key: LiteralString) -> dict[Order, LiteralString]:
+    descending: LiteralString = columns.replace(",", " DESC,") + " DESC"
     return {
-        "asc": VERSION + _PAGE.format(column=column, key=key, beyond=">", order="ASC"),
-        "desc": VERSION + _PAGE.format(column=column, key=key, beyond="<", order="DESC"),
+        "asc": VERSION + _PAGE.format(columns=columns, key=key, beyond=">", order=columns),
+        "desc": VERSION + _PAGE.format(columns=columns, key=key, beyond="<", order=descending),
     }
 
 
 PAGES: Mapping[Sort, Mapping[Order, LiteralString]] = {
-    "published_at": _pages("v.published_at", "%(key)s::timestamptz"),
-    "created_at": _pages("v.created_at", "%(key)s::timestamptz"),
-    "image_tag": _pages("v.image_tag", "%(key)s::text"),
+    "published_at": _pages(
+        "v.published_at, v.image_tag", "%(published_at)s::timestamptz, %(tag)s::text"
+    ),
+    "created_at": _pages(
+        "v.created_at, v.image_tag", "%(created_at)s::timestamptz, %(tag)s::text"
+    ),
+    "image_tag": _pages("v.image_tag", "%(tag)s::text"),
     "openclaw_version": _pages(
-        "v.openclaw_order", "string_to_array(%(key)s::text, '.')::integer[]"
+        "v.openclaw_order, v.published_at, v.tag_order, v.image_tag",
+        "%(openclaw_order)s::integer[], %(published_at)s::timestamptz,"
+        " %(tag_order)s::text, %(tag)s::text",
     ),
 }
+
+
+SORTED_BY: Mapping[Sort, tuple[str, ...]] = {
+    "published_at": ("published_at", "image_tag"),
+    "created_at": ("created_at", "image_tag"),
+    "image_tag": ("image_tag",),
+    "openclaw_version": ("openclaw_version", "published_at", "image_tag"),
+}
+"""The fields of a version that place it in a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +112,17 @@ class Versions:
         wanted: VersionFilter,
         sort: Sort,
         order: Order,
-        after: tuple[str, ImageTag] | None,
+        after: tuple[str, ...] | None,
         limit: int,
     ) -> list[Version]:
-        """Up to `limit` versions behind `after`: the sort key (as text) and tag of the last."""
-        key, tag = after or (None, None)
+        """Up to `limit` versions, after the one with these texts in `SORTED_BY`'s fields."""
+        last = dict(zip(SORTED_BY[sort], after, strict=True)) if after else {}
+        tag, version = last.get("image_tag"), last.get("openclaw_version")
         parameters = {
             "status": wanted.status, "variant": wanted.variant, "q": wanted.q,
-            "key": key, "tag": tag, "limit": limit,
+            "published_at": last.get("published_at"), "created_at": last.get("created_at"),
+            "openclaw_order": openclaw_order(version) if version else None,
+            "tag_order": tag_order(tag) if tag else None, "tag": tag, "limit": limit,
         }  # fmt: skip
         return fetch(self.connection, Version, PAGES[sort][order], parameters)
 

@@ -8,12 +8,16 @@ from shared.domain.errors import InvalidValue
 from shared.domain.model import ImageEntry
 from shared.domain.values import (
     DEFAULT_VARIANT,
+    EARLIEST_PUBLISHED,
     IMAGE_DIGEST,
     IMAGE_TAG,
     OPENCLAW_VERSION,
     PUBLISHED_AHEAD_SECONDS,
     VARIANT,
+    ImageDigest,
     ImageTag,
+    Variant,
+    parse_attribute,
     parse_moment,
 )
 
@@ -27,8 +31,10 @@ class Tombstone:
 
 def check_published_at(published_at: datetime, now: datetime) -> datetime:
     """A publish time may be ahead by what clocks differ, no more. Raises InvalidValue."""
+    if published_at < EARLIEST_PUBLISHED:
+        raise InvalidValue(f"must not be before the year {EARLIEST_PUBLISHED.year}")
     if published_at > now + timedelta(seconds=PUBLISHED_AHEAD_SECONDS):
-        raise InvalidValue(f"publish time is more than {PUBLISHED_AHEAD_SECONDS} s ahead")
+        raise InvalidValue(f"must not be more than {PUBLISHED_AHEAD_SECONDS} s ahead")
     return published_at
 
 
@@ -38,19 +44,42 @@ def parse_entry(
     """Read the item stored under sort key `key`. Raises InvalidValue for a malformed one.
 
     A missing variant is `default`, a null digest an absent one; unknown attributes are ignored.
+    `deleted_at` makes it a tombstone if it is a time that has passed.
     """
-    tag = IMAGE_TAG.parse(key)
+    tag = _parse_key(key)
     if item.get("deleted_at") is not None:
+        parse_attribute(item, "deleted_at", lambda value: _parse_past(value, now))
         return Tombstone(tag)
     if item.get("image_tag") != tag:
-        raise InvalidValue("image tag differs from the sort key")
-    digest = item.get("image_digest")
-    variant = item.get("variant")
-    published_at = parse_moment(item.get("published_at"), "publish time")
+        raise InvalidValue("image_tag differs from the sort key")
     return ImageEntry(
         image_tag=tag,
-        openclaw_version=OPENCLAW_VERSION.parse(item.get("openclaw_version")),
-        variant=DEFAULT_VARIANT if variant is None else VARIANT.parse(variant),
-        published_at=check_published_at(published_at, now),
-        image_digest=None if digest is None else IMAGE_DIGEST.parse(digest),
+        openclaw_version=parse_attribute(item, "openclaw_version", OPENCLAW_VERSION.parse),
+        variant=parse_attribute(item, "variant", _parse_variant),
+        published_at=parse_attribute(
+            item, "published_at", lambda value: check_published_at(parse_moment(value), now)
+        ),
+        image_digest=parse_attribute(item, "image_digest", _parse_digest),
     )
+
+
+def _parse_key(key: object) -> ImageTag:
+    try:
+        return IMAGE_TAG.parse(key)
+    except InvalidValue as error:
+        raise InvalidValue(f"the sort key {error}") from None
+
+
+def _parse_past(value: object, now: datetime) -> datetime:
+    moment = parse_moment(value)
+    if moment > now:
+        raise InvalidValue("must not be in the future")
+    return moment
+
+
+def _parse_variant(value: object) -> Variant:
+    return DEFAULT_VARIANT if value is None else VARIANT.parse(value)
+
+
+def _parse_digest(value: object) -> ImageDigest | None:
+    return None if value is None else IMAGE_DIGEST.parse(value)

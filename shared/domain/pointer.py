@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from shared.domain.errors import InvalidValue
-from shared.domain.values import IMAGE_TAG, ImageTag
+from shared.domain.values import IMAGE_TAG, ImageTag, parse_attribute
 
 REVISIONS_AHEAD = 1_000_000
 """A revision further above the mirror's than this is no revision but damage."""
@@ -91,7 +91,7 @@ def parse_pointer(
     try:
         pointer = Pointer(
             revision,
-            IMAGE_TAG.parse(item.get("latest_tag")),
+            parse_attribute(item, "latest_tag", IMAGE_TAG.parse),
             _parse_rollout(item),
             cause=_parse_cause(item.get("cause")),
         )
@@ -116,7 +116,8 @@ def _parse_rollout(item: Mapping[str, object]) -> Rollout | None:
         raise InvalidValue("percent must be an integer from 0 to 100")
     if not _is_line(salt, 64):
         raise InvalidValue("salt must be a printable ASCII string of 1 to 64 characters")
-    return Rollout(IMAGE_TAG.parse(item.get("candidate_tag")), percent, str(salt))
+    tag = parse_attribute(item, "candidate_tag", IMAGE_TAG.parse)
+    return Rollout(tag, percent, str(salt))
 
 
 def _parse_cause(value: object) -> str | None:

@@ -6,15 +6,18 @@ a pydantic model that names the type validates by it, and code without pydantic 
 """
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from shared.domain.errors import InvalidValue
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic_core import CoreSchema
+
+Value = TypeVar("Value")
 
 TEXT_BREAKERS = re.compile("[\x00\ud800-\udfff]")
 """What neither PostgreSQL (NUL) nor UTF-8 (lone surrogates) can hold."""
@@ -24,11 +27,11 @@ TEXT_BREAKERS = re.compile("[\x00\ud800-\udfff]")
 class TextRule:
     """A rule for one kind of text.
 
-    `pattern` is matched to the very end with ASCII digits; `limit` counts characters after
-    trimming.
+    `allowed` completes the sentence "must be …" in a refusal. `pattern` is matched to the very
+    end with ASCII digits; `limit` counts characters after trimming.
     """
 
-    name: str
+    allowed: str
     pattern: str | None = None
     limit: int | None = None
     reserved: frozenset[str] = frozenset()
@@ -38,17 +41,19 @@ class TextRule:
     def parse(self, value: object) -> str:
         """Return the text as it is stored, or raise InvalidValue."""
         if not isinstance(value, str):
-            raise InvalidValue(f"{self.name} must be a string")
+            raise InvalidValue("must be a string")
         text = value.strip() if self.trim else value
         text = text.lower() if self.lower else text
         if TEXT_BREAKERS.search(text):
-            raise InvalidValue(f"{self.name} must not contain NUL or lone surrogates")
+            raise InvalidValue("must not contain NUL or lone surrogates")
         if self.limit is not None and len(text) > self.limit:
-            raise InvalidValue(f"{self.name} must have at most {self.limit} characters")
+            raise InvalidValue(f"must be {self.allowed}")
         if self.pattern is not None and not re.fullmatch(self.pattern, text, re.ASCII):
-            raise InvalidValue(f"{self.name} must match {self.pattern}")
+            raise InvalidValue(f"must be {self.allowed}")
         if text in self.reserved:
-            raise InvalidValue(f"{self.name} is a reserved word")
+            raise InvalidValue(
+                "must not be " + " or ".join(f"`{word}`" for word in self.reserved)
+            )
         return text
 
     def __get_pydantic_core_schema__(
@@ -81,16 +86,39 @@ class TextRule:
 
 
 IMAGE_TAG = TextRule(
-    "image tag", r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", reserved=frozenset({"latest"})
+    "an OCI image tag: letters, digits, `.`, `_`, `-`, at most 128 characters,"
+    " not starting with `.` or `-`",
+    r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}",
+    reserved=frozenset({"latest"}),
 )
 """The OCI distribution specification's tag grammar, less the tag that means no version."""
-IMAGE_DIGEST = TextRule("image digest", r"sha256:[0-9a-f]{64}", lower=True)
+IMAGE_DIGEST = TextRule(
+    "an OCI image digest: `sha256:` and 64 hexadecimal digits",
+    r"sha256:[0-9a-f]{64}",
+    lower=True,
+)
 """The OCI image specification's digest grammar, SHA-256 alone."""
-OPENCLAW_VERSION = TextRule("OpenClaw version", r"[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,2}")
-VARIANT = TextRule("variant", r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
-USER_ID = TextRule("user id", r"[A-Za-z0-9][A-Za-z0-9._:@|+=~-]{0,127}")
-NOTES = TextRule("notes", limit=2000, trim=True)
-REASON = TextRule("reason", limit=500, trim=True)
+OPENCLAW_VERSION = TextRule(
+    "an OpenClaw version: year, month and number, such as `2026.7.1`,"
+    " `2026.7.1-beta.3` (before it) or `2026.7.1-2` (after it)",
+    r"[0-9]{4}\.(?:0?[1-9]|1[0-2])\.(?:0?[1-9]|[1-9][0-9])(?:-(?:beta\.)?[0-9]{1,3})?",
+)
+"""As OpenClaw releases are numbered. The third number starts as the day of the month and
+counts on past its last day: `2026.7.35` was released."""
+VARIANT = TextRule(
+    "a variant: lower-case letters, digits, `-`, at most 64 characters,"
+    " not starting or ending with `-`",
+    r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?",
+)
+USER_ID = TextRule(
+    '1 to 255 printable ASCII characters without space, `?`, `#`, `%`, `\\`, `"`, `<`, `>`;'
+    " no part between slashes may be empty, `.` or `..`",
+    r"(?!(?:.*/)?\.{0,2}(?:/|$))[!$&-;=@-\[\]-~]+",
+    limit=255,
+)
+"""What identity providers name users, if it can stand in the path of a URL."""
+NOTES = TextRule("at most 2000 characters", limit=2000, trim=True)
+REASON = TextRule("at most 500 characters", limit=500, trim=True)
 
 ImageTag = Annotated[str, IMAGE_TAG]
 ImageDigest = Annotated[str, IMAGE_DIGEST]
@@ -104,6 +132,30 @@ Actor = str
 
 DEFAULT_VARIANT = "default"
 PUBLISHED_AHEAD_SECONDS = 60
+EARLIEST_PUBLISHED = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def openclaw_order(version: OpenclawVersion) -> list[int]:
+    """The numbers by which OpenClaw versions sort: three of the date, kind, number in the kind.
+
+    A beta (kind 0) comes before the release (1), a correction (2) after it. The catalog's
+    generated column `openclaw_order` is the same list.
+    """
+    whole = version if "-" in version else f"{version}.1.0"
+    return [int(n) for n in whole.replace("-beta.", ".0.").replace("-", ".2.").split(".")]
+
+
+def tag_order(tag: ImageTag) -> str:
+    """The text by which tags sort in natural order: `r2` before `r10`.
+
+    Each number is preceded by how many digits it has. The catalog's function
+    `kiloclaw_tag_order` returns the same.
+    """
+    return re.sub("[0-9]+", lambda number: _sized(number[0].lstrip("0")), tag)
+
+
+def _sized(digits: str) -> str:
+    return f"{len(digits):03}{digits}"
 
 
 def rfc3339(moment: datetime) -> str:
@@ -118,11 +170,23 @@ RFC3339 = re.compile(
 )
 
 
-def parse_moment(value: object, name: str = "time") -> datetime:
+def parse_moment(value: object) -> datetime:
     """Read an RFC 3339 time; the offset is required. Raises InvalidValue."""
     if not isinstance(value, str) or not RFC3339.fullmatch(value):
-        raise InvalidValue(f"{name} must be an RFC 3339 time with an offset")
+        raise InvalidValue(
+            "must be an RFC 3339 time with an offset, such as `2026-11-25T12:00:00Z`"
+        )
     try:
         return datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InvalidValue(f"{name} must be a time that exists") from None
+        raise InvalidValue("must be a time that exists") from None
+
+
+def parse_attribute(
+    item: Mapping[str, object], name: str, parse: Callable[[object], Value]
+) -> Value:
+    """Parse an attribute of a KV item; the message of InvalidValue names the attribute."""
+    try:
+        return parse(item.get(name))
+    except InvalidValue as error:
+        raise InvalidValue(f"{name} {error}") from None

@@ -51,7 +51,7 @@ CASES = {
         "gone is disabled",
     ),
     "ahead and malformed": Case(
-        {"revision": 7} | BROKEN, (8, "v1", None), {"kv", MIRROR, FINDING}, "image tag"
+        {"revision": 7} | BROKEN, (8, "v1", None), {"kv", MIRROR, FINDING}, "latest_tag"
     ),
     "a malformed revision": Case(
         {"revision": "7", "latest_tag": "v2"},

@@ -1,14 +1,39 @@
 -- What exists, what is latest, and the history of latest.
+--
+-- Here as everywhere, columns that identify something have the collation "C", so that every server
+-- orders them alike. What people write has the database's own, which folds every alphabet.
+
+-- The text by which tags sort in natural order (r2 before r10): each number is preceded by how
+-- many digits it has. shared.domain.values.tag_order returns the same.
+CREATE FUNCTION kiloclaw_tag_order(tag text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (
+    SELECT string_agg(
+               part[1] || CASE WHEN part[2] <> ''
+                               THEN lpad(length(ltrim(part[2], '0'))::text, 3, '0')
+                                    || ltrim(part[2], '0')
+                               ELSE '' END,
+               '' ORDER BY number)
+      FROM regexp_matches(tag, '([^0-9]*)([0-9]*)', 'g') WITH ORDINALITY AS found (part, number)
+);
 
 CREATE TABLE kiloclaw_available_versions (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    image_tag text NOT NULL,
-    image_digest text,
-    openclaw_version text NOT NULL,
-    openclaw_order integer[] NOT NULL
-        GENERATED ALWAYS AS (string_to_array(openclaw_version, '.')::integer[]) STORED,
-    variant text NOT NULL DEFAULT 'default',
-    status text NOT NULL DEFAULT 'active',
+    image_tag text COLLATE "C" NOT NULL,
+    image_digest text COLLATE "C",
+    openclaw_version text COLLATE "C" NOT NULL,
+    -- Year, month, number, kind (0 beta, 1 release, 2 correction), number within the kind.
+    openclaw_order integer[] GENERATED ALWAYS AS (
+        string_to_array(
+            replace(replace(
+                CASE WHEN strpos(openclaw_version, '-') > 0 THEN openclaw_version
+                     ELSE openclaw_version || '.1.0' END,
+                '-beta.', '.0.'), '-', '.2.'),
+            '.')::integer[]
+    ) STORED,
+    tag_order text COLLATE "C" GENERATED ALWAYS AS (kiloclaw_tag_order(image_tag)) STORED,
+    variant text COLLATE "C" NOT NULL DEFAULT 'default',
+    status text COLLATE "C" NOT NULL DEFAULT 'active',
     published_at timestamptz NOT NULL,
     published_by text,
     notes text,
@@ -23,9 +48,11 @@ CREATE TABLE kiloclaw_available_versions (
         CHECK (image_tag ~ '^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$' AND image_tag <> 'latest'),
     CONSTRAINT versions_image_digest_check CHECK (image_digest ~ '^sha256:[0-9a-f]{64}$'),
     CONSTRAINT versions_openclaw_version_check
-        CHECK (openclaw_version ~ '^[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,2}$'),
+        CHECK (openclaw_version ~
+               '^[0-9]{4}\.(0?[1-9]|1[0-2])\.(0?[1-9]|[1-9][0-9])(-(beta\.)?[0-9]{1,3})?$'),
     CONSTRAINT versions_variant_check CHECK (variant ~ '^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$'),
     CONSTRAINT versions_status_check CHECK (status IN ('active', 'deprecated', 'disabled')),
+    CONSTRAINT versions_published_at_check CHECK (published_at >= '2000-01-01Z'),
     CONSTRAINT versions_notes_check CHECK (char_length(notes) <= 2000),
     CONSTRAINT versions_retired_check CHECK (retired_at IS NULL OR status = 'disabled')
 );
@@ -50,13 +77,15 @@ CREATE INDEX versions_by_created_at ON kiloclaw_available_versions (created_at, 
 COMMENT ON INDEX versions_by_created_at IS 'Query: the list of versions by created_at.';
 
 CREATE INDEX versions_by_openclaw_version
-    ON kiloclaw_available_versions (openclaw_order, image_tag) WHERE retired_at IS NULL;
-COMMENT ON INDEX versions_by_openclaw_version IS 'Query: the list of versions by CalVer number.';
+    ON kiloclaw_available_versions (openclaw_order, published_at, tag_order, image_tag)
+    WHERE retired_at IS NULL;
+COMMENT ON INDEX versions_by_openclaw_version IS
+    'Query: the list of versions by OpenClaw version, then publish time, then tag.';
 
 CREATE TABLE kiloclaw_variants (
-    variant text PRIMARY KEY,
-    latest_tag text,
-    candidate_tag text,
+    variant text COLLATE "C" PRIMARY KEY,
+    latest_tag text COLLATE "C",
+    candidate_tag text COLLATE "C",
     rollout_percent integer,
     rollout_salt text,
     revision bigint NOT NULL DEFAULT 0,
@@ -77,11 +106,11 @@ CREATE TABLE kiloclaw_variants (
 
 CREATE TABLE kiloclaw_promotions (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    variant text NOT NULL REFERENCES kiloclaw_variants (variant) ON DELETE RESTRICT,
+    variant text COLLATE "C" NOT NULL REFERENCES kiloclaw_variants (variant) ON DELETE RESTRICT,
     revision bigint NOT NULL,
-    image_tag text NOT NULL
+    image_tag text COLLATE "C" NOT NULL
         REFERENCES kiloclaw_available_versions (image_tag) ON DELETE RESTRICT,
-    previous_tag text,
+    previous_tag text COLLATE "C",
     promoted_by text NOT NULL,
     reason text,
     at timestamptz NOT NULL DEFAULT now()

@@ -2,8 +2,8 @@
 
 CREATE TABLE kiloclaw_version_pins (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    user_id text NOT NULL,
-    image_tag text NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    image_tag text COLLATE "C" NOT NULL,
     reason text,
     pinned_by text NOT NULL,
     expires_at timestamptz,
@@ -11,7 +11,10 @@ CREATE TABLE kiloclaw_version_pins (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pins_user_id_key UNIQUE (user_id),
-    CONSTRAINT pins_user_id_check CHECK (user_id ~ '^[A-Za-z0-9][A-Za-z0-9._:@|+=~-]{0,127}$'),
+    CONSTRAINT pins_user_id_check CHECK (
+        char_length(user_id) <= 255
+        AND user_id ~ '^(?!(?:.*/)?\.{0,2}(?:/|$))[!$&-;=@-\[\]-~]+$'
+    ),
     CONSTRAINT pins_reason_check CHECK (char_length(reason) <= 500),
     CONSTRAINT pins_image_tag_fkey FOREIGN KEY (image_tag)
         REFERENCES kiloclaw_available_versions (image_tag) ON DELETE RESTRICT
@@ -33,7 +36,7 @@ COMMENT ON INDEX pins_by_expires_at IS 'Query: how many pins expired or will soo
 
 CREATE TABLE kiloclaw_user_aliases (
     alias uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    user_id text NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT user_aliases_user_id_key UNIQUE (user_id)
 );

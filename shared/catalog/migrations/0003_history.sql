@@ -3,10 +3,10 @@
 CREATE TABLE kiloclaw_audit_log (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT now(),
-    actor text NOT NULL,
-    action text NOT NULL,
-    subject_kind text NOT NULL,
-    subject_id text NOT NULL,
+    actor text COLLATE "C" NOT NULL,
+    action text COLLATE "C" NOT NULL,
+    subject_kind text COLLATE "C" NOT NULL,
+    subject_id text COLLATE "C" NOT NULL,
     before jsonb,
     after jsonb,
     reason text,
@@ -60,8 +60,8 @@ COMMENT ON INDEX sync_runs_by_started_at IS 'Query: the runs, newest first.';
 
 CREATE TABLE kiloclaw_sync_findings (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    image_tag text NOT NULL,
-    code text NOT NULL,
+    image_tag text COLLATE "C" NOT NULL,
+    code text COLLATE "C" NOT NULL,
     detail text NOT NULL,
     first_seen timestamptz NOT NULL,
     last_seen timestamptz NOT NULL,

@@ -12,7 +12,7 @@ from shared.catalog.audit import Audit, EventFilter
 from shared.catalog.facts import FACTS
 from shared.catalog.pins import PinFilter, Pins
 from shared.catalog.runs import Runs
-from shared.catalog.versions import Order, Sort, VersionFilter, Versions
+from shared.catalog.versions import SORTED_BY, Order, Sort, VersionFilter, Versions
 from tests.support.stores import make_catalog
 
 LIMIT = 26
@@ -35,7 +35,7 @@ SELECT epoch - n * interval '1 minute', now(), 'ok', '{"seen": 1}', 'schedule'
   FROM generate_series(1, 20000) AS n, (SELECT timestamptz '2026-11-20Z') AS zero (epoch);
 INSERT INTO kiloclaw_variants (variant) VALUES ('v0'), ('v1'), ('v2')
 """
-PLACES: dict[Sort, str] = {
+PLACES: dict[str, str] = {
     "published_at": "2026-11-18T12:00:00Z",
     "created_at": "2026-09-01T00:00:00Z",
     "image_tag": "tag-3000",
@@ -101,7 +101,7 @@ def test_a_page_of_versions_costs_what_it_shows(
     connection: psycopg.Connection[Any], sort: Sort, order: Order, *, deep: bool
 ) -> None:
     """In every order, either way, at the beginning and in the middle."""
-    after = (PLACES[sort], "tag-3000") if deep else None
+    after = tuple(PLACES[name] for name in SORTED_BY[sort]) if deep else None
     _check_cost(Versions(connection).page(VersionFilter(), sort, order, after, LIMIT))
 
 

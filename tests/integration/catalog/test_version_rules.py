@@ -12,11 +12,13 @@ A = f"sha256:{'a' * 64}"
 ADD: LiteralString = (
     "INSERT INTO kiloclaw_available_versions"
     " (image_tag, openclaw_version, published_at, image_digest, variant, status, notes)"
-    " VALUES (%(tag)s, %(version)s, now(), %(digest)s, %(variant)s, %(status)s, %(notes)s)"
+    " VALUES (%(tag)s, %(version)s, %(published_at)s, %(digest)s, %(variant)s, %(status)s,"
+    "         %(notes)s)"
 )
 PLAUSIBLE = {
     "tag": "new",
     "version": "2026.11.9",
+    "published_at": "2000-01-01T00:00:00Z",
     "digest": None,
     "variant": "default",
     "status": "active",
@@ -50,8 +52,13 @@ def test_a_plausible_version_is_taken(sql: psycopg.Connection[Any]) -> None:
         ("version", "2026.11.123", "versions_openclaw_version_check"),
         ("version", "26.11.1", "versions_openclaw_version_check"),
         ("version", "2026.11.1.1", "versions_openclaw_version_check"),
+        ("version", "2026.13.1", "versions_openclaw_version_check"),
+        ("version", "2026.0.1", "versions_openclaw_version_check"),
+        ("version", "2026.1.0", "versions_openclaw_version_check"),
+        ("version", "2026.1.1-1234", "versions_openclaw_version_check"),
         ("version", "2026.11.1\n", "versions_openclaw_version_check"),
         ("version", "2026.11.x", "InvalidTextRepresentation"),
+        ("published_at", "1999-12-31T23:59:59.999999Z", "versions_published_at_check"),
         ("variant", "GPU", "versions_variant_check"),
         ("variant", "-gpu", "versions_variant_check"),
         ("variant", "gpu-", "versions_variant_check"),

@@ -177,7 +177,7 @@ PAYLOADS: list[tuple[object, str]] = [
     (None, "payload"), ([], "payload"), ("ana", "payload"), ({}, "user_id"),
     ({"user_id": None}, "user_id"), ({"user_id": ""}, "user_id"), ({"user_id": 7}, "user_id"),
     ({"user_id": "a\x00"}, "user_id"), ({"user_id": "a\ud800"}, "user_id"),
-    ({"user_id": "x" * 129}, "user_id"), ({"user_id": "a", "intent": "stop"}, "intent"),
+    ({"user_id": "x" * 256}, "user_id"), ({"user_id": "a", "intent": "stop"}, "intent"),
     ({"user_id": "a", "intent": ["restart"]}, "intent"),
     ({"user_id": "a", "intent": {"a": 1}}, "intent"),
     ({"user_id": "a", "variant": "GPU"}, "variant"),

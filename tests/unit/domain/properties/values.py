@@ -12,11 +12,15 @@ from tests.unit.domain.properties import Laws
 
 BODIES = [
     "", "a", "V_1", "0", "-", "gpu-1", "latest", "2026.11.1", "2026.1", "2026-1.1", "20261.1.1",
-    "a|b@c+d", f"sha256:{'0a' * 32}", f"SHA256:{'0A' * 32}", f"sha256:{'0g' * 32}",
-    "x" * 63, "x" * 64, "x" * 127, "x" * 128, "x" * 499, "x" * 500, "x" * 1999, "x" * 2000,
+    "a|b@c+d",
+    f"sha256:{'0a' * 32}", f"SHA256:{'0A' * 32}", f"sha256:{'0g' * 32}",
+    "2026.7.1-2", "2026.7.1-beta.3", "2026.13.1", "2026.1.0", "a/b", "./a", "a/..",
+    "x" * 254, "x" * 255, "x" * 63, "x" * 64, "x" * 127, "x" * 128, "x" * 499, "x" * 500,
+    "x" * 1999, "x" * 2000,
 ]  # fmt: skip
 EDGES = [
-    "", "x", "-", ".", "0", "٣", "é", "\u212a", " ", "\n", "\0", "\ud800", "\udfff", "latest"
+    "", "x", "-", ".", "/", "..", "?", "0", "٣", "é", "\u212a", " ", "\n", "\0", "\ud800",
+    "\udfff", "latest",
 ]  # fmt: skip
 TEXTS = sorted(
     {text for edge in EDGES for body in BODIES for text in (edge + body, body + edge)}
@@ -48,13 +52,20 @@ def is_digest(text: str) -> bool:
 
 
 def is_version(text: str) -> bool:
-    parts = text.split(".")
-    is_number = all(part != "" and all(one in digits for one in part) for part in parts)
+    date, dash, kind = text.partition("-")
+    year, month, number = [*date.split("."), "", "", ""][:3]
     return (
-        is_number
-        and [len(part) > 2 for part in parts] == [True, False, False]
-        and len(parts[0]) == 4
+        date.count(".") == 2
+        and all(_is_number(part) for part in (year, month, number))
+        and (len(year), len(month) <= 2, len(number) <= 2) == (4, True, True)
+        and 1 <= int(month) <= 12
+        and int(number) >= 1
+        and (not dash or (_is_number(last := kind.removeprefix("beta.")) and len(last) <= 3))
     )
+
+
+def _is_number(text: str) -> bool:
+    return text != "" and all(one in digits for one in text)
 
 
 def is_variant(text: str) -> bool:
@@ -63,8 +74,8 @@ def is_variant(text: str) -> bool:
 
 
 def is_user(text: str) -> bool:
-    inside = all(one in ascii_letters + digits + "._:@|+=~-" for one in text)
-    return inside and 1 <= len(text) <= 128 and text[0] in ascii_letters + digits
+    inside = all("!" <= one <= "~" and one not in '?#%\\"<>' for one in text)
+    return inside and len(text) <= 255 and not {"", ".", ".."} & set(text.split("/"))
 
 
 BREAKERS = set("\0\ud800\udfff")

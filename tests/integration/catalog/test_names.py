@@ -1,0 +1,244 @@
+"""Names in SQL and in Python: the same are allowed, and they sort and fold alike everywhere."""
+
+from collections.abc import Iterator
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+
+from infra.local.postgres import Postgres
+from shared.catalog.migrate import migrate
+from shared.catalog.pins import PinFilter
+from shared.catalog.transaction import Catalog
+from shared.catalog.versions import VersionFilter
+from shared.domain.errors import InvalidValue
+from shared.domain.values import (
+    OPENCLAW_VERSION,
+    USER_ID,
+    TextRule,
+    openclaw_order,
+    tag_order,
+)
+from tests.support.openclaw_feed import VERSIONS
+from tests.support.stores import CatalogStore, make_catalog
+
+USERS = (
+    "oauth/google:114000741928328149731", "o'brien@example.com", "_svc-kilo", "a/b/c", "x/pin",
+    "A/B/C", "a/B/c", "a-b-c", "ab-c", "a-bc", "_a", "Ba", "aB",
+)  # fmt: skip
+ADD: LiteralString = """
+INSERT INTO kiloclaw_available_versions (image_tag, openclaw_version, published_at, notes)
+SELECT tag, version, '2026-11-01Z', note
+  FROM unnest(%(tags)s::text[], %(versions)s::text[], %(notes)s::text[])
+       AS added (tag, version, note)
+"""
+TAGS = st.from_regex(r"\A[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z").filter(lambda t: t != "latest")
+"""Tags of every kind; few have long numbers, so some are drawn that have."""
+NUMBERED = st.lists(
+    st.one_of(st.sampled_from(["r", "R", "-", ".", "_", "0"]), st.integers(0, 10**20).map(str)),
+    min_size=1,
+    max_size=6,
+).map(lambda parts: "t" + "".join(parts))
+KINDS = st.sampled_from(["", "-", "-beta."])
+RELEASES = st.builds(
+    lambda year, month, number, kind, last: (
+        f"{year:04}.{month}.{number}{kind}{last if kind else ''}"
+    ),
+    st.integers(0, 9999),
+    st.integers(1, 12),
+    st.integers(1, 99),
+    KINDS,
+    st.integers(0, 999),
+)
+
+
+@pytest.fixture(scope="module")
+def connection(each_server: Postgres) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to an empty migrated database; nothing that a test does here may last."""
+    store = make_catalog(each_server)
+    with psycopg.connect(each_server.superuser(store.dbname), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(params=["local", "linguistic"])
+def somewhere(
+    request: pytest.FixtureRequest, each_server: Postgres, debian_server: Postgres
+) -> Iterator[Catalog]:
+    """The catalog here, and in a database that sorts as dictionaries do, as RDS makes them.
+
+    Only Debian's PostgreSQL has such a collation.
+    """
+    if request.param == "local":
+        store = make_catalog(each_server)
+    elif each_server is debian_server:
+        store = _linguistic(debian_server)
+    else:
+        pytest.skip("asked of Debian's server alone")
+    catalog = store.catalog()
+    yield catalog
+    catalog.database.close()
+
+
+def _linguistic(server: Postgres) -> CatalogStore:
+    store = CatalogStore(server, "linguistic")
+    with psycopg.connect(server.superuser(), autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS linguistic WITH (FORCE)")
+        connection.execute(
+            "CREATE DATABASE linguistic TEMPLATE template0 OWNER kiloclaw_owner"
+            " LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        )
+    database = store.database("migrate")
+    migrate(database)
+    database.close()
+    return store
+
+
+def _taken(connection: psycopg.Connection[Any], rule: str, text: str) -> bool:
+    """What a check constraint says of a text."""
+    [(definition,)] = connection.execute(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %(rule)s",
+        {"rule": rule},
+    ).fetchall()
+    check = definition.removeprefix("CHECK ")
+    query = sql.SQL("SELECT {} FROM (SELECT %(text)s::text AS user_id) AS given")
+    [(taken,)] = connection.execute(query.format(sql.SQL(check)), {"text": text}).fetchall()
+    return bool(taken)
+
+
+def _is_legal(rule: TextRule, text: str) -> bool:
+    try:
+        rule.parse(text)
+    except InvalidValue:
+        return False
+    return True
+
+
+def test_every_character_is_allowed_in_a_user_id_in_both_or_in_neither(
+    connection: psycopg.Connection[Any],
+) -> None:
+    """Each ASCII character and a few beyond, alone, at the start, inside and at the end."""
+    characters = [chr(code) for code in range(1, 128)] + ["é", "\u0661", "\u212a", "\U0001f600"]
+    texts = [
+        shape.replace("#", one) for one in characters for shape in ("#", "#a", "a#b", "a#")
+    ]
+    texts += [
+        "",
+        ".",
+        "..",
+        "...",
+        "a/..",
+        "../a",
+        "a/../b",
+        "a/.../b",
+        "./a",
+        "a/.b/c",
+        "a//b",
+    ]
+    texts += ["u" * 255, "u" * 256, "a" * 254 + "/"]
+    differing = [
+        text
+        for text in texts
+        if _taken(connection, "pins_user_id_check", text) != _is_legal(USER_ID, text)
+    ]
+    assert differing == []
+
+
+def test_the_catalog_takes_every_released_version(connection: psycopg.Connection[Any]) -> None:
+    """Corrections and betas too, sorted by the database as Python sorts them."""
+    assert len(VERSIONS) == 132
+    assert all(_is_legal(OPENCLAW_VERSION, version) for version in VERSIONS)
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            ADD, {"tags": VERSIONS, "versions": VERSIONS, "notes": [None] * len(VERSIONS)}
+        )
+        rows = connection.execute(
+            "SELECT openclaw_version, openclaw_order FROM kiloclaw_available_versions"
+            " ORDER BY openclaw_order"
+        ).fetchall()
+    assert [version for version, _ in rows] == sorted(VERSIONS, key=openclaw_order)
+    assert [order for _, order in rows] == [openclaw_order(version) for version, _ in rows]
+
+
+@settings(max_examples=30)
+@given(st.lists(st.one_of(TAGS, NUMBERED), min_size=1, max_size=60, unique=True), st.data())
+def test_sql_and_python_compute_the_same_order(
+    connection: psycopg.Connection[Any], tags: list[str], data: st.DataObject
+) -> None:
+    """Of OpenClaw versions and of tags, for any that are legal."""
+    versions = [data.draw(RELEASES) for _ in tags]
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            ADD, {"tags": tags, "versions": versions, "notes": [None] * len(tags)}
+        )
+        rows = connection.execute(
+            "SELECT image_tag, openclaw_version, openclaw_order, tag_order"
+            "  FROM kiloclaw_available_versions ORDER BY openclaw_order, tag_order, image_tag"
+        ).fetchall()
+    expected = [(*row[:2], openclaw_order(row[1]), tag_order(row[0])) for row in rows]
+    assert rows == expected
+    assert rows == sorted(rows, key=lambda row: (row[2], row[3], row[0]))
+
+
+def test_equal_versions_follow_by_publish_time_then_by_tag(somewhere: Catalog) -> None:
+    """The second build of a version comes before the tenth."""
+    tags = ["v-r10", "v-r9", "v-r2", "V-r3", "v_r1"]
+    with somewhere.transaction() as tx:
+        tx.connection.execute(
+            ADD, {"tags": tags, "versions": ["2026.7.1"] * 5, "notes": [None] * 5}
+        )
+        tx.connection.execute(
+            ADD.replace("2026-11-01Z", "2026-10-01Z"),
+            {"tags": ["z-early"], "versions": ["2026.07.1"], "notes": [None]},
+        )
+        page = tx.versions.page(VersionFilter(), "openclaw_version", "asc", None, 10)
+    assert [v.image_tag for v in page] == ["z-early", "V-r3", "v-r2", "v-r9", "v-r10", "v_r1"]
+
+
+def test_names_sort_by_their_characters_everywhere(somewhere: Catalog) -> None:
+    """As Python sorts them, whatever the database's own collation."""
+    tags = ["v-1", "V-1", "v1", "V.1", "_v1", "v_1", "10", "9"]
+    with somewhere.transaction() as tx:
+        tx.connection.execute(
+            ADD, {"tags": tags, "versions": ["2026.7.1"] * 8, "notes": [None] * 8}
+        )
+        page = tx.versions.page(VersionFilter(), "image_tag", "asc", None, 100)
+        for user in USERS:
+            tx.pins.put(user, "v1", "eve", None, None)
+        pins = tx.pins.page(PinFilter(), None, 100)
+    assert [version.image_tag for version in page] == sorted(tags)
+    assert [pin.user_id for pin in pins] == sorted(USERS, reverse=True)
+
+
+@pytest.mark.parametrize("q", ["ärger", "ÄRGER", "ПРИВЕТ", "σοφία", "łódź", "ßtraße", "ǆ"])
+def test_a_search_folds_every_alphabet_everywhere(somewhere: Catalog, q: str) -> None:
+    """In notes and in reasons, as typed or as written."""
+    text = "Ärger: Привет, ΣΟΦΊΑ, ŁÓDŹ, ßTRAßE, Ǆ"
+    with somewhere.transaction() as tx:
+        tx.connection.execute(
+            ADD,
+            {"tags": ["one", "two"], "versions": ["2026.7.1"] * 2, "notes": [text, "other"]},
+        )
+        tx.pins.put("ana", "one", "eve", text, None)
+        tx.pins.put("bob", "one", "eve", "other", None)
+        versions = tx.versions.page(VersionFilter(q=q), "image_tag", "asc", None, 10)
+        pins = tx.pins.page(PinFilter(q=q), None, 10)
+    assert [version.image_tag for version in versions] == ["one"]
+    assert [pin.user_id for pin in pins] == ["ana"]
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_user_is_found_exactly(somewhere: Catalog, user: str) -> None:
+    """One pin each, found, listed and removed as this user and no other."""
+    with somewhere.transaction() as tx:
+        tx.connection.execute(ADD, {"tags": ["one"], "versions": ["2026.7.1"], "notes": [None]})
+        for one in USERS:
+            tx.pins.put(one, "one", "eve", f"for {one}", None)
+        pin = tx.pins.find(user)
+        assert pin is not None
+        assert (pin.user_id, pin.reason) == (user, f"for {user}")
+        assert tx.pins.remove(user)
+        left = {pin.user_id for pin in tx.pins.page(PinFilter(), None, 100)}
+    assert left == set(USERS) - {user}
