@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-FunctionName = Literal["admin_api", "migrate", "provisioning", "sync"]
-FUNCTIONS: tuple[FunctionName, ...] = get_args(FunctionName)
+from infra.functions import FUNCTIONS
+
 LogDays = Literal[7, 14, 30, 60, 90, 180, 365]
+Memory = Annotated[int, Field(ge=128, le=3008)]
+"""In MiB. It buys processor time too: one whole core at 1,769."""
 RoleArn = Annotated[
     str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/[\w+=,.@/-]{1,128}$")
 ]
@@ -17,13 +19,6 @@ RoleName = Annotated[str, Field(pattern=r"^[\w+=,.@-]{1,64}$")]
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class FunctionSize(_Settings):
-    """Memory buys processor time too: a whole core at 1,769 MiB."""
-
-    memory_mib: int = Field(ge=128, le=3008)
-    timeout_seconds: int = Field(ge=3, le=840)
 
 
 class DatabaseSize(_Settings):
@@ -72,7 +67,7 @@ class Stage(_Settings):
     protected: bool
     network: str = Field(pattern=r"^10\.\d{1,3}\.\d{1,3}\.0/2[0-2]$")
     database: DatabaseSize
-    functions: dict[FunctionName, FunctionSize]
+    memory_mib: dict[str, Memory] = {}
     throttling: Throttling
     log_days: LogDays
     sync_max_new: int = Field(ge=0)
@@ -84,12 +79,17 @@ class Stage(_Settings):
     callback_urls: tuple[str, ...] = ()
     table_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{3,255}$")
 
-    @model_validator(mode="after")
-    def _whole(self) -> "Stage":
-        missing = set(FUNCTIONS) - self.functions.keys()
-        if missing:
-            raise ValueError(f"sizes are missing of {', '.join(sorted(missing))}")
-        return self
+    @property
+    def metrics_namespace(self) -> str:
+        """Where functions write their own metrics: apart from those of other stages."""
+        return f"KiloClaw/{self.name}"
+
+    @field_validator("memory_mib")
+    @classmethod
+    def _functions_exist(cls, memory: dict[str, int]) -> dict[str, int]:
+        if unknown := memory.keys() - FUNCTIONS.keys():
+            raise ValueError(f"no such function: {', '.join(sorted(unknown))}")
+        return memory
 
 
 def read_stage(name: object, stages: Mapping[str, Any], release: object = None) -> Stage:

@@ -14,8 +14,9 @@ from functions.admin_api.answers import Answer
 from functions.admin_api.requests import NoQuery
 from shared.domain.errors import Refused
 from shared.domain.model import Initiator
+from shared.domain.roles import Role
 from shared.domain.values import IMAGE_TAG, USER_ID, VARIANT, TextRule
-from shared.http.auth import Caller, Role
+from shared.http.auth import Caller
 from shared.http.problems import MethodNotAllowed, NotBuilt, UnknownPath
 from shared.runtime.dependencies import Dependencies
 

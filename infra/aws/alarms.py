@@ -1,4 +1,4 @@
-"""What wakes people: one alarm for each thing that docs/operations.md says what to do about."""
+"""One alarm for each situation that docs/operations.md says how to handle."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,25 +13,23 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-NAMESPACE = "KiloClaw"
+from infra.functions import FUNCTIONS, STORE_ERRORS, Function
+
 MINUTE, FIVE_MINUTES = Duration.minutes(1), Duration.minutes(5)
-TEN_RUNS = 10
-SLOW_MS: Mapping[str, int] = {
-    "admin_api": 5_000,
-    "migrate": 240_000,
-    "provisioning": 2_000,
-    "sync": 45_000,
-}
-"""p99 above which a function is too slow, in milliseconds."""
-BORROWED_SHARE = 0.8
+HEARTBEAT_MINUTES = 10
+BORROWED_PERCENT = 80
 FREE_SHARE = 0.2
 GIB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """What the alarms look at."""
+class Monitored:
+    """The resources that alarms and dashboard look at.
 
+    `namespace` is the one to which the functions write their own metrics.
+    """
+
+    namespace: str
     functions: Mapping[str, lambda_.IFunction]
     dead_letters: Mapping[str, sqs.IQueue]
     table: dynamodb.ITable
@@ -39,97 +37,118 @@ class Watched:
     proxy: rds.DatabaseProxy
     storage_gib: int
 
-
-def own_metric(
-    name: str, function: str, statistic: str = "Sum", period: Duration = FIVE_MINUTES
-) -> cloudwatch.Metric:
-    """A metric that a function writes in the embedded metric format."""
-    return cloudwatch.Metric(
-        namespace=NAMESPACE,
-        metric_name=name,
-        dimensions_map={"service": function},
-        statistic=statistic,
-        period=period,
-    )
+    def metric(
+        self, name: str, function: str, statistic: str = "Sum", period: Duration = FIVE_MINUTES
+    ) -> cloudwatch.Metric:
+        """A metric that a function writes in its log, in the embedded metric format."""
+        return cloudwatch.Metric(
+            namespace=self.namespace,
+            metric_name=name,
+            dimensions_map={"service": function},
+            statistic=statistic,
+            period=period,
+        )
 
 
 class Alarms(Construct):
-    """Every alarm, and the topic that all of them go to."""
+    """All alarms, each of which notifies the topic."""
 
-    def __init__(self, scope: Construct, id: str, watched: Watched, topic: sns.ITopic) -> None:  # noqa: A002
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        monitored: Monitored,
+        topic: sns.ITopic,
+    ) -> None:
         super().__init__(scope, id)
+        self._monitored = monitored
         self._action = actions.SnsAction(topic)
-        for name, function in watched.functions.items():
-            self._watch_function(name, function)
-        self._watch_what_is_decided()
-        self._watch_sync()
-        for name, queue in watched.dead_letters.items():
+        for function in FUNCTIONS.values():
+            self._add_function(function)
+        for metric, store in STORE_ERRORS.items():
+            self._add_store_errors(metric, store)
+        for name, queue in monitored.dead_letters.items():
             waiting = queue.metric_approximate_number_of_messages_visible(statistic="Maximum")
             self._above(f"DeadLetters{name}", waiting, 0, f"dead letters: {name}")
-        self._watch_stores(watched)
+        self._add_proxy()
+        self._add_storage()
 
-    def _watch_function(self, name: str, function: lambda_.IFunction) -> None:
-        title = name.title().replace("_", "")
-        self._above(
-            f"{title}Errors", function.metric_errors(period=FIVE_MINUTES), 0, f"errors: {name}"
-        )
-        slow = function.metric_duration(statistic="p99", period=FIVE_MINUTES)
-        self._above(f"{title}P99", slow, SLOW_MS[name], f"p99 of {name}, ms", periods=3)
+    def _add_function(self, function: Function) -> None:
+        name, deployed = function.name, self._monitored.functions[function.name]
+        prefix = name.title().replace("_", "")
+        errors = deployed.metric_errors(period=FIVE_MINUTES)
+        self._above(f"{prefix}Errors", errors, 0, f"errors: {name}")
+        slow = deployed.metric_duration(statistic="p99", period=FIVE_MINUTES)
+        self._above(f"{prefix}P99", slow, function.p99_ms, f"p99 of {name}, ms", periods=3)
+        for alarm in function.alarms:
+            metric = self._monitored.metric(alarm.metric, name, alarm.statistic)
+            self._above(alarm.name, metric, 0, alarm.description)
+        if function.heartbeat:
+            self._add_heartbeat(f"{prefix}NotRun", function.heartbeat, name)
 
-    def _watch_what_is_decided(self) -> None:
-        for id_, name, function, text in (
-            ("Unexpected", "Unexpected", "admin_api", "unexpected: a bare 500"),
-            ("NewConflicts", "NewConflicts", "sync", "new conflicts in the KV"),
-            ("NewlySuspendedPins", "PinsSuspended", "admin_api", "newly suspended pins"),
-            ("PinNotApplied", "PinNotApplied", "provisioning", "pin not applied"),
-            ("DegradedAnswers", "DegradedAnswer", "provisioning", "degraded answers"),
-        ):
-            self._above(id_, own_metric(name, function), 0, text)
-
-    def _watch_sync(self) -> None:
-        """Ten minutes without a good run; no data at all is as bad."""
+    def _add_heartbeat(self, id_: str, metric: str, name: str) -> None:
+        """Missing data counts as missing runs."""
         cloudwatch.Alarm(
             self,
-            "SyncNotRun",
-            metric=own_metric("SyncOk", "sync", period=MINUTE),
+            id_,
+            metric=self._monitored.metric(metric, name, period=MINUTE),
             threshold=1,
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            evaluation_periods=TEN_RUNS,
+            evaluation_periods=HEARTBEAT_MINUTES,
             treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
-            alarm_description="sync not run for ten minutes",
+            alarm_description=f"{name} not run for ten minutes",
         ).add_alarm_action(self._action)
 
-    def _watch_stores(self, watched: Watched) -> None:
+    def _add_store_errors(self, name: str, store: str) -> None:
+        """The sum over all functions that use the store; one that wrote nothing counts as 0."""
+        users = [function.name for function in FUNCTIONS.values() if function.rights]
+        errors = cloudwatch.MathExpression(
+            expression=" + ".join(f"FILL({user}, 0)" for user in users),
+            using_metrics={user: self._monitored.metric(name, user) for user in users},
+            period=FIVE_MINUTES,
+            label=f"errors answered by {store}",
+        )
+        self._above(name, errors, 0, f"store errors: {store}")
+
+    def _add_proxy(self) -> None:
+        proxy = self._monitored.proxy
         borrowed = cloudwatch.MathExpression(
             expression="100 * used / most",
             using_metrics={
-                "used": _proxy_metric(watched.proxy, "DatabaseConnectionsCurrentlyBorrowed"),
-                "most": _proxy_metric(watched.proxy, "MaxDatabaseConnectionsAllowed"),
+                "used": _proxy_metric(proxy, "DatabaseConnectionsCurrentlyBorrowed"),
+                "most": _proxy_metric(proxy, "MaxDatabaseConnectionsAllowed"),
             },
             period=FIVE_MINUTES,
             label="borrowed, % of what is allowed",
         )
-        self._above("ProxyConnections", borrowed, 100 * BORROWED_SHARE, "proxy connections, %")
+        self._above("ProxyConnections", borrowed, BORROWED_PERCENT, "proxy connections, %")
+
+    def _add_storage(self) -> None:
         cloudwatch.Alarm(
             self,
             "Storage",
-            metric=watched.database.metric_free_storage_space(
+            metric=self._monitored.database.metric_free_storage_space(
                 statistic="Minimum", period=FIVE_MINUTES
             ),
-            threshold=FREE_SHARE * watched.storage_gib * GIB,
+            threshold=FREE_SHARE * self._monitored.storage_gib * GIB,
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             evaluation_periods=1,
             alarm_description="storage of the database",
         ).add_alarm_action(self._action)
 
     def _above(
-        self, id_: str, metric: cloudwatch.IMetric, most: float, text: str, periods: int = 1
+        self,
+        id_: str,
+        metric: cloudwatch.IMetric,
+        threshold: float,
+        text: str,
+        periods: int = 1,
     ) -> None:
         cloudwatch.Alarm(
             self,
             id_,
             metric=metric,
-            threshold=most,
+            threshold=threshold,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             evaluation_periods=periods,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,

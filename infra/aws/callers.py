@@ -1,4 +1,4 @@
-"""Who is let in from outside: the control plane, and a pipeline that writes the KvTable."""
+"""Callers from outside the stack: the control plane, and a pipeline that writes the KV."""
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
@@ -6,13 +6,13 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.aws.function import LambdaFunction
-from infra.aws.kv_table import Items, KvTable
+from infra.aws.kv_table import KvTable
 from infra.aws.outputs import output
 from infra.settings import PipelineRights, Stage
 
 
 class ControlPlane(Construct):
-    """Invokes `provisioning` by its alias `live`, and nothing else."""
+    """May invoke the alias `live` of `provisioning`, and nothing else."""
 
     def __init__(self, scope: Construct, stage: Stage, function: LambdaFunction) -> None:
         super().__init__(scope, "ControlPlane")
@@ -38,7 +38,7 @@ class ControlPlane(Construct):
 
 
 class Pipeline(Construct):
-    """Writes image entries; moves pointers, which it must read for that, if it was let."""
+    """A role that may put image entries and, if the stage says so, read and move pointers."""
 
     def __init__(
         self, scope: Construct, stage: Stage, kv: KvTable, rights: PipelineRights
@@ -50,9 +50,8 @@ class Pipeline(Construct):
             role_name=f"kiloclaw-{stage.name}-pipeline",
             assumed_by=iam.ArnPrincipal(rights.principal),
         )
-        moves = rights.may_move_pointers
-        puts: tuple[Items, ...] = ("IMAGE", "POINTER") if moves else ("IMAGE",)
-        kv.grant(role, {"PutItem": puts})
-        if moves:
-            kv.grant(role, {"GetItem": ("POINTER",)})
+        if rights.may_move_pointers:
+            kv.grant(role, {"PutItem": ("IMAGE", "POINTER"), "GetItem": ("POINTER",)})
+        else:
+            kv.grant(role, {"PutItem": ("IMAGE",)})
         output(self, "PipelineRole", role.role_arn)

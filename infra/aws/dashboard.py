@@ -1,4 +1,4 @@
-"""One page that says how the system is, in the order in which one asks."""
+"""One page that shows the state of a stage, the most urgent questions first."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,11 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
-from infra.aws.alarms import Watched, own_metric
+from infra.aws.alarms import Monitored
+from infra.functions import FUNCTIONS, STORE_ERRORS
 
 HALF = 12
-"""Of the 24 columns of a page."""
+"""Half of the 24 columns of a page."""
 SOURCES = ("Pin", "Rollout", "Latest", "Instance")
 RUNS = ("SyncOk", "SyncSkippedLocked", "SyncSuspectPartial")
 REFUSALS = (
@@ -21,38 +22,43 @@ REFUSALS = (
 
 
 class Dashboard(Construct):
-    """Starts first, then the catalog's age, then the machinery."""
+    """Starts, then the age of the catalog, then functions and stores."""
 
-    def __init__(self, scope: Construct, id: str, watched: Watched, stage: str) -> None:  # noqa: A002
+    def __init__(self, scope: Construct, id: str, monitored: Monitored, stage: str) -> None:  # noqa: A002
         super().__init__(scope, id)
         board = cloudwatch.Dashboard(self, "Board", dashboard_name=f"kiloclaw-{stage}")
-        board.add_widgets(*_starts())
-        board.add_widgets(*_agreement())
-        board.add_widgets(*_functions(watched))
-        board.add_widgets(*_stores(watched))
+        board.add_widgets(*_starts(monitored))
+        board.add_widgets(*_agreement(monitored))
+        board.add_widgets(*_functions(monitored))
+        board.add_widgets(*_stores(monitored))
 
 
-def _starts() -> list[cloudwatch.IWidget]:
-    sources = [own_metric(f"ResolvedBy{source}", "provisioning") for source in SOURCES]
-    troubles = ("PinNotApplied", "DegradedAnswer", "NotRecorded", *REFUSALS)
+def _starts(monitored: Monitored) -> list[cloudwatch.IWidget]:
+    sources = [f"ResolvedBy{source}" for source in SOURCES]
+    problems = ("PinNotApplied", "DegradedAnswer", "NotRecorded", *REFUSALS)
+    decided, failed = (
+        [monitored.metric(name, "provisioning") for name in names]
+        for names in (sources, problems)
+    )
     return [
-        _graph("Starts, by what decided", sources, stacked=True),
-        _graph("Starts in trouble", [own_metric(name, "provisioning") for name in troubles]),
+        _graph("Starts, by the rule that decided", decided, stacked=True),
+        _graph("Starts with problems", failed),
     ]
 
 
-def _agreement() -> list[cloudwatch.IWidget]:
-    age = own_metric("CatalogAge", "sync", statistic="Maximum")
-    runs = [own_metric(name, "sync") for name in (*RUNS, "NewConflicts")]
-    people = [own_metric(name, "admin_api") for name in ("PinsSuspended", "Unexpected")]
+def _agreement(monitored: Monitored) -> list[cloudwatch.IWidget]:
+    age = monitored.metric("CatalogAge", "sync", statistic="Maximum")
+    runs = [monitored.metric(name, "sync") for name in RUNS]
+    findings = monitored.metric("OpenFindings", "sync", statistic="Maximum")
+    people = [monitored.metric(name, "admin_api") for name in ("PinsSuspended", "Unexpected")]
     return [
         _graph("Seconds since the last good sync", [age]),
-        _graph("Syncs, conflicts, suspended pins", [*runs, *people]),
+        _graph("Syncs, open findings, suspended pins", [*runs, findings, *people]),
     ]
 
 
-def _functions(watched: Watched) -> list[cloudwatch.IWidget]:
-    functions = watched.functions.items()
+def _functions(monitored: Monitored) -> list[cloudwatch.IWidget]:
+    functions = monitored.functions.items()
     return [
         _graph(
             "Errors of functions",
@@ -68,16 +74,23 @@ def _functions(watched: Watched) -> list[cloudwatch.IWidget]:
     ]
 
 
-def _stores(watched: Watched) -> list[cloudwatch.IWidget]:
-    database = watched.database
-    throttled = watched.table.metric_throttled_requests_for_operations(
+def _stores(monitored: Monitored) -> list[cloudwatch.IWidget]:
+    database = monitored.database
+    throttled = monitored.table.metric_throttled_requests_for_operations(
         operations=[
             dynamodb.Operation.PUT_ITEM,
             dynamodb.Operation.BATCH_GET_ITEM,
             dynamodb.Operation.TRANSACT_WRITE_ITEMS,
         ]
     )
+    errors = [
+        monitored.metric(name, function.name)
+        for name in STORE_ERRORS
+        for function in FUNCTIONS.values()
+        if function.rights
+    ]
     return [
+        _graph("Errors answered by the stores", errors),
         _graph("Database: CPU, %", [database.metric_cpu_utilization()]),
         _graph("Database: connections", [database.metric_database_connections()]),
         _graph("DynamoDB: throttled requests", [throttled]),

@@ -10,7 +10,8 @@ from infra.aws.acknowledged import acknowledge
 from infra.aws.function import LambdaFunction
 from infra.aws.logs import log_group
 from infra.aws.network import POSTGRES, Network
-from infra.settings import FUNCTIONS, FunctionName, Stage
+from infra.functions import FUNCTIONS, Function
+from infra.settings import Stage
 
 DATABASE = "kiloclaw"
 MASTER = "kiloclaw_master"
@@ -38,11 +39,11 @@ class CatalogDatabase(Construct):
         self.database = self._database(stage, network)
         self.proxy = self._proxy(stage, network, self._proxy_role())
 
-    def conninfo(self, name: FunctionName) -> str:
-        """For a function; the password and whom to trust are its own to add."""
+    def conninfo(self, function: Function) -> str:
+        """The connection string of a function, which adds password and root certificates."""
         return (
             f"host={self.proxy.endpoint} port={POSTGRES} dbname={DATABASE}"
-            f" user={user_of(name)} sslmode=verify-full"
+            f" user={function.database_role} sslmode=verify-full"
         )
 
     def admit(self, function: LambdaFunction, user: str) -> None:
@@ -104,7 +105,7 @@ class CatalogDatabase(Construct):
                 resource_name=f"{self.database.instance_resource_id}/{user}",
                 arn_format=ArnFormat.COLON_RESOURCE_NAME,
             )
-            for user in (MASTER, *map(user_of, FUNCTIONS))
+            for user in (MASTER, *(function.database_role for function in FUNCTIONS.values()))
         ]
         role.add_to_policy(iam.PolicyStatement(actions=["rds-db:connect"], resources=users))
         return role
@@ -131,11 +132,6 @@ class CatalogDatabase(Construct):
         # Else the proxy would make a log that is kept for ever.
         proxy.node.add_dependency(log)
         return proxy
-
-
-def user_of(name: FunctionName) -> str:
-    """The role in the database that a function connects as."""
-    return f"kiloclaw_{name}"
 
 
 def _sign_in_master_by_iam(database: rds.DatabaseInstance) -> None:

@@ -11,8 +11,9 @@ from constructs import Construct
 from infra.aws.acknowledged import RUNTIME, acknowledge, acknowledge_snap_start
 from infra.aws.logs import log_group
 from infra.aws.network import Network
+from infra.functions import Function
 from infra.packaging import code
-from infra.settings import FunctionName, Stage
+from infra.settings import Stage
 
 NETWORK_ACTIONS = [
     "ec2:AssignPrivateIpAddresses",
@@ -26,20 +27,20 @@ NETWORK_ACTIONS = [
 
 
 class LambdaFunction(lambda_.Function):
-    """A folder of `functions`, deployed; what else it may do is granted in the stack."""
+    """A function of the list, deployed. The stack grants whatever else it may do."""
 
     def __init__(
         self,
         scope: Construct,
         stage: Stage,
-        name: FunctionName,
+        entry: Function,
         network: Network,
         environment: Mapping[str, str],
-        *,
-        snap_start: bool = False,
     ) -> None:
+        name = entry.name
         full_name = f"kiloclaw-{stage.name}-{name}"
         log = log_group(scope, stage, f"{name}_log", f"/aws/lambda/{full_name}")
+        snap_start = entry.trigger == "control_plane" and not stage.provisioned_concurrency
         role = _role(scope, f"{name}_role", full_name)
         log.grant_write(role)
         super().__init__(
@@ -47,13 +48,13 @@ class LambdaFunction(lambda_.Function):
             name,
             function_name=full_name,
             code=code(name),
-            handler=f"functions.{name}.handler.handler",
+            handler=entry.handler,
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
-            memory_size=stage.functions[name].memory_mib,
-            timeout=Duration.seconds(stage.functions[name].timeout_seconds),
+            memory_size=stage.memory_mib.get(name, entry.memory_mib),
+            timeout=Duration.seconds(entry.timeout_seconds),
             environment={
-                "POWERTOOLS_METRICS_NAMESPACE": "KiloClaw",
+                "POWERTOOLS_METRICS_NAMESPACE": stage.metrics_namespace,
                 "POWERTOOLS_SERVICE_NAME": name,
                 **environment,
             },

@@ -1,7 +1,6 @@
 """The one DynamoDB table, and who may touch which of its items."""
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -9,15 +8,11 @@ from constructs import Construct
 
 from infra.aws.logs import kept
 from infra.aws.network import Network
+from infra.functions import FUNCTIONS, Items, Operation
 from infra.settings import Stage
 
 INDEX = "instances_by_image"
 RECOVERY_DAYS = 35
-
-Items = Literal["IMAGE", "DIGEST", "POINTER", "INSTANCE#*"]
-Operation = Literal[
-    "BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"
-]
 
 
 class KvTable(Construct):
@@ -40,7 +35,7 @@ class KvTable(Construct):
                 {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(items)}},
             )
 
-    def grant_index(self, grantee: iam.IGrantable, *operations: Operation) -> None:
+    def grant_index(self, grantee: iam.IGrantable, operations: Iterable[Operation]) -> None:
         """Allow operations on the index, which holds nothing but instances."""
         for operation in operations:
             self._allow(grantee, operation, self.index_arn)
@@ -50,11 +45,7 @@ class KvTable(Construct):
         network.dynamodb.add_to_policy(
             iam.PolicyStatement(
                 principals=[iam.AnyPrincipal()],
-                actions=[
-                    f"dynamodb:{operation}"
-                    for operation in ("BatchGetItem", "DeleteItem", "PutItem", "Query", "Scan")
-                ]
-                + ["dynamodb:UpdateItem"],
+                actions=[f"dynamodb:{operation}" for operation in sorted(_operations())],
                 resources=[self.table.table_arn, self.index_arn],
             )
         )
@@ -96,6 +87,16 @@ class KvTable(Construct):
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         return table
+
+
+def _operations() -> set[Operation]:
+    """Every operation that some function may call."""
+    functions = FUNCTIONS.values()
+    return {
+        operation
+        for function in functions
+        for operation in (*function.rights, *function.index_rights)
+    }
 
 
 def _text(name: str) -> dynamodb.Attribute:

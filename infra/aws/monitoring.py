@@ -5,7 +5,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.aws.alarms import Alarms, Watched
+from infra.aws.alarms import Alarms, Monitored
 from infra.aws.dashboard import Dashboard
 from infra.aws.outputs import output
 from infra.settings import Stage
@@ -14,11 +14,11 @@ from infra.settings import Stage
 class Monitoring(Construct):
     """The topic that people subscribe to, the alarms and the dashboard."""
 
-    def __init__(self, scope: Construct, stage: Stage, watched: Watched) -> None:
+    def __init__(self, scope: Construct, stage: Stage, monitored: Monitored) -> None:
         super().__init__(scope, "Watching")
         topic = sns.Topic(self, "Topic", master_key=self._key(), enforce_ssl=True)
-        Alarms(self, "Alarms", watched, topic)
-        Dashboard(self, "Dashboard", watched, stage.name)
+        Alarms(self, "Alarms", monitored, topic)
+        Dashboard(self, "Dashboard", monitored, stage.name)
         output(self, "AlarmTopic", topic.topic_arn)
 
     def _key(self) -> kms.Key:

@@ -8,8 +8,8 @@ from infra.aws.acknowledged import acknowledge
 from infra.aws.logs import kept
 from infra.aws.outputs import output
 from infra.settings import Stage
+from shared.domain.roles import ROLES
 
-GROUPS = ("viewer", "publisher", "admin")
 PASSWORDS = cognito.PasswordPolicy(
     min_length=12,
     require_digits=True,
@@ -28,7 +28,7 @@ class UserPool(Construct):
     def __init__(self, scope: Construct, stage: Stage, origin: str) -> None:
         super().__init__(scope, "SignIn")
         self.pool = self._pool(stage)
-        for name in GROUPS:
+        for name in ROLES:
             cognito.CfnUserPoolGroup(
                 self, name, user_pool_id=self.pool.user_pool_id, group_name=name
             )

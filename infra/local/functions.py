@@ -4,12 +4,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.functions import FUNCTIONS
 from infra.local.aws.dynamodb import CREDENTIAL, DynamoDB
 from infra.local.aws.environments import ROOT, LocalFunction, Settings
 from infra.local.postgres import Postgres
-from infra.local.roles import DATABASE, role
-
-TIMEOUTS = {"admin_api": 29, "migrate": 840, "provisioning": 10, "sync": 60}
+from infra.local.roles import DATABASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +29,19 @@ def deploy(
         name: LocalFunction(
             Settings(
                 name=name,
-                handler=f"functions.{name}.handler.handler",
+                handler=function.handler,
                 environ=_environ(name, stores, folder) | cap,
-                timeout=timeout,
+                timeout=function.timeout_seconds,
                 log=folder / f"{name}.log",
             ),
             environments,
         )
-        for name, timeout in TIMEOUTS.items()
+        for name, function in FUNCTIONS.items()
     }
 
 
 def _environ(name: str, stores: Stores, folder: Path) -> dict[str, str]:
+    role = FUNCTIONS[name].database_role
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder),
@@ -51,10 +51,10 @@ def _environ(name: str, stores: Stores, folder: Path) -> dict[str, str]:
         **_lambda_environ(name),
         "AWS_ENDPOINT_URL_DYNAMODB": stores.dynamodb.endpoint,
         "TABLE_NAME": stores.dynamodb.table,
-        "DATABASE_CONNINFO": stores.postgres.conninfo(DATABASE, role(name)),
-        "PGPASSWORD": stores.passwords[role(name)],
+        "DATABASE_CONNINFO": stores.postgres.conninfo(DATABASE, role),
+        "PGPASSWORD": stores.passwords[role],
         "POWERTOOLS_SERVICE_NAME": name,
-        "POWERTOOLS_METRICS_NAMESPACE": "KiloClaw",
+        "POWERTOOLS_METRICS_NAMESPACE": "KiloClaw/local",
     }
 
 
@@ -72,5 +72,5 @@ def _lambda_environ(name: str) -> dict[str, str]:
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": "local",
         "LAMBDA_TASK_ROOT": str(ROOT),
-        "_HANDLER": f"functions.{name}.handler.handler",
+        "_HANDLER": FUNCTIONS[name].handler,
     }

@@ -5,22 +5,17 @@ import secrets
 import psycopg
 from psycopg import sql
 
+from infra.functions import FUNCTIONS
 from infra.local.postgres import Postgres
 from shared.catalog import roles_sql
 
 DATABASE = "kiloclaw"
 OBSERVER = "kiloclaw_local"
-FUNCTIONS = ("migrate", "admin_api", "provisioning", "sync")
-
-
-def role(function: str) -> str:
-    """The role as which a function connects."""
-    return f"kiloclaw_{function}"
 
 
 def create_database(postgres: Postgres) -> dict[str, str]:
     """Make the roles and the empty database; answers each role's new password."""
-    roles = [*map(role, FUNCTIONS), OBSERVER]
+    roles = [*(function.database_role for function in FUNCTIONS.values()), OBSERVER]
     passwords = {name: secrets.token_urlsafe(24) for name in roles}
     with psycopg.connect(postgres.superuser(), autocommit=True) as connection:
         connection.execute(roles_sql().encode())

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.packaging.recipe import build
-from infra.packaging.sources import FUNCTIONS
+from infra.packaging.sources import FOLDER
 
 if TYPE_CHECKING:
     from aws_cdk.aws_lambda import Code
@@ -38,5 +38,5 @@ def code(name: str) -> "Code":
         output_type=BundlingOutput.ARCHIVED,
     )
     return Code.from_asset(
-        str(FUNCTIONS / name), asset_hash_type=AssetHashType.OUTPUT, bundling=bundling
+        str(FOLDER / name), asset_hash_type=AssetHashType.OUTPUT, bundling=bundling
     )

@@ -4,13 +4,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from infra.functions import FUNCTIONS
 from infra.packaging.recipe import LAMBDA, Package, build, interpreter
-from infra.packaging.sources import names
 
 FOLDER = Path("build/packages")
 MEGABYTE = 1e6
-LIMITS = {"provisioning": 30 * MEGABYTE}
-"""Unzipped: an instance's start waits for the hot path's."""
 
 
 def main() -> int:
@@ -18,7 +16,7 @@ def main() -> int:
     if interpreter(LAMBDA.python) is None:
         print(f"without bytecode: there is no python{LAMBDA.python} to compile it")
     with ThreadPoolExecutor() as pool:
-        packages = list(pool.map(lambda name: build(name, FOLDER / f"{name}.zip"), names()))
+        packages = list(pool.map(lambda name: build(name, FOLDER / f"{name}.zip"), FUNCTIONS))
     print(f"{'function':<14}{'files':>6}{'zipped':>11}{'unzipped':>11}")
     for package in packages:
         print(_line(package))
@@ -26,13 +24,17 @@ def main() -> int:
 
 
 def _too_large(package: Package) -> bool:
-    return package.unzipped > LIMITS.get(package.name, float("inf"))
+    return package.unzipped > _limit(package) * MEGABYTE
+
+
+def _limit(package: Package) -> float:
+    return FUNCTIONS[package.name].max_package_megabytes
 
 
 def _line(package: Package) -> str:
     sizes = [f"{size / MEGABYTE:.1f} MB" for size in (package.zipped, package.unzipped)]
     line = f"{package.name:<14}{package.files:>6}{sizes[0]:>11}{sizes[1]:>11}"
-    too_large = f"   more than {LIMITS.get(package.name, 0) / MEGABYTE:g} MB"
+    too_large = f"   more than {_limit(package):g} MB"
     return line + (too_large if _too_large(package) else "")
 
 

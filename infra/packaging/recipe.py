@@ -14,7 +14,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from uv import find_uv_bin
 
-from infra.packaging.sources import FUNCTIONS, ROOT, files
+from infra.packaging.sources import FOLDER, ROOT, files
 
 UV = find_uv_bin()
 NOT_PACKED = (
@@ -102,7 +102,7 @@ def _install(name: str, tree: Path, target: Target, cache: Path | None) -> None:
     command += ["--python-version", target.python]
     command += ["--python-platform", target.platform] if target.platform else []
     command += ["--cache-dir", str(cache)] if cache else []
-    requirements = FUNCTIONS / name / "requirements.txt"
+    requirements = FOLDER / name / "requirements.txt"
     subprocess.run([*command, "--requirement", str(requirements)], check=True)
     for path in [path for pattern in NOT_PACKED for path in tree.glob(pattern)]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,70 +1,71 @@
-"""Which files of ours a function needs: its own folder, and what that imports from `shared`."""
+"""The project's own files that go into a function's package."""
 
-import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+import grimp
+
+from infra.functions import FUNCTIONS
+
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = ROOT / "functions"
-
-DATA = {"migrate": ("shared/catalog/roles.sql", "shared/catalog/migrations/*.sql")}
-"""What a function reads beside modules, outside its own folder."""
-
-
-def names() -> list[str]:
-    """The functions: the folders with requirements of their own."""
-    return sorted(path.parent.name for path in FUNCTIONS.glob("*/requirements.in"))
+FOLDER = ROOT / "functions"
 
 
 def files(name: str) -> list[Path]:
-    """All files of ours for a function's package, in order."""
-    found: set[Path] = set()
-    new = _own(name)
+    """List all of the project's files for a function's package, sorted."""
+    data = (path for pattern in FUNCTIONS[name].data_files for path in ROOT.glob(pattern))
+    return sorted({*_own(name), *map(_file, _modules(name)), *data})
+
+
+def third_party(name: str) -> set[str]:
+    """Name the libraries that a function's modules import, standard library included."""
+    graph = _graph()
+    imported = set().union(*map(graph.find_modules_directly_imported_by, _modules(name)))
+    return {module for module in imported if graph.is_module_squashed(module)}
+
+
+@cache
+def _graph() -> grimp.ImportGraph:
+    """All imports of the product, lazy ones too, less those for type checkers alone."""
+    return grimp.build_graph(
+        "functions",
+        "shared",
+        include_external_packages=True,
+        exclude_type_checking_imports=True,
+        cache_dir=None,
+    )
+
+
+def _modules(name: str) -> set[str]:
+    """Name the project's modules that run when those of a function are imported."""
+    graph = _graph()
+    package = f"functions.{name}"
+    found: set[str] = set()
+    new = {package, *graph.find_descendants(package)}
     while new:
         found |= new
-        new = {path for file in new for path in _imported_files(file)} - found
-    data = {path for pattern in DATA.get(name, ()) for path in ROOT.glob(pattern)}
-    return sorted(found | data)
+        new = {other for module in new for other in _needed(graph, module)} - found
+    return found
 
 
-def imports(file: Path) -> set[str]:
-    """The dotted names that a module imports, anywhere in it but for types alone."""
-    return set(_names(ast.parse(file.read_bytes()))) if file.suffix == ".py" else set()
+def _needed(graph: grimp.ImportGraph, module: str) -> set[str]:
+    """The project's modules that a module imports, and the package that it is in."""
+    imported = graph.find_modules_directly_imported_by(module)
+    package = module.rpartition(".")[0]
+    ours = {other for other in imported if not graph.is_module_squashed(other)}
+    return ours | ({package} if package else set())
+
+
+def _file(module: str) -> Path:
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def _own(name: str) -> set[Path]:
-    folder = FUNCTIONS / name
+    folder = FOLDER / name
     return {
         path
         for path in folder.rglob("*")
         if path.is_file() and path.parent.name != "__pycache__"
         if path not in {folder / "requirements.in", folder / "requirements.txt"}
     }
-
-
-def _imported_files(file: Path) -> Iterator[Path]:
-    """A module stands behind its packages, which run when it is imported."""
-    here = ".".join(file.relative_to(ROOT).with_suffix("").parts)
-    for dotted in {here, *imports(file)}:
-        parts = dotted.split(".")
-        for depth in range(1, len(parts) + 1):
-            path = ROOT.joinpath(*parts[:depth])
-            candidates = (path / "__init__.py", path.with_name(f"{path.name}.py"))
-            yield from (found for found in candidates if found.exists())
-
-
-def _names(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=otherwise):
-            below: list[ast.AST] = [*otherwise]
-        case ast.Import(names=aliases):
-            yield from (alias.name for alias in aliases)
-            return
-        case ast.ImportFrom(module=str(module), level=0, names=aliases):
-            # What is imported from a package may be a module of it.
-            yield from (f"{module}.{alias.name}" for alias in aliases)
-            return
-        case _:
-            below = [*ast.iter_child_nodes(node)]
-    for child in below:
-        yield from _names(child)

@@ -4,13 +4,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 from urllib.parse import unquote
 
+from shared.domain.roles import ROLES, Role
 from shared.domain.values import TEXT_BREAKERS, Actor
 
-Role = Literal["viewer", "publisher", "admin"]
-ROLES: frozenset[str] = frozenset(get_args(Role))
 SCOPE = "kiloclaw/"
 """A role that a pipeline's token has for scope: of the user pool's resource server."""
 DECODINGS = 8
@@ -52,7 +51,7 @@ def parse_groups(groups: object) -> frozenset[str]:
         groups = _parted(groups.strip())
     if not isinstance(groups, list):
         return frozenset()
-    return ROLES.intersection(group for group in groups if isinstance(group, str))
+    return frozenset(ROLES).intersection(group for group in groups if isinstance(group, str))
 
 
 def parse_scope(scope: object) -> frozenset[str]:

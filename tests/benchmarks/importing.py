@@ -6,8 +6,8 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from infra.functions import FUNCTIONS
 from infra.packaging.recipe import HERE, build
-from infra.packaging.sources import names
 from tests.benchmarks.measuring import Measurement, at_most
 from tests.support.package_boot import isolated, make_runtime, unzip
 
@@ -27,7 +27,7 @@ def measure() -> Iterator[Measurement]:
     """Fresh interpreters on this machine's packages, both sides in turns."""
     with TemporaryDirectory() as folder:
         runtime = make_runtime(Path(folder) / "runtime")
-        for name in names():
+        for name in FUNCTIONS:
             rounds = _rounds(name, Path(folder), runtime)
             compiled, plain = (median(side) for side in zip(*rounds, strict=True))
             times = f"{compiled * 1e3:.0f} ms with bytecode against {plain * 1e3:.0f} without"

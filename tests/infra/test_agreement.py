@@ -10,10 +10,10 @@ import pytest
 
 from functions.migrate import handler as migrate
 from infra.aws import migration_resource as migrating
+from infra.functions import FUNCTIONS
 from infra.local.aws.dynamodb import create_table
 from infra.local.aws.gateway import route_key
 from infra.local.aws.scheduler import Schedule
-from infra.local.functions import TIMEOUTS
 from shared.runtime.settings import MigrateSettings, Settings
 from tests.support.templates import Template, text
 
@@ -83,18 +83,12 @@ def test_a_function_connects_as_itself(template: Template, name: str) -> None:
     assert function["Handler"] == f"functions.{name}.handler.handler"
 
 
-def test_functions_and_their_time_are_the_same(template: Template) -> None:
-    """A function that is slow on AWS is slow on a laptop."""
-    functions = template.functions().items()
-    assert {name: function["Timeout"] for name, function in functions} == TIMEOUTS
-
-
 def test_migrate_has_its_time_within_the_release() -> None:
     """It says that the time was too short before whoever waits for it gives up."""
     from infra.aws.release import SECONDS  # noqa: PLC0415  aws_cdk takes seconds to import
 
     assert migrate.MARGIN_SECONDS > 0
-    assert TIMEOUTS["migrate"] < migrating.TIMEOUT_SECONDS < SECONDS
+    assert FUNCTIONS["migrate"].timeout_seconds < migrating.TIMEOUT_SECONDS < SECONDS
 
 
 def test_routes_are_the_same(template: Template) -> None:

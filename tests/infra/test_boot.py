@@ -13,10 +13,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from infra.functions import FUNCTIONS
 from infra.local.aws import events
 from infra.local.server import HttpRequest
 from infra.packaging.recipe import HERE, build
-from infra.packaging.sources import names
 from shared.catalog.migrate import migrations
 from shared.domain.model import Initiator
 from shared.usecases.publish import Publication, publish
@@ -61,7 +61,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         unzip(build(name, folder / f"{name}.zip", HERE).archive, folder / name)
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(unzipped, names()))
+        list(pool.map(unzipped, FUNCTIONS))
     return Built(folder, make_runtime(folder / "runtime"))
 
 
@@ -129,7 +129,7 @@ def test_migrate_applies(built: Built, stores: Stores, environ: dict[str, str]) 
     assert answers == [{"applied": applied}, {"applied": []}]
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_nothing_is_opened_before_the_first_event(built: Built, name: str) -> None:
     """A snapshot of a sandbox holds no connection and needs no setting."""
     command = isolated(IMPORT, built.folder / name, built.runtime, f"functions.{name}.handler")

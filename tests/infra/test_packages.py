@@ -4,19 +4,16 @@ import re
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from zipfile import ZipFile
 
-import grimp
 import pytest
 
-from infra.packaging.__main__ import LIMITS
+from infra.functions import FUNCTIONS
 from infra.packaging.recipe import LAMBDA, Package, build, interpreter
-from infra.packaging.sources import FUNCTIONS, ROOT, files, imports, names
+from infra.packaging.sources import FOLDER, ROOT, files, third_party
 
-FUNCTION_NAMES = ["admin_api", "migrate", "provisioning", "sync"]
 DATABASE = {"certifi", "psycopg", "psycopg_binary", "psycopg_binary.libs"}
 POWERTOOLS = {"aws_lambda_powertools", "jmespath", "typing_extensions.py"}
 PYDANTIC = {"annotated_types", "pydantic", "pydantic_core", "typing_inspection"}
@@ -36,7 +33,7 @@ AARCH64 = 183
 UNCHECKED_HASH = 1
 """https://peps.python.org/pep-0552/: bytecode with a hash that is not compared."""
 
-each = pytest.mark.parametrize("name", FUNCTION_NAMES)
+each = pytest.mark.parametrize("name", FUNCTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +41,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Package]:
     """Every function's package as it is deployed."""
     folder = tmp_path_factory.mktemp("packages")
     with ThreadPoolExecutor(2) as pool:
-        built = pool.map(lambda name: build(name, folder / f"{name}.zip"), names())
+        built = pool.map(lambda name: build(name, folder / f"{name}.zip"), FUNCTIONS)
         return {package.name: package for package in built}
-
-
-def test_every_function_is_packed() -> None:
-    """A function is a folder with requirements of its own."""
-    assert names() == FUNCTION_NAMES
 
 
 @each
@@ -116,45 +108,37 @@ def test_bytecode_is_the_same_each_time(packages: dict[str, Package], tmp_path: 
 
 
 def test_the_hot_path_weighs_at_most_30_megabytes(packages: dict[str, Package]) -> None:
-    """Unzipped; `make package` fails beyond."""
-    assert LIMITS == {"provisioning": 30e6}
+    """Unzipped; `make package` fails beyond that."""
+    assert FUNCTIONS["provisioning"].max_package_megabytes == 30
     assert packages["provisioning"].unzipped <= 30e6
 
 
-@each
-def test_modules_are_those_that_are_imported(name: str) -> None:
-    """The same as another reader of imports finds, what is for types alone left out."""
-    graph = grimp.build_graph("functions", "shared", exclude_type_checking_imports=True)
-    found = {module for module in graph.modules if module.startswith(f"functions.{name}")}
-    while new := {other for module in found for other in _behind(graph, module)} - found:
-        found |= new
-    packed = {
-        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for file in files(name)
-        if file.suffix == ".py"
-    }
-    assert packed == found
+@pytest.mark.parametrize(
+    ("name", "needed", "not_needed"),
+    [
+        ("admin_api", "shared/http/auth.py", "shared/catalog/migrate.py"),
+        ("migrate", "shared/catalog/migrations/0001_versions.sql", "shared/kv/table.py"),
+        # Imported at the first event only, and by the package alone.
+        ("provisioning", "shared/catalog/transaction.py", "shared/http/auth.py"),
+        ("provisioning", "shared/kv/__init__.py", "shared/usecases/sync.py"),
+        ("sync", "shared/usecases/rebuild.py", "functions/admin_api/handler.py"),
+    ],
+)
+def test_a_package_holds_what_its_function_needs(
+    name: str, needed: str, not_needed: str
+) -> None:
+    """Lazy imports and data files are in the package, other functions' modules are not."""
+    packed = {str(file.relative_to(ROOT)) for file in files(name)}
+    assert needed in packed
+    assert not_needed not in packed
 
 
 @each
 def test_requirements_are_what_is_imported(name: str) -> None:
     """Nothing is missing that nothing else brings, and nothing is carried for no use."""
-    imported = {dotted.split(".")[0] for file in files(name) for dotted in imports(file)}
-    lines = (FUNCTIONS / name / "requirements.in").read_text().splitlines()
+    lines = (FOLDER / name / "requirements.in").read_text().splitlines()
     required = {re.split(r"\W", line.replace("-", "_"))[0] for line in lines if line[0] != "#"}
-    third_party = imported - sys.stdlib_module_names - OURS - BROUGHT
-    assert third_party == required
-
-
-def test_what_is_imported_for_types_alone_is_left_out(tmp_path: Path) -> None:
-    """Lazy imports count, and both branches of other conditions."""
-    file = tmp_path / "module.py"
-    file.write_text(
-        "import a\nfrom b import c\n"
-        "if TYPE_CHECKING:\n    import d\nelse:\n    import e.f\n"
-        "def g():\n    if a:\n        from h.i import j, k\n"
-    )
-    assert imports(file) == {"a", "b.c", "e.f", "h.i.j", "h.i.k"}
+    assert third_party(name) - sys.stdlib_module_names - BROUGHT == required
 
 
 def test_a_requirement_without_its_hash_is_refused(
@@ -164,7 +148,7 @@ def test_a_requirement_without_its_hash_is_refused(
     folder = tmp_path / "loose"
     folder.mkdir()
     (folder / "requirements.txt").write_text("certifi\n")
-    monkeypatch.setattr("infra.packaging.recipe.FUNCTIONS", tmp_path)
+    monkeypatch.setattr("infra.packaging.recipe.FOLDER", tmp_path)
     with pytest.raises(subprocess.CalledProcessError):
         build("loose", tmp_path / "loose.zip")
     assert "--require-hashes" in capfd.readouterr().err
@@ -182,10 +166,3 @@ def test_without_the_interpreter_there_is_no_bytecode(
 def _entries(package: Package) -> list[str]:
     with ZipFile(package.archive) as packed:
         return packed.namelist()
-
-
-def _behind(graph: grimp.ImportGraph, module: str) -> Iterator[str]:
-    """What a module imports, and the packages that it is in."""
-    yield from graph.find_modules_directly_imported_by(module)
-    if "." in module:
-        yield module.rpartition(".")[0]

@@ -47,7 +47,7 @@ def test_cdk_nag_finds_nothing_new(template: Template) -> None:
         ({"caller_role": "arn:aws:iam::*:role/any"}, "caller_role"),
         ({"caller_role": "*"}, "caller_role"),
         ({"pipeline": {"principal": "*"}}, "pipeline"),
-        ({"functions": {}}, "sizes are missing"),
+        ({"memory_mib": {"typo": 512}}, "no such function: typo"),
         ({"throttling": {"rate": 0, "burst": 1}}, "rate"),
         ({"database": DATABASE | {"backup_days": 0}}, "backup"),
         ({"database": DATABASE | {"storage_gib": 100}}, "max_storage_gib"),

@@ -7,7 +7,8 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from functions.admin_api.endpoints import Request
 from functions.admin_api.requests import ListQuery
 from shared.catalog.connection import Database
-from shared.http.auth import Caller, Role
+from shared.domain.roles import Role
+from shared.http.auth import Caller
 from shared.kv import KV
 from shared.runtime.dependencies import Dependencies
 from shared.runtime.settings import Settings

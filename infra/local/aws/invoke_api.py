@@ -10,12 +10,15 @@ from threading import Thread
 from urllib.parse import unquote
 from uuid import uuid4
 
+from infra.functions import FUNCTIONS
 from infra.local.aws.environments import LocalFunction, Throttled
 from infra.local.server import HttpRequest, Response
 
 PREFIX = "/2015-03-31/functions/"
 SUFFIX = "/invocations"
-INVOCABLE = ("migrate", "provisioning", "sync")
+INVOCABLE = tuple(
+    name for name, function in FUNCTIONS.items() if function.trigger != "http_api"
+)
 MAX_PAYLOAD = 6_291_456
 
 

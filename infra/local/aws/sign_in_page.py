@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from infra.local.aws.issuer import CLIENT_ID, Issuer, Person
 from infra.local.server import HttpRequest, Response
+from shared.domain.roles import ROLES
 
-ROLES = ("viewer", "publisher", "admin")
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 CARRIED = (

@@ -4,7 +4,8 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.http.auth import Caller, Role, is_under, parse_groups, read_caller
+from shared.domain.roles import Role
+from shared.http.auth import Caller, is_under, parse_groups, read_caller
 
 
 @pytest.mark.parametrize(

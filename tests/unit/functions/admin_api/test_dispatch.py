@@ -9,7 +9,7 @@ from functions.admin_api.answers import NO_CONTENT, Answer
 from functions.admin_api.dispatch import dispatch
 from functions.admin_api.endpoints import Endpoint, Request, endpoint
 from functions.admin_api.table import ENDPOINTS
-from shared.http.auth import Role
+from shared.domain.roles import Role
 from tests.support.requests import event, no_stores
 
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -1,0 +1,137 @@
+"""The one list of functions.
+
+The stack, the local system, packages, alarms and tests read it: a new function is one entry
+here and a folder below `functions/`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Trigger = Literal["control_plane", "deployment", "http_api", "schedule"]
+"""What invokes a function. Operators may invoke any of them by hand as well."""
+
+Items = Literal["IMAGE", "DIGEST", "POINTER", "INSTANCE#*"]
+"""Partition keys of the table; `*` stands for any text, slashes included."""
+
+Operation = Literal[
+    "BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"
+]
+Variable = Literal["DATABASE_SETUP_USER", "PUBLISHER_MAY_PROMOTE", "SYNC_MAX_NEW", "TABLE_NAME"]
+STORE_ERRORS = {"CatalogErrors": "the catalog", "KVErrors": "the KV"}
+"""Metrics of stores that answer with an error, written by every function with a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricAlarm:
+    """Rings when a metric that the function writes is above zero.
+
+    `name` is the alarm's, unique in the stack. The statistic is taken over five minutes.
+    """
+
+    name: str
+    metric: str
+    description: str
+    statistic: Literal["Maximum", "Sum"] = "Sum"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """One Lambda function, in the folder `functions/{name}`.
+
+    `memory_mib` holds unless a stage in `cdk.json` says otherwise. `variables` are the
+    environment variables that it reads beside its database. `rights` are the operations that
+    it may call on the table, each limited to items with these partition keys; `index_rights`
+    are those on the index. `p99_ms` is the duration above which the function counts as slow.
+    `heartbeat` names a metric that must be written every ten minutes. `data_files` are read
+    at run time from outside its folder, as patterns below the project's root.
+    """
+
+    name: str
+    trigger: Trigger
+    timeout_seconds: int
+    memory_mib: int = 1024
+    database_role: str
+    variables: tuple[Variable, ...] = ()
+    rights: Mapping[Operation, tuple[Items, ...]] = field(default_factory=dict)
+    index_rights: tuple[Operation, ...] = ()
+    p99_ms: int
+    alarms: tuple[MetricAlarm, ...] = ()
+    heartbeat: str | None = None
+    data_files: tuple[str, ...] = ()
+    max_package_megabytes: float = float("inf")
+
+    @property
+    def handler(self) -> str:
+        """The name under which Lambda finds it."""
+        return f"functions.{self.name}.handler.handler"
+
+
+_ALL = (
+    Function(
+        name="admin_api",
+        trigger="http_api",
+        timeout_seconds=29,
+        database_role="kiloclaw_admin_api",
+        variables=("TABLE_NAME", "SYNC_MAX_NEW", "PUBLISHER_MAY_PROMOTE"),
+        rights={
+            "Query": ("IMAGE", "POINTER"),
+            "BatchGetItem": ("IMAGE", "DIGEST", "POINTER", "INSTANCE#*"),
+            "PutItem": ("IMAGE", "DIGEST", "POINTER"),
+            "UpdateItem": ("IMAGE",),
+            "DeleteItem": ("IMAGE", "DIGEST", "INSTANCE#*"),
+        },
+        index_rights=("Query", "Scan"),
+        p99_ms=5_000,
+        alarms=(
+            MetricAlarm("Unexpected", "Unexpected", "unexpected: a bare 500"),
+            MetricAlarm("NewlySuspendedPins", "PinsSuspended", "newly suspended pins"),
+        ),
+    ),
+    Function(
+        name="migrate",
+        trigger="deployment",
+        timeout_seconds=840,
+        memory_mib=512,
+        database_role="kiloclaw_migrate",
+        variables=("DATABASE_SETUP_USER",),
+        p99_ms=240_000,
+        data_files=("shared/catalog/roles.sql", "shared/catalog/migrations/*.sql"),
+    ),
+    Function(
+        name="provisioning",
+        trigger="control_plane",
+        timeout_seconds=10,
+        database_role="kiloclaw_provisioning",
+        variables=("TABLE_NAME",),
+        rights={
+            "BatchGetItem": ("IMAGE", "POINTER", "INSTANCE#*"),
+            "PutItem": ("INSTANCE#*",),
+            "DeleteItem": ("INSTANCE#*",),
+        },
+        p99_ms=2_000,
+        alarms=(
+            MetricAlarm("PinNotApplied", "PinNotApplied", "pin not applied"),
+            MetricAlarm("DegradedAnswers", "DegradedAnswer", "degraded answers"),
+        ),
+        # The start of an instance waits while the package is loaded.
+        max_package_megabytes=30,
+    ),
+    Function(
+        name="sync",
+        trigger="schedule",
+        timeout_seconds=60,
+        database_role="kiloclaw_sync",
+        variables=("TABLE_NAME", "SYNC_MAX_NEW"),
+        rights={
+            "Query": ("IMAGE", "POINTER"),
+            "BatchGetItem": ("IMAGE", "POINTER"),
+            "PutItem": ("IMAGE", "DIGEST", "POINTER"),
+            "UpdateItem": ("IMAGE",),
+        },
+        p99_ms=45_000,
+        alarms=(MetricAlarm("OpenFindings", "OpenFindings", "open findings", "Maximum"),),
+        heartbeat="SyncOk",
+    ),
+)
+FUNCTIONS: Mapping[str, Function] = {function.name: function for function in _ALL}
