@@ -42,4 +42,4 @@ CREATE TABLE kiloclaw_user_aliases (
 );
 
 COMMENT ON INDEX user_aliases_user_id_key IS
-    'Invariant: one pseudonym a user. Its row is the lock of every write about the user.';
+    'Invariant: one alias a user. Its row is the lock of every write about the user.';
