@@ -28,7 +28,6 @@ def get_stats(request: Request[NoQuery, None]) -> Answer:
 def run_sync(request: Request[NoQuery, None]) -> Answer:
     """Bring the catalog into agreement with the KV now; the run's report."""
     deps = request.deps
-    deps.kv.table.set_deadline(None)
     report = sync.run_sync(
         catalog=deps.catalog,
         kv=deps.kv,

@@ -7,19 +7,22 @@ from typing import Any, Protocol
 
 from shared.catalog.connection import Database
 from shared.catalog.migrate import create_roles, migrate
+from shared.deadline import Deadline
 from shared.domain.errors import InvalidRequest
-from shared.runtime.database_token import connects
+from shared.runtime.database_token import connect_database
 from shared.runtime.settings import MigrateSettings
 
 MARGIN_SECONDS = 5.0
-"""Kept of the function's time, to say that the rest was not enough."""
+"""Kept of the function's time, to answer that the rest was not enough."""
 
 
-class Context(Protocol):
+class Invocation(Protocol):
+    """What is used of Lambda's context."""
+
     def get_remaining_time_in_millis(self) -> int: ...
 
 
-def handler(event: object, context: Context) -> dict[str, Any]:
+def handler(event: object, context: Invocation) -> dict[str, Any]:
     """`{"applied": [names]}`. Raises InvalidRequest, MigrationEdited, CatalogUnavailable."""
     if event != {}:
         raise InvalidRequest(("payload", "must be {}"))
@@ -33,11 +36,12 @@ def handler(event: object, context: Context) -> dict[str, Any]:
 
 @contextmanager
 def _database(
-    conninfo: str, settings: MigrateSettings, context: Context
+    conninfo: str, settings: MigrateSettings, context: Invocation
 ) -> Generator[Database]:
-    """May take all the time that the function has: a large table needs it."""
-    database = connects(conninfo, iam=settings.database_iam)
-    database.set_deadline(context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS)
+    """May be waited for as long as the function may run: a large table needs it."""
+    seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
+    database = connect_database(conninfo, iam=settings.database_iam)
+    database.deadline = Deadline(seconds, seconds)
     try:
         yield database
     finally:

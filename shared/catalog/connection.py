@@ -1,21 +1,41 @@
-"""One connection a sandbox: it survives a freeze and a restarted server, and has a deadline.
+"""The one Postgres connection of a sandbox, which is replaced when it turns out to be dead.
 
-Nothing here pins a proxy's session: no start-up options, no SET, no prepared statements.
+Nothing here pins a session of RDS Proxy: no start-up options, no SET, no prepared statements.
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
 """
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
-from time import monotonic
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import errors
-from psycopg.rows import TupleRow, class_row, tuple_row
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import TupleRow, class_row
+from psycopg.waiting import wait_conn
 
+from shared.deadline import Deadline
 from shared.domain.errors import CatalogUnavailable
 
-CONNECT_SECONDS = 2
-"""The least that psycopg grants a connection attempt."""
+CATALOG_SECONDS = 3.0
+"""How long one event may wait for Postgres, all its waits together."""
+
+CONNECT_SECONDS = 2.0
+FIRST_ANSWER_SECONDS = 1.0
+"""How long a connection kept from an earlier event may take for its first answer."""
+
+POLL_SECONDS = 0.1
+TCP: dict[str, str | int | None] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 3000,
+    "load_balance_hosts": "random",
+}
+"""The kernel finds a dead peer too, and a host with several addresses is tried at any of them.
+
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+"""
 
 LOST = (
     psycopg.OperationalError,
@@ -24,77 +44,70 @@ LOST = (
     errors.TransactionTimeout,
     errors.ReadOnlySqlTransaction,
 )
-"""A server that does not answer, gives up on us, or is a stand-by since a failover. psycopg
-files the last three under mistakes of the program."""
+"""A server that does not answer, gives up on us, or has been a stand-by since a failover.
+
+psycopg counts the last three among the mistakes of a program.
+"""
 
 T = TypeVar("T")
 RawConnection = psycopg.Connection[TupleRow]
 
 
-class Deadline:
-    """How long one event may wait for Postgres, all its waits together."""
-
-    def __init__(self, seconds: float) -> None:
-        self.left = seconds
-
-    @contextmanager
-    def spent(self) -> Generator[None]:
-        started = monotonic()
-        try:
-            yield
-        finally:
-            self.left -= monotonic() - started
-
-
 class _Connection(psycopg.Connection[TupleRow]):
-    """A connection whose every wait is bounded on our side.
+    """A connection that stops waiting when the event's time is up.
 
-    A stopped server honours no time-out of its own, so the socket is closed when time is up.
+    It closes the socket then: a server that is stopped honours no time-out of its own.
     """
 
-    deadline = Deadline(CONNECT_SECONDS)
+    deadline: Deadline
+    has_answered = True
+    """Whether it has answered since the current event began."""
 
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        left = self.deadline.left if timeout is None else min(timeout, self.deadline.left)
-        with self.deadline.spent():
+    def wait(
+        self, gen: Any, interval: float = POLL_SECONDS, timeout: float | None = None
+    ) -> Any:
+        limits = [self.deadline.catalog_left]
+        limits += [] if timeout is None else [timeout]
+        limits += [] if self.has_answered else [FIRST_ANSWER_SECONDS]
+        self.has_answered = True
+        with self.deadline.waiting_for_catalog():
             try:
-                return super().wait(gen, interval=interval, timeout=max(left, 0.0))
+                return super().wait(gen, interval=interval, timeout=max(min(limits), 0.0))
             except errors._WaitTimeout:  # noqa: SLF001  psycopg asks to convert it
                 self.pgconn.finish()
                 raise errors.ConnectionTimeout("no answer in time") from None
 
 
 class Database:
-    """The connection, opened when first needed and again when it is found dead."""
+    """The connection: opened when first needed, and again when it is found dead.
 
-    def __init__(self, conninfo: Callable[[], str], seconds: float = 3.0) -> None:
+    `deadline` is that of the current event. `errors` collects the codes of the answers that
+    made the catalog unavailable; a server that is silent or gone adds none.
+    """
+
+    def __init__(self, conninfo: Callable[[], str], seconds: float = CATALOG_SECONDS) -> None:
         self._conninfo = conninfo
         self._connection: _Connection | None = None
-        self.deadline = Deadline(seconds)
-
-    def set_deadline(self, seconds: float) -> None:
-        """Start an event: it may wait `seconds` for this database, retry included."""
-        self.deadline = Deadline(seconds)
-
-    def extend(self, seconds: float) -> None:
-        """Let the rest of this event wait longer: what comes is known to take its time."""
-        self.deadline.left = max(self.deadline.left, seconds)
+        self.deadline = Deadline(catalog_seconds=seconds)
+        self.errors: list[str] = []
 
     @contextmanager
     def transaction(self) -> Generator[RawConnection]:
         """Begin, then commit, or roll back on any error.
 
-        A connection that died in between events is replaced while nothing has been done yet;
-        never later. Raises CatalogUnavailable.
+        A dead connection is replaced at BEGIN and never later. Raises CatalogUnavailable.
         """
-        with self._unavailable(), ExitStack() as stack:
+        with self._unavailable(LOST), ExitStack() as stack:
             yield self._retried(lambda connection: self._begin(connection, stack))
 
     def read(
         self, query: LiteralString, parameters: Mapping[str, object]
     ) -> list[tuple[Any, ...]]:
-        """Run one statement that only reads, in one round trip. Raises CatalogUnavailable."""
-        with self._unavailable():
+        """Run one statement that only reads, in one round trip.
+
+        Raises CatalogUnavailable, whatever the server's error: a start goes on without it.
+        """
+        with self._unavailable((psycopg.Error,)):
             return self._retried(
                 lambda connection: connection.execute(query, parameters).fetchall()
             )
@@ -104,13 +117,12 @@ class Database:
             self._connection.close()
 
     def _retried(self, first: Callable[[_Connection], T]) -> T:
-        """Do the first thing on the connection, once more if that shows it to be dead."""
+        """Do the first thing; if the connection turns out dead, once more on a new one."""
         kept = self._connection is not None and not self._connection.closed
         try:
             return first(self._connected())
         except psycopg.OperationalError:
-            dead = self._connection is None or self._connection.closed
-            if not (kept and dead and self.deadline.left >= 0):
+            if not kept or self._connection is None or not self._connection.closed:
                 raise
             return first(self._connected())
 
@@ -119,33 +131,55 @@ class Database:
         return connection
 
     @contextmanager
-    def _unavailable(self) -> Generator[None]:
-        """Say that the catalog is down, with the SQLSTATE and without the server's words."""
+    def _unavailable(self, kinds: tuple[type[psycopg.Error], ...]) -> Generator[None]:
+        """Translate errors of these kinds, with the SQLSTATE and without the server's words."""
         try:
             yield
-        except LOST as error:
+        except kinds as error:
             if isinstance(error, errors.ReadOnlySqlTransaction):
                 self.close()  # the next transaction finds the server that writes
-            state = error.sqlstate or type(error).__name__
-            raise CatalogUnavailable(f"the catalog did not answer in time ({state})") from None
+            code = error.sqlstate or type(error).__name__
+            if not _is_answer(error):
+                text = f"the catalog did not answer in time ({code})"
+                raise CatalogUnavailable(text) from None
+            self.errors.append(code)
+            raise CatalogUnavailable(f"the catalog answered with an error ({code})") from None
 
     def _connected(self) -> _Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = self._connect()
-        self._connection.deadline = self.deadline
-        return self._connection
+        """The connection, opened unless there is one; what was kept must answer soon."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            connection = self._connection = self._connect()
+        elif connection.deadline is not self.deadline:
+            connection.deadline, connection.has_answered = self.deadline, False
+        return connection
 
     def _connect(self) -> _Connection:
-        if self.deadline.left < CONNECT_SECONDS:
+        """Open a connection. psycopg's own `connect` waits at least 2 s for each address."""
+        if self.deadline.catalog_left <= 0:
             raise errors.ConnectionTimeout("no time left to connect")
-        with self.deadline.spent():
-            return _Connection.connect(
-                self._conninfo(),
-                autocommit=True,
-                prepare_threshold=None,
-                connect_timeout=CONNECT_SECONDS,
-                row_factory=tuple_row,
-            )
+        with self.deadline.waiting_for_catalog():
+            conninfo = make_conninfo(self._conninfo(), **TCP)
+            try:
+                connection = wait_conn(
+                    _Connection._connect_gen(conninfo),  # noqa: SLF001  of our own class
+                    interval=POLL_SECONDS,
+                    timeout=max(0.0, min(self.deadline.catalog_left, CONNECT_SECONDS)),
+                )
+            except errors._WaitTimeout:  # noqa: SLF001
+                raise errors.ConnectionTimeout("no connection in time") from None
+        connection.deadline = self.deadline
+        connection.autocommit = True
+        connection.prepare_threshold = None
+        return connection
+
+
+def _is_answer(error: psycopg.Error) -> bool:
+    """Whether the server answered, rather than stayed silent or went away.
+
+    libpq keeps no SQLSTATE of a refused connection, only the server's text.
+    """
+    return not isinstance(error, LOST) or "FATAL" in str(error)
 
 
 def fetch(

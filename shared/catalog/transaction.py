@@ -18,7 +18,7 @@ class Transaction:
 
     def __init__(self, connection: RawConnection, database: Database) -> None:
         self.connection = connection
-        self.extend_deadline = database.extend
+        self.extend_deadline = database.deadline.extend
         self.versions = Versions(connection)
         self.variants = Variants(connection)
         self.pins = Pins(connection)

@@ -19,7 +19,7 @@ from shared.domain.values import (
     Variant,
 )
 from shared.kv.pointers import found
-from shared.kv.table import Attributes, ConditionFailed, Table, key, texts
+from shared.kv.table import CALL_SECONDS, Attributes, ConditionFailed, Table, key, texts
 
 INDEX = "instances_by_image"
 SOURCES: Mapping[str, Source] = {name: name for name in get_args(Source)}
@@ -112,7 +112,8 @@ class Instances:
 
     def count(self, tag: ImageTag, seconds: float = 4.0) -> Count:
         """How many run `tag`, as far as one gets in that time. Raises KVUnavailable."""
-        total, ends = 0, min(monotonic() + seconds, self.table.last_call)
+        ends = monotonic() + min(seconds, self.table.deadline.left - CALL_SECONDS)
+        total = 0
         start: dict[str, Any] = {}
         while monotonic() < ends:
             page = self.table.call(

@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from math import inf
-from random import random
-from time import monotonic, sleep
+from random import SystemRandom
+from time import sleep
 from typing import Any, NamedTuple, cast
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.deadline import Deadline
 from shared.domain.errors import KVUnavailable
 
 CALL_SECONDS = 2.1
@@ -24,14 +24,8 @@ PAUSE_SECONDS = 0.02
 Attributes = Mapping[str, Any]
 """An item as DynamoDB speaks: `{"image_tag": {"S": "…"}}`."""
 
-WORTH_A_RETRY = {
-    "InternalServerError",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ServiceUnavailable",
-    "ThrottlingException",
-    "TransactionInProgressException",
-}
+_random = SystemRandom()
+"""A snapshot of a sandbox would copy the state of any other generator."""
 
 
 class ConditionFailed(Exception):
@@ -88,19 +82,17 @@ def connect() -> Any:
 
 
 class Table:
-    """The table, and how its failures are told apart."""
+    """The table, and how its failures are told apart.
+
+    `deadline` is that of the current event: no call begins that could end after it. `errors`
+    collects the codes of the answers that made the KV unavailable; a silent table adds none.
+    """
 
     def __init__(self, client: Any, name: str) -> None:
         self.client = client
         self.name = name
-        self.last_call = inf
-
-    def set_deadline(self, seconds: float | None) -> None:
-        """Start an event: no call begins that could end later than this; None sets no limit.
-
-        `last_call` is when the last one may begin, on the monotonic clock.
-        """
-        self.last_call = inf if seconds is None else monotonic() + seconds - CALL_SECONDS
+        self.deadline = Deadline()
+        self.errors: list[str] = []
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an operation on this table. Raises ConditionFailed, KVUnavailable."""
@@ -136,23 +128,32 @@ class Table:
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call, again after a pause while another transaction is at work on the item."""
         for _ in range(TRIES):
-            if monotonic() > self.last_call:
+            if self.deadline.left < CALL_SECONDS:
                 raise KVUnavailable("no time is left to ask the KV")
             try:
                 return cast("dict[str, Any]", getattr(self.client, operation)(**parameters))
             except ClientError as error:
                 if not _in_conflict(error):
-                    raise _translated(error) from None
+                    raise self._translated(error) from None
             except BotoCoreError as error:
                 name = type(error).__name__
                 raise KVUnavailable(f"the KV did not answer in time ({name})") from None
             back_off()
         raise KVUnavailable("the item is being written by others")
 
+    def _translated(self, error: ClientError) -> ConditionFailed | KVUnavailable:
+        """A failed condition is news of the item; after any other error the KV is down."""
+        code = error.response["Error"]["Code"]
+        reasons = _reasons(error)
+        if code == "ConditionalCheckFailedException" or "ConditionalCheckFailed" in reasons:
+            return ConditionFailed(cast("Attributes | None", error.response.get("Item")))
+        self.errors.append(code)
+        return KVUnavailable(f"the KV answered with an error ({code})")
+
 
 def back_off() -> None:
-    """Wait for a moment of no certain length."""
-    sleep(random() * PAUSE_SECONDS)  # noqa: S311  no secret is made of it
+    """Wait for a random moment, so that competing writers do not meet again."""
+    sleep(_random.random() * PAUSE_SECONDS)
 
 
 def _in_conflict(error: ClientError) -> bool:
@@ -165,19 +166,6 @@ def _reasons(error: ClientError) -> set[str | None]:
     """Why a transaction was cancelled."""
     reasons = error.response.get("CancellationReasons", [])
     return {reason.get("Code") for reason in reasons} - {"None"}
-
-
-def _translated(error: ClientError) -> Exception:
-    code = error.response["Error"]["Code"]
-    if code == "ConditionalCheckFailedException":
-        return ConditionFailed(cast("Attributes | None", error.response.get("Item")))
-    if code == "TransactionCanceledException":
-        if "ConditionalCheckFailed" in _reasons(error):
-            return ConditionFailed()
-        return KVUnavailable("the KV cancelled the transaction")
-    if code in WORTH_A_RETRY or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:  # noqa: PLR2004
-        return KVUnavailable(f"the KV refused for now ({code})")
-    return error
 
 
 def key(pk: str, sk: str) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""How a function proves to the catalog who it is, and knows that it is the catalog."""
+"""Connecting to the catalog with IAM: who we are, and whom we trust.
+
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
+"""
 
 from functools import cached_property
 
@@ -18,24 +21,25 @@ TOKEN_SECONDS = 900
 DEFAULT_PORT = "5432"
 
 
-def connects(conninfo: str, *, iam: bool) -> Database:
-    """The database; with `iam` every new connection has a password made for it."""
-    return Database(_Login(conninfo).conninfo if iam else lambda: conninfo)
+def connect_database(conninfo: str, *, iam: bool) -> Database:
+    """The database, not connected yet; with `iam` every connection gets a token of its own."""
+    return Database(IamLogin(conninfo).conninfo if iam else lambda: conninfo)
 
 
-class _Login:
-    """Signs in with tokens of IAM. None is kept: one opens connections for 15 minutes.
+class IamLogin:
+    """Makes a token for each new connection; none is kept, for it expires in 15 minutes.
 
-    Only botocore's signer is needed for one, not a client of RDS with all its operations.
+    Only botocore's signer is needed, not an RDS client with all its operations.
     """
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
 
     def conninfo(self) -> str:
-        """With a new token, and whom to trust unless that was said. Raises CatalogUnavailable.
+        """The connection string with a new token as the password. Raises CatalogUnavailable.
 
-        A proxy presents certificates of Amazon Trust Services, whose roots are public ones.
+        Unless it names other root certificates, those of the public authorities are trusted:
+        RDS Proxy presents certificates of Amazon Trust Services.
         """
         parts = conninfo_to_dict(self._conninfo)
         return make_conninfo(
@@ -47,7 +51,7 @@ class _Login:
         )
 
     def _token(self, host: str, port: str, user: str) -> str:
-        """https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html."""
+        """A presigned request to connect, without its scheme."""
         scheme = "https://"
         request = {
             "method": "GET",
@@ -68,7 +72,7 @@ class _Login:
 
     @cached_property
     def _session(self) -> botocore.session.Session:
-        # Kept, for a signer refers to what it needs of it but weakly.
+        # Kept, because a signer holds only weak references to what it needs of the session.
         return botocore.session.get_session()
 
     @cached_property

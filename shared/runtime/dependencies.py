@@ -1,14 +1,15 @@
-"""What a sandbox keeps between events: its connections, its logger, its metrics."""
+"""What a sandbox keeps between events: its connections, its settings, its telemetry."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.catalog.connection import Database
+from shared.catalog.connection import CATALOG_SECONDS, Database
+from shared.deadline import Deadline
 from shared.kv import KV
 from shared.kv.table import connect
-from shared.runtime.database_token import connects
+from shared.runtime.database_token import connect_database
 from shared.runtime.settings import Settings
 from shared.runtime.telemetry import Telemetry
 
@@ -16,12 +17,11 @@ if TYPE_CHECKING:
     from shared.catalog.transaction import Catalog
 
 EVENT_SECONDS = 6.0
-CATALOG_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The two stores, the settings, and where to tell what happened."""
+    """The two stores, the settings, and where logs and metrics go."""
 
     settings: Settings
     database: Database
@@ -36,23 +36,31 @@ class Dependencies:
         return Catalog(self.database)
 
     @contextmanager
-    def event(
-        self, request_id: str | None, seconds: float | None = EVENT_SECONDS
-    ) -> Generator[None]:
-        """One event: the time it has from now on, and its metrics written at its end.
-
-        `seconds` None lets the KV's calls go on for as long as the catalog allows.
-        """
-        self.database.set_deadline(CATALOG_SECONDS)
-        self.kv.table.set_deadline(seconds)
+    def event(self, request_id: str | None, seconds: float = EVENT_SECONDS) -> Generator[None]:
+        """Set the event's deadline; at its end write its metrics and the stores' errors."""
+        self.database.deadline = Deadline(seconds, CATALOG_SECONDS)
+        self.kv.table.deadline = self.database.deadline
         with self.telemetry.event(request_id):
-            yield
+            try:
+                yield
+            finally:
+                self._report("CatalogErrors", self.database.errors)
+                self._report("KVErrors", self.kv.table.errors)
+
+    def _report(self, metric: str, errors: list[str]) -> None:
+        """Count a store's error answers, including those that the event got by without."""
+        if errors:
+            self.telemetry.count(metric, len(errors))
+            codes = sorted(set(errors))
+            self.telemetry.log("a store answered with errors", level="error", codes=codes)
+            errors.clear()
 
 
 def wire(settings: Settings) -> Dependencies:
-    """Nothing connects before it is needed, so no snapshot of a sandbox holds a secret.
+    """Connect nothing yet: a snapshot of a sandbox must hold neither connection nor secret.
 
-    For the same reason no client is made before the first event: it would keep credentials.
+    For the same reason `wire` is called by the first event, not at import: a client keeps
+    credentials.
     """
-    database = connects(settings.conninfo, iam=settings.database_iam)
+    database = connect_database(settings.conninfo, iam=settings.database_iam)
     return Dependencies(settings, database, KV(connect(), settings.table_name), Telemetry())

@@ -27,6 +27,8 @@ from shared.usecases.moves import FOUND_IN_KV, reconcile
 
 STATEMENT_TIMEOUT_SECONDS = 50.0
 """How long a run may wait for the catalog, once that has shown to be up."""
+RECONCILE_SECONDS = 5.0
+"""What the pointers may take after the last new version."""
 CLAIMS_A_ROUND = 200
 STORED_REJECTIONS = 100
 
@@ -128,7 +130,9 @@ def run_sync(
     run_id = uuid4()
     with catalog.transaction() as tx:
         locked = tx.runs.try_lock()
-        tx.extend_deadline(STATEMENT_TIMEOUT_SECONDS if seconds is None else seconds)
+        tx.extend_deadline(
+            STATEMENT_TIMEOUT_SECONDS if seconds is None else seconds + RECONCILE_SECONDS
+        )
         if locked:
             ends = None if seconds is None else began + seconds
             done = _take_in(tx, kv, run_id, trigger, cap, ends)

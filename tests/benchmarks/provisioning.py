@@ -111,7 +111,6 @@ def _floor(stores: Stores, deps: Dependencies) -> Callable[[], object]:
         connection.execute(FACTS, {"user": "pinned", "variant": "default"}).fetchall()
         deps.kv.table.client.put_item(TableName=stores.table, Item=item)
 
-    deps.database.set_deadline(1e6)
     return calls
 
 

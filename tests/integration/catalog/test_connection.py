@@ -13,9 +13,12 @@ from typing import LiteralString
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from infra.local.postgres import Postgres
 from shared.catalog.connection import Database, RawConnection
+from shared.catalog.facts import read_facts
+from shared.deadline import Deadline
 from shared.domain.errors import CatalogUnavailable, VersionNotFound
 from tests.support.catalog_fixture import (
     PATIENCE,
@@ -52,7 +55,7 @@ def test_a_restarted_server_is_found_again(ask: Ask) -> None:
         before = ask(database)
         os.kill(before, signal.SIGKILL)  # the server ends all others then and starts anew
         _until_up(server)
-        database.set_deadline(3.0)
+        database.deadline = Deadline(catalog_seconds=3.0)
         assert ask(database) != before
         database.close()
     finally:
@@ -84,7 +87,7 @@ def test_a_connection_is_replaced_once(store: CatalogStore, closed_port: int, as
     with pytest.raises(CatalogUnavailable):
         ask(database)
     assert ways == [there]
-    database.set_deadline(5.0)
+    database.deadline = Deadline(catalog_seconds=5.0)
     assert ask(database)
     database.close()
 
@@ -189,6 +192,54 @@ def test_a_deadlock_ends_as_an_unavailable_catalog_for_one(store: CatalogStore) 
         ended = list(threads.map(lock, "ab", "ba"))
     [error] = [end for end in ended if end is not None]
     assert error.detail == "the catalog did not answer in time (40P01)"
+
+
+@pytest.mark.parametrize(
+    ("breakage", "code"),
+    [
+        ("ALTER TABLE kiloclaw_version_pins RENAME TO gone", "42P01"),
+        ("ALTER TABLE kiloclaw_version_pins RENAME expires_at TO gone", "42703"),
+        ("REVOKE SELECT ON kiloclaw_version_pins FROM kiloclaw_provisioning", "42501"),
+    ],
+    ids=["table gone", "column gone", "grant lost"],
+)
+def test_an_error_in_what_a_start_reads_is_an_unavailable_catalog(
+    store: CatalogStore, breakage: LiteralString, code: str
+) -> None:
+    """Its code is kept to be counted, and the connection with it."""
+    database = store.database("provisioning")
+    before = pid(database)
+    store.sql(breakage)
+    with pytest.raises(CatalogUnavailable, match=rf"answered with an error \({code}\)"):
+        read_facts(database, "ana", "default")
+    assert database.errors == [code]
+    assert pid(database) == before
+    database.close()
+
+
+def test_a_server_with_too_many_connections_answers_with_an_error(store: CatalogStore) -> None:
+    """It has no SQLSTATE for a connection that was refused, but it is counted all the same."""
+    database = store.database("provisioning")
+    limit = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}")
+    with store.server_connection() as connection:
+        connection.execute(limit.format(sql.Identifier(store.dbname), 0))
+        try:
+            with pytest.raises(CatalogUnavailable, match="answered with an error"):
+                pid(database)
+        finally:
+            connection.execute(limit.format(sql.Identifier(store.dbname), -1))
+    assert database.errors == ["OperationalError"]
+
+
+def test_a_server_that_is_gone_has_answered_nothing(
+    store: CatalogStore, closed_port: int
+) -> None:
+    """There is no error to be counted beside the failure."""
+    conninfo = store.conninfo("sync").replace(str(store.server.port), str(closed_port))
+    database = Database(lambda: conninfo)
+    with pytest.raises(CatalogUnavailable, match="did not answer in time"):
+        pid(database)
+    assert database.errors == []
 
 
 @pytest.mark.parametrize("password", ["wrong", None])

@@ -9,7 +9,9 @@ from typing import LiteralString
 
 import pytest
 
-from shared.catalog.connection import Database
+from infra.local.postgres import Postgres
+from shared.catalog.connection import FIRST_ANSWER_SECONDS, Database
+from shared.deadline import Deadline
 from shared.domain.errors import CatalogUnavailable
 from tests.support.catalog_fixture import (
     GENEROUS,
@@ -24,26 +26,96 @@ from tests.support.stores import CatalogStore
 
 ADD: LiteralString = "INSERT INTO kiloclaw_variants (variant) VALUES (%(variant)s)"
 Ask = Callable[[Database], int]
+either_way = pytest.mark.parametrize("ask", [pid, pid_in_transaction])
 
 
-@pytest.mark.parametrize("ask", [pid, pid_in_transaction])
-def test_a_stopped_backend_is_not_waited_for(database: Database, ask: Ask) -> None:
-    """Time is up on our side, and the next event has a new connection."""
+@either_way
+def test_a_connection_whose_backend_is_silent_is_replaced_after_a_second(
+    database: Database, ask: Ask
+) -> None:
+    """The next event loses one second of its three, and its answer comes from a new backend."""
     before = ask(database)
     with stopped(before):
-        database.set_deadline(0.5)
+        database.deadline = Deadline(catalog_seconds=3.0)
         started = monotonic()
-        with pytest.raises(CatalogUnavailable):
+        assert ask(database) != before
+        assert FIRST_ANSWER_SECONDS <= monotonic() - started < 3.0
+    assert database.errors == []
+
+
+@either_way
+def test_a_silent_connection_is_not_waited_for_longer_than_the_event_allows(
+    database: Database, ask: Ask
+) -> None:
+    """With half a second left an event ends after that; the next one connects anew."""
+    before = ask(database)
+    with stopped(before):
+        database.deadline = Deadline(catalog_seconds=0.5)
+        started = monotonic()
+        with pytest.raises(CatalogUnavailable, match="ConnectionTimeout"):
             ask(database)
         assert 0.4 < monotonic() - started < GENEROUS
-        database.set_deadline(GENEROUS)
+        database.deadline = Deadline(catalog_seconds=GENEROUS)
         assert ask(database) != before
+
+
+@either_way
+def test_a_silent_connection_to_a_stopped_server_ends_with_the_share_of_postgres(
+    store: CatalogStore, database: Database, ask: Ask
+) -> None:
+    """The first answer, the new connection and the repeat have three seconds together."""
+    before = ask(database)
+    with stopped(before), stopped(store.server.pid):
+        database.deadline = Deadline(catalog_seconds=3.0)
+        started = monotonic()
+        with pytest.raises(CatalogUnavailable, match="ConnectionTimeout"):
+            ask(database)
+        assert 2.5 < monotonic() - started < 3.5
+    database.deadline = Deadline(catalog_seconds=GENEROUS)
+    assert ask(database) != before
+
+
+@either_way
+def test_a_silent_connection_to_a_dead_server_ends_when_no_other_is_to_be_had(ask: Ask) -> None:
+    """The backend says nothing and nobody listens any more."""
+    server = Postgres.start(fsync=False)
+    database = Database(server.superuser)
+    before = ask(database)
+    try:
+        with stopped(before):
+            os.kill(server.pid, signal.SIGKILL)
+            database.deadline = Deadline(catalog_seconds=3.0)
+            started = monotonic()
+            with pytest.raises(CatalogUnavailable, match="OperationalError"):
+                ask(database)
+            assert FIRST_ANSWER_SECONDS <= monotonic() - started < 3.0
+    finally:
+        server.stop()
+
+
+def test_a_connection_that_has_answered_may_take_all_of_the_events_time(
+    database: Database,
+) -> None:
+    """The second is for the first answer alone; a slow statement after it is not repeated."""
+    database.deadline = Deadline(catalog_seconds=GENEROUS)
+    before = pid(database)
+    _sleep(database, FIRST_ANSWER_SECONDS + 0.2)
+    with database.transaction() as tx:
+        tx.execute("SELECT pg_sleep(%(seconds)s)", {"seconds": FIRST_ANSWER_SECONDS + 0.2})
+    assert pid(database) == before
+
+
+def test_a_new_connection_may_take_all_of_the_events_time(store: CatalogStore) -> None:
+    """Its first statement is not cut short after a second."""
+    database = store.database(seconds=GENEROUS)
+    _sleep(database, FIRST_ANSWER_SECONDS + 0.2)
+    database.close()
 
 
 def test_a_backend_stopped_in_a_transaction_is_not_waited_for(
     store: CatalogStore, database: Database
 ) -> None:
-    """Neither by the statement nor by the roll-back, and nothing is written."""
+    """Neither statement nor roll-back waits, nothing is repeated, nothing is written."""
     before = pid(database)
 
     def work() -> None:
@@ -52,82 +124,95 @@ def test_a_backend_stopped_in_a_transaction_is_not_waited_for(
             os.kill(before, signal.SIGSTOP)
             tx.execute(ADD, {"variant": "after"})
 
-    database.set_deadline(1.0)
+    database.deadline = Deadline(catalog_seconds=2.0)
     started = monotonic()
     try:
         with pytest.raises(CatalogUnavailable, match="ConnectionTimeout"):
             work()
-        assert monotonic() - started < GENEROUS
+        assert 1.9 < monotonic() - started < GENEROUS
     finally:
         os.kill(before, signal.SIGCONT)
-    database.set_deadline(GENEROUS)
+    database.deadline = Deadline(catalog_seconds=GENEROUS)
     assert pid(database) != before
     until_gone(store, before)
     assert variants(store) == []
 
 
-def test_a_server_stopped_before_connecting_is_not_waited_for(store: CatalogStore) -> None:
-    """The system accepts for it, nobody answers; once it goes on, so do we."""
+def test_a_stopped_server_is_not_waited_for(store: CatalogStore) -> None:
+    """The kernel accepts for it and nobody answers; once the server goes on, so do we."""
     database = store.database(seconds=3.0)
     with stopped(store.server.pid):
         started = monotonic()
         with pytest.raises(CatalogUnavailable):
             pid(database)
         assert 1 < monotonic() - started < GENEROUS
-    database.set_deadline(GENEROUS)
+    database.deadline = Deadline(catalog_seconds=GENEROUS)
     assert pid(database)
     database.close()
 
 
-def test_a_silent_port_is_not_waited_for(store: CatalogStore, silent_port: int) -> None:
-    """Whatever takes connections and says nothing."""
+def test_an_attempt_to_connect_takes_no_longer_than_the_event_allows(
+    store: CatalogStore, silent_port: int
+) -> None:
+    """Not even where the host has several addresses and none of them answers."""
     conninfo = store.conninfo("sync").replace(str(store.server.port), str(silent_port))
+    conninfo = conninfo.replace("host=127.0.0.1", "host=127.0.0.1,127.0.0.1,127.0.0.1")
+    database = Database(lambda: f"{conninfo} connect_timeout=60", 0.5)
     started = monotonic()
     with pytest.raises(CatalogUnavailable, match="ConnectionTimeout"):
-        pid(Database(lambda: conninfo))
-    assert 1 < monotonic() - started < GENEROUS
+        pid(database)
+    assert 0.4 < monotonic() - started < 1.5
 
 
-def test_the_waits_of_an_event_share_one_allowance(database: Database) -> None:
+def test_the_waits_of_an_event_share_its_time(database: Database) -> None:
     """What one statement has used another cannot use; the next event starts anew."""
-    database.set_deadline(1.5)
-    _sleep(database, 1.0)
+    database.deadline = Deadline(catalog_seconds=1.2)
+    _sleep(database, 0.8)
     with pytest.raises(CatalogUnavailable):
-        _sleep(database, 1.0)
-    database.set_deadline(GENEROUS)
-    _sleep(database, 1.0)
+        _sleep(database, 0.8)
+    database.deadline = Deadline(catalog_seconds=GENEROUS)
+    _sleep(database, 0.8)
 
 
-def test_time_spent_elsewhere_costs_nothing(database: Database) -> None:
-    """The deadline is for waiting on the catalog, not for the rest of an event."""
-    database.set_deadline(0.5)
+def test_time_spent_elsewhere_leaves_the_share_of_postgres(database: Database) -> None:
+    """Only waits for the catalog count against it."""
+    database.deadline = Deadline(catalog_seconds=0.5)
     with database.transaction() as tx:
         time.sleep(0.6)
         assert tx.execute("SELECT 42").fetchone() == (42,)
 
 
+def test_postgres_is_not_waited_for_past_the_end_of_the_event(database: Database) -> None:
+    """However much of its share is left: the KV may have taken the time."""
+    database.deadline = Deadline(seconds=0.5, catalog_seconds=GENEROUS)
+    time.sleep(0.4)
+    with pytest.raises(CatalogUnavailable):
+        _sleep(database, 5)
+    assert -1.0 < database.deadline.left < 0
+
+
 def test_an_event_may_wait_longer_for_what_takes_its_time(database: Database) -> None:
     """Extended in the middle of a transaction, the wait goes on; it is never shortened."""
-    database.set_deadline(0.5)
+    database.deadline = Deadline(catalog_seconds=0.5)
     with database.transaction() as tx:
-        database.extend(GENEROUS)
-        database.extend(0.1)
+        database.deadline.extend(GENEROUS)
+        database.deadline.extend(0.1)
         tx.execute("SELECT pg_sleep(1)")
 
 
-def test_nobody_connects_without_the_time_for_it() -> None:
-    """Less is left than an attempt may take, so none is made."""
-    database = Database(lambda: pytest.fail("it tried to connect"), 1.9)
+def test_nobody_connects_after_the_end() -> None:
+    """When no time is left, no attempt is made."""
+    database = Database(lambda: pytest.fail("it tried to connect"), 0)
     with pytest.raises(CatalogUnavailable, match="ConnectionTimeout"):
         pid(database)
 
 
-def test_a_dead_connection_is_not_replaced_without_the_time_for_it(store: CatalogStore) -> None:
-    """The retry too is within the deadline."""
+def test_a_dead_connection_is_not_replaced_after_the_end(store: CatalogStore) -> None:
+    """The repeat too is within the deadline."""
     ways = [store.conninfo("sync")]
     database = Database(ways.pop, GENEROUS)
     end_backend(store, pid(database))
-    database.set_deadline(1.9)
+    database.deadline = Deadline(catalog_seconds=0)
     with pytest.raises(CatalogUnavailable, match="ConnectionTimeout"):
         pid(database)
 

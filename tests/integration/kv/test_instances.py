@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.deadline import Deadline
 from shared.domain.model import Instance
 from shared.domain.pointer import Pointer, StoredPointer
 from shared.kv import KV
@@ -149,7 +150,7 @@ def test_counting(fleet: Instances) -> None:
 
 def test_counting_ends_with_the_event(fleet: Instances) -> None:
     """The time left is what the event has, if that is less."""
-    fleet.table.set_deadline(0)
+    fleet.table.deadline = Deadline(0)
     assert fleet.count("one") == Count(0, complete=False)
 
 

@@ -1,7 +1,7 @@
 """Calls of the table: what an error means, what comes in parts, and when time is up."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from shared.deadline import Deadline
 from shared.domain.errors import KVUnavailable
 from shared.domain.pointer import Pointer
 from shared.kv import KV
@@ -81,34 +82,62 @@ def test_an_answer_with_nothing_in_it_is_not_asked_for_again(stores: Stores) -> 
 
 
 @pytest.mark.parametrize(
-    ("error", "expected"),
+    "error",
     [
-        (refusal("ConditionalCheckFailedException"), ConditionFailed),
-        (refusal("TransactionCanceledException", "None", "ThrottlingError"), KVUnavailable),
-        (
-            refusal(
-                "TransactionCanceledException", "ConditionalCheckFailed", "TransactionConflict"
-            ),
-            ConditionFailed,
+        refusal("ConditionalCheckFailedException"),
+        refusal(
+            "TransactionCanceledException", "ConditionalCheckFailed", "TransactionConflict"
         ),
-        (refusal("ProvisionedThroughputExceededException"), KVUnavailable),
-        (refusal("ThrottlingException"), KVUnavailable),
-        (refusal("RequestLimitExceeded"), KVUnavailable),
-        (refusal("TransactionInProgressException"), KVUnavailable),
-        (refusal("InternalServerError", status=500), KVUnavailable),
-        (refusal("AnythingElse", status=503), KVUnavailable),
-        (refusal("ValidationException"), ClientError),
-        (refusal("AccessDeniedException"), ClientError),
+        refusal("TransactionCanceledException", "ThrottlingError", "ConditionalCheckFailed"),
     ],
     ids=str,
 )
-def test_an_error_is_translated(
-    stores: Stores, error: ClientError, expected: type[Exception]
-) -> None:
-    """Retry, or the item is not as expected; a mistake of ours stays an error."""
-    with pytest.raises(expected) as raised:
-        _put(Table(Refusing(stores.client, error), stores.table), "tag")
-    assert type(raised.value) is expected
+def test_a_failed_condition_is_told_apart(stores: Stores, error: ClientError) -> None:
+    """It says that the item is not as expected; the KV is up."""
+    table = Table(Refusing(stores.client, error), stores.table)
+    with pytest.raises(ConditionFailed):
+        _put(table, "tag")
+    assert table.errors == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("TransactionCanceledException", "None", "ThrottlingError"),
+        refusal("TransactionInProgressException"),
+        refusal("ProvisionedThroughputExceededException"),
+        refusal("ThrottlingException"),
+        refusal("InternalServerError", status=500),
+        refusal("ValidationException"),
+        refusal("AccessDeniedException"),
+        refusal("ResourceNotFoundException"),
+        refusal("UnrecognizedClientException"),
+        refusal("AnythingElse"),
+    ],
+    ids=str,
+)
+def test_after_any_other_error_the_kv_is_down(stores: Stores, error: ClientError) -> None:
+    """Its code is kept to be counted, its words are not repeated."""
+    code = error.response["Error"]["Code"]
+    table = Table(Refusing(stores.client, error), stores.table)
+    with pytest.raises(KVUnavailable, match=code) as raised:
+        _put(table, "tag")
+    assert table.errors == [code]
+    assert "planted" not in str(raised.value)
+
+
+def test_a_table_that_was_deleted_is_a_kv_that_is_down(stores: Stores) -> None:
+    """Reads, writes and transactions alike: the real server's own answers."""
+    table = Table(stores.client, "kiloclaw-deleted")
+    calls: list[Callable[[], object]] = [
+        lambda: table.get_all(key("IMAGE", "tag")),
+        lambda: _put(table, "tag"),
+        lambda: table.transact({"Put": {"Item": key("IMAGE", "tag")}}),
+    ]
+    for call in calls:
+        with pytest.raises(KVUnavailable):
+            call()
+    assert table.errors == ["ResourceNotFoundException"] * 3
 
 
 CONFLICTS = [
@@ -178,10 +207,8 @@ def test_a_server_that_hangs(silent: Any) -> None:
 def test_no_call_begins_that_could_end_too_late(stores: Stores) -> None:
     """Without time for two attempts there is none; without a limit there always is."""
     table = Table(stores.client, stores.table)
-    table.set_deadline(CALL_SECONDS - 0.1)
+    table.deadline = Deadline(CALL_SECONDS - 0.1)
     with pytest.raises(KVUnavailable, match="no time"):
         _put(table, "tag")
-    table.set_deadline(CALL_SECONDS + 60)
-    _put(table, "tag")
-    table.set_deadline(None)
+    table.deadline = Deadline(CALL_SECONDS + 60)
     _put(table, "tag")

@@ -21,8 +21,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from infra.local.postgres import Postgres
 from infra.local.processes import HOST
+from shared.deadline import Deadline
 from shared.domain.errors import CatalogUnavailable
-from shared.runtime.database_token import _Login, connects
+from shared.runtime.database_token import IamLogin, connect_database
 from tests.setup import debian_programs
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -93,10 +94,10 @@ def conninfo(server: Postgres, authority: Path) -> str:
 
 def test_every_connection_has_a_token_of_its_own(server: Postgres, conninfo: str) -> None:
     """What opened the first connection does not open the second, an hour later."""
-    database = connects(conninfo, iam=True)
+    database = connect_database(conninfo, iam=True)
     for moment in (NOON, NOON + timedelta(hours=1)):
         with patch(CLOCK, return_value=moment):
-            _accept(server, _password(_Login(conninfo).conninfo()))
+            _accept(server, _password(IamLogin(conninfo).conninfo()))
             with database.transaction() as connection:
                 [(pid, encrypted)] = connection.execute(
                     "SELECT pid, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
@@ -104,7 +105,7 @@ def test_every_connection_has_a_token_of_its_own(server: Postgres, conninfo: str
             assert encrypted
         _end(server, pid)
         gc.collect()  # nothing that signs may go with the garbage of an event
-    database.set_deadline(3)
+    database.deadline = Deadline(catalog_seconds=3)
     with patch(CLOCK, return_value=NOON), pytest.raises(CatalogUnavailable):
         database.read("SELECT 1", {})
 
@@ -123,9 +124,9 @@ def test_a_server_that_is_not_verified_gets_no_token(
     with patch(CLOCK, return_value=NOON):
         parts: dict[str, Any] = conninfo_to_dict(conninfo)
         other = make_conninfo(**(parts | changed))
-        _accept(server, _password(_Login(other).conninfo()))
+        _accept(server, _password(IamLogin(other).conninfo()))
         with pytest.raises(CatalogUnavailable):
-            connects(other, iam=True).read("SELECT 1", {})
+            connect_database(other, iam=True).read("SELECT 1", {})
 
 
 def test_a_token_is_what_the_client_of_rds_makes() -> None:
@@ -133,13 +134,13 @@ def test_a_token_is_what_the_client_of_rds_makes() -> None:
     client: Any = botocore.session.get_session().create_client("rds")
     with patch(CLOCK, return_value=NOON):
         expected = client.generate_db_auth_token("db.example", 5432, "app")
-        ours = _Login("host=db.example user=app sslmode=verify-full").conninfo()
+        ours = IamLogin("host=db.example user=app sslmode=verify-full").conninfo()
     assert _password(ours) == expected
 
 
 def test_amazons_own_roots_are_trusted() -> None:
     """The bundle is the public one, for a proxy's certificates are public ones."""
-    bundle = conninfo_to_dict(_Login("host=db.example user=app").conninfo())["sslrootcert"]
+    bundle = conninfo_to_dict(IamLogin("host=db.example user=app").conninfo())["sslrootcert"]
     context = ssl.create_default_context(cafile=str(bundle))
     names = {
         value
@@ -154,13 +155,13 @@ def test_without_credentials_the_catalog_is_unavailable(conninfo: str) -> None:
     """So that an instance is kept running; the message holds no secret."""
     nothing = dict.fromkeys(CREDENTIALS, "") | {"AWS_EC2_METADATA_DISABLED": "true"}
     with patch.dict("os.environ", nothing), pytest.raises(CatalogUnavailable) as refused:
-        connects(conninfo, iam=True).read("SELECT 1", {})
+        connect_database(conninfo, iam=True).read("SELECT 1", {})
     assert str(refused.value) == "there is no token for the catalog (NoCredentialsError)"
 
 
 def test_without_iam_the_conninfo_is_used_as_it_is(server: Postgres) -> None:
     """The local system signs in with passwords."""
-    database = connects(server.superuser(), iam=False)
+    database = connect_database(server.superuser(), iam=False)
     assert database.read("SELECT 1", {}) == [(1,)]
     database.close()
 

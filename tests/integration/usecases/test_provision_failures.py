@@ -1,15 +1,18 @@
 """A start while a store is down: every row of the failure table, nobody listening there."""
 
 from contextlib import closing
-from typing import Any
+from time import monotonic
+from typing import Any, LiteralString
 
 import pytest
 
 from infra.local.processes import free_port
-from shared.catalog.connection import Database
+from shared.catalog.connection import CATALOG_SECONDS, FIRST_ANSWER_SECONDS, Database
+from shared.deadline import Deadline
 from shared.domain.errors import CatalogUnavailable, KVUnavailable
 from shared.kv import KV
 from shared.usecases.provision import Start, explain, forget, provision
+from tests.support.catalog_fixture import pid, stopped
 from tests.support.concurrent_actors import Sandbox
 from tests.support.failing_clients import (
     Interposing,
@@ -114,3 +117,45 @@ def test_the_catalog_is_lost_on_the_way(start: Sandbox, stores: Stores, world: S
     with closing(database):
         answer = provision(Start("bob"), database=database, kv=kv)
     assert told(answer) == ("v1", "instance", "unknown", False, False, True)
+
+
+def test_the_connection_is_half_open(start: Sandbox, stores: Stores) -> None:
+    """A backend that is silent costs the next start a second, and nobody's pin."""
+    with stopped(pid(start.database)):
+        start.database.deadline = Deadline(catalog_seconds=CATALOG_SECONDS)
+        answer = start.provision("ana")
+        assert told(answer) == ("v3", "pin", "applied", True, True, False)
+        began = monotonic()
+        assert start.provision("ana").resolution.source == "pin"
+        assert monotonic() - began < FIRST_ANSWER_SECONDS
+
+
+@pytest.mark.parametrize(
+    "breakage",
+    [
+        "ALTER TABLE kiloclaw_version_pins RENAME TO gone",
+        "REVOKE SELECT ON kiloclaw_variants FROM kiloclaw_provisioning",
+    ],
+)
+def test_the_catalog_answers_with_an_error(
+    start: Sandbox, stores: Stores, breakage: LiteralString
+) -> None:
+    """The third row: an error counts as down."""
+    start.provision("bob")
+    stores.sql(breakage)
+    assert told(start.provision("bob")) == ("v1", "instance", "unknown", False, False, True)
+    with pytest.raises(CatalogUnavailable, match="a pin may exist"):
+        start.provision("eve")
+    assert len(start.database.errors) == 2
+
+
+def test_the_kv_answers_with_an_error(start: Sandbox, stores: Stores) -> None:
+    """The second row, here for a table that was deleted."""
+    kv = KV(stores.client, "kiloclaw-deleted")
+    pinned = provision(Start("ana"), database=start.database, kv=kv)
+    assert told(pinned) == ("v3", "pin", "applied", True, False, False)
+    unpinned = provision(Start("bob"), database=start.database, kv=kv)
+    assert told(unpinned) == ("v1", "latest", "none", True, False, True)
+    with pytest.raises(KVUnavailable):
+        forget("bob", kv=kv)
+    assert kv.table.errors == ["ResourceNotFoundException"] * 3

@@ -5,14 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.catalog.connection import Database
 from shared.domain.errors import KVUnavailable, PinNotFound
-from shared.kv import KV
-from shared.runtime.dependencies import CATALOG_SECONDS, Dependencies, wire
-from shared.runtime.settings import Settings
 from shared.runtime.telemetry import Telemetry, request_id
-
-SETTINGS = Settings("host=nowhere", "kiloclaw")
 
 
 @pytest.fixture
@@ -21,12 +15,6 @@ def telemetry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "KiloClaw")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", request.node.name)
     return Telemetry()
-
-
-@pytest.fixture
-def deps(telemetry: Telemetry) -> Dependencies:
-    """As `wire` makes them, with nothing to connect to."""
-    return Dependencies(SETTINGS, Database(lambda: "host=nowhere"), KV(None, "t"), telemetry)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -88,27 +76,3 @@ def test_request_ids() -> None:
 
     assert request_id(Context()) == "request-1"
     assert request_id(None) is None
-
-
-def test_an_event_has_its_time(deps: Dependencies, capsys: pytest.CaptureFixture[str]) -> None:
-    """Anew each time, for either store; its metrics are written."""
-    deps.database.deadline.left = 0
-    with deps.event("request-1"):
-        deps.telemetry.count("NotRecorded")
-        assert deps.database.deadline.left == CATALOG_SECONDS
-    assert lines(capsys)[0]["NotRecorded"] == [1.0]
-
-
-def test_wiring_connects_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not before it is needed."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
-        monkeypatch.setenv(name, "local")
-    wired = wire(SETTINGS)
-    assert wired.settings is SETTINGS
-    assert wired.kv.table.name == SETTINGS.table_name
-    assert wired.database._connection is None
-
-
-def test_the_catalog_is_that_of_the_database(deps: Dependencies) -> None:
-    """Made when first asked for."""
-    assert deps.catalog.database is deps.database
