@@ -1,6 +1,6 @@
-"""The one Postgres connection of a sandbox, which is replaced when it turns out to be dead.
+"""A sandbox's one connection to Postgres. It is replaced when it turns out to be dead.
 
-Nothing here pins a session of RDS Proxy: no start-up options, no SET, no prepared statements.
+Nothing here pins an RDS Proxy session: no start-up options, no SET, no prepared statements.
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
 """
 
@@ -32,7 +32,7 @@ TCP: dict[str, str | int | None] = {
     "tcp_user_timeout": 3000,
     "load_balance_hosts": "random",
 }
-"""The kernel finds a dead peer too, and a host with several addresses is tried at any of them.
+"""Let the kernel notice a dead peer too, and try a host's addresses in random order.
 
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 """
@@ -46,7 +46,7 @@ LOST = (
 )
 """A server that does not answer, gives up on us, or has been a stand-by since a failover.
 
-psycopg counts the last three among the mistakes of a program.
+psycopg classes the last three as programming errors.
 """
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ RawConnection = psycopg.Connection[TupleRow]
 class _Connection(psycopg.Connection[TupleRow]):
     """A connection that stops waiting when the event's time is up.
 
-    It closes the socket then: a server that is stopped honours no time-out of its own.
+    Then it closes the socket, because a stopped server honours none of its own time-outs.
     """
 
     deadline: Deadline
@@ -117,7 +117,7 @@ class Database:
             self._connection.close()
 
     def _retried(self, first: Callable[[_Connection], T]) -> T:
-        """Do the first thing; if the connection turns out dead, once more on a new one."""
+        """Run `first`; if the connection turns out to be dead, run it again on a new one."""
         kept = self._connection is not None and not self._connection.closed
         try:
             return first(self._connected())
@@ -132,7 +132,7 @@ class Database:
 
     @contextmanager
     def _unavailable(self, kinds: tuple[type[psycopg.Error], ...]) -> Generator[None]:
-        """Translate errors of these kinds, with the SQLSTATE and without the server's words."""
+        """Translate these errors. The message has the SQLSTATE, never the server's own words."""
         try:
             yield
         except kinds as error:
@@ -146,7 +146,7 @@ class Database:
             raise CatalogUnavailable(f"the catalog answered with an error ({code})") from None
 
     def _connected(self) -> _Connection:
-        """The connection, opened unless there is one; what was kept must answer soon."""
+        """Return an open connection. One kept from an earlier event must answer soon."""
         connection = self._connection
         if connection is None or connection.closed:
             connection = self._connection = self._connect()
@@ -155,7 +155,7 @@ class Database:
         return connection
 
     def _connect(self) -> _Connection:
-        """Open a connection. psycopg's own `connect` waits at least 2 s for each address."""
+        """Open a connection. Not by psycopg's `connect`: it waits at least 2 s per address."""
         if self.deadline.catalog_left <= 0:
             raise errors.ConnectionTimeout("no time left to connect")
         with self.deadline.waiting_for_catalog():
