@@ -132,7 +132,7 @@ class Database:
 
     @contextmanager
     def _unavailable(self, kinds: tuple[type[psycopg.Error], ...]) -> Generator[None]:
-        """Translate these errors. The message has the SQLSTATE, never the server's own words."""
+        """Translate these errors. The message has the SQLSTATE, not the server's words."""
         try:
             yield
         except kinds as error:
