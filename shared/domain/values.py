@@ -1,4 +1,4 @@
-"""The texts that identify things: each rule is written here, once.
+"""The rules for texts that identify things. Each rule is written here, once.
 
 `ImageTag` and its siblings are plain `str` to a type checker. The rule travels with the type:
 a pydantic model that names the type validates by it, and code without pydantic calls
@@ -116,7 +116,7 @@ USER_ID = TextRule(
     r"(?!(?:.*/)?\.{0,2}(?:/|$))[!$&-;=@-\[\]-~]+",
     limit=255,
 )
-"""What identity providers name users, if it can stand in the path of a URL."""
+"""Whatever an identity provider calls a user, as long as it fits into the path of a URL."""
 NOTES = TextRule("at most 2000 characters", limit=2000, trim=True)
 REASON = TextRule("at most 500 characters", limit=500, trim=True)
 
@@ -159,7 +159,7 @@ def _sized(digits: str) -> str:
 
 
 def rfc3339(moment: datetime) -> str:
-    """Microseconds and `Z`, always: such texts sort as their moments do."""
+    """Format a time with microseconds and `Z`, so that such texts sort as their times do."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 

@@ -1,4 +1,4 @@
-"""Connecting to the catalog with IAM: who we are, and whom we trust.
+"""Sign in to the catalog with IAM tokens, over TLS that verifies the server.
 
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
 """
@@ -22,12 +22,12 @@ DEFAULT_PORT = "5432"
 
 
 def connect_database(conninfo: str, *, iam: bool) -> Database:
-    """The database, not connected yet; with `iam` every connection gets a token of its own."""
+    """Return the database, not connected yet. With `iam` each connection gets its own token."""
     return Database(IamLogin(conninfo).conninfo if iam else lambda: conninfo)
 
 
 class IamLogin:
-    """Makes a token for each new connection; none is kept, for it expires in 15 minutes.
+    """Makes a token for each new connection. None is kept: a token expires in 15 minutes.
 
     Only botocore's signer is needed, not an RDS client with all its operations.
     """
@@ -38,8 +38,8 @@ class IamLogin:
     def conninfo(self) -> str:
         """The connection string with a new token as the password. Raises CatalogUnavailable.
 
-        Unless it names other root certificates, those of the public authorities are trusted:
-        RDS Proxy presents certificates of Amazon Trust Services.
+        RDS Proxy presents certificates of Amazon Trust Services, so the public authorities are
+        trusted unless the connection string names other root certificates.
         """
         parts = conninfo_to_dict(self._conninfo)
         return make_conninfo(
