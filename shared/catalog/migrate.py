@@ -1,13 +1,24 @@
 """Apply numbered `.sql` files in order, each in a transaction of its own."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from time import sleep
+from typing import TypeVar
+
+import psycopg
+from psycopg import errors
 
 from shared.catalog import roles_sql
 from shared.catalog.connection import Database, RawConnection
 
 FOLDER = Path(__file__).with_name("migrations")
+LOCKED = (errors.LockNotAvailable, errors.DeadlockDetected)
+PAUSE_SECONDS = 2.0
+"""Between two tries for a lock: whoever queued behind the first one is served meanwhile."""
+
+T = TypeVar("T")
 
 
 class MigrationEdited(Exception):
@@ -41,19 +52,38 @@ def migrations(folder: Path = FOLDER) -> list[Migration]:
 def migrate(database: Database, folder: Path = FOLDER) -> list[str]:
     """Apply the files that have not been applied yet, and return their names in order.
 
-    Concurrent runs wait for one another. Raises CatalogUnavailable, and MigrationEdited before
-    anything is applied.
+    Concurrent runs wait for one another. A file that does not get its locks within the role's
+    `lock_timeout` is tried again until the deadline, so that it never holds up others for long.
+    Raises CatalogUnavailable, and MigrationEdited before anything is applied.
     """
     wanted = migrations(folder)
-    with database.transaction() as connection:
+
+    def check(connection: RawConnection) -> None:
         applied = _applied(connection)
         for migration in wanted:
             _is_applied(migration, applied)
+
+    _transact(database, check)
     return [migration.name for migration in wanted if _apply(database, migration)]
 
 
+def _transact(database: Database, work: Callable[[RawConnection], T]) -> T:
+    """Do `work` in a transaction, and again after a pause while a lock is not to be had."""
+    while True:
+        with database.transaction() as connection:
+            try:
+                return work(connection)
+            except LOCKED:
+                if database.deadline.catalog_left < PAUSE_SECONDS:
+                    raise
+                raise psycopg.Rollback from None
+        sleep(PAUSE_SECONDS)
+
+
 def _apply(database: Database, migration: Migration) -> bool:
-    with database.transaction() as connection:
+    """Apply one file; False if it has been applied."""
+
+    def apply(connection: RawConnection) -> bool:
         if _is_applied(migration, _applied(connection)):
             return False
         connection.execute(migration.sql.encode())
@@ -62,6 +92,8 @@ def _apply(database: Database, migration: Migration) -> bool:
             {"name": migration.name, "checksum": migration.checksum},
         )
         return True
+
+    return _transact(database, apply)
 
 
 def _take_turns(connection: RawConnection) -> None:

@@ -1,5 +1,5 @@
--- The roles of the database, one for each function. Needs a role that may create roles, which no
--- superuser need be, in the functions' database; safe to repeat. What each role may do is granted
+-- The roles of the database, one for each function. Run in the functions' database by a role that
+-- may create roles (it need not be a superuser); safe to repeat. What each role may do is granted
 -- with the tables, in migrations.
 
 DO $$
@@ -17,15 +17,15 @@ BEGIN
 END
 $$;
 
--- Nobody logs in as the owner of the tables; `migrate` alone may act as it, and does from the start.
+-- Nobody logs in as the owner of the tables. `migrate` alone may act as it, and always does.
 ALTER ROLE kiloclaw_owner NOLOGIN;
 GRANT kiloclaw_owner TO kiloclaw_migrate;
 ALTER ROLE kiloclaw_migrate SET role = 'kiloclaw_owner';
 
--- On RDS the database belongs to its master, so the owner of the tables must be let in.
+-- On RDS the database belongs to its master user, so the owner of the tables needs this right.
 GRANT CREATE ON SCHEMA public TO kiloclaw_owner;
 
--- RDS takes a token of IAM for a password from the members of this role, and nothing else.
+-- On RDS the members of this role log in with an IAM token, and with nothing else.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') THEN
@@ -35,8 +35,22 @@ BEGIN
 END
 $$;
 
--- Limits live on the roles, for behind a connection proxy a session must set nothing. They are
--- the server's own guard; the shorter deadlines are the client's.
+-- Settings live on the roles, because behind RDS Proxy a session must set nothing. Every session
+-- is in UTC, and a statement whose client has gone away is cancelled within a second.
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY[
+        'kiloclaw_migrate', 'kiloclaw_admin_api', 'kiloclaw_provisioning', 'kiloclaw_sync'
+    ] LOOP
+        EXECUTE format('ALTER ROLE %I SET timezone = %L', name, 'UTC');
+        EXECUTE format('ALTER ROLE %I SET client_connection_check_interval = %L', name, '1s');
+    END LOOP;
+END
+$$;
+
+-- Time limits are the server's own guard; the client's deadlines are shorter.
 ALTER ROLE kiloclaw_provisioning SET statement_timeout = '3s';
 ALTER ROLE kiloclaw_provisioning SET lock_timeout = '1s';
 ALTER ROLE kiloclaw_provisioning SET idle_in_transaction_session_timeout = '5s';
@@ -47,5 +61,6 @@ ALTER ROLE kiloclaw_admin_api SET idle_in_transaction_session_timeout = '25s';
 ALTER ROLE kiloclaw_sync SET statement_timeout = '50s';
 ALTER ROLE kiloclaw_sync SET lock_timeout = '5s';
 ALTER ROLE kiloclaw_sync SET idle_in_transaction_session_timeout = '60s';
-ALTER ROLE kiloclaw_migrate SET lock_timeout = '10s';
+-- Starts queue behind a migration that waits for a lock. It is tried again instead.
+ALTER ROLE kiloclaw_migrate SET lock_timeout = '1s';
 ALTER ROLE kiloclaw_migrate SET idle_in_transaction_session_timeout = '60s';

@@ -1,5 +1,6 @@
 """Time limits of the roles: the server's own guard, behind the client's shorter deadlines."""
 
+from datetime import timedelta
 from time import monotonic, sleep
 
 import pytest
@@ -9,24 +10,29 @@ from shared.catalog.connection import Database
 from shared.domain.errors import CatalogUnavailable
 from tests.support.stores import CatalogStore
 
+EVERYBODY = {"TimeZone": "UTC", "client_connection_check_interval": "1s"}
 LIMITS = {
-    "kiloclaw_admin_api": {
+    "kiloclaw_admin_api": EVERYBODY
+    | {
         "statement_timeout": "25s",
         "lock_timeout": "2500ms",
         "idle_in_transaction_session_timeout": "25s",
     },
-    "kiloclaw_migrate": {
+    "kiloclaw_migrate": EVERYBODY
+    | {
         "role": "kiloclaw_owner",
-        "lock_timeout": "10s",
+        "lock_timeout": "1s",
         "idle_in_transaction_session_timeout": "60s",
     },
     "kiloclaw_owner": {},
-    "kiloclaw_provisioning": {
+    "kiloclaw_provisioning": EVERYBODY
+    | {
         "statement_timeout": "3s",
         "lock_timeout": "1s",
         "idle_in_transaction_session_timeout": "5s",
     },
-    "kiloclaw_sync": {
+    "kiloclaw_sync": EVERYBODY
+    | {
         "statement_timeout": "50s",
         "lock_timeout": "5s",
         "idle_in_transaction_session_timeout": "60s",
@@ -43,13 +49,35 @@ def _set(store: CatalogStore, role: str, name: str, value: str) -> None:
         connection.execute(setting)
 
 
-def test_time_limits_are_the_roles_own(filled: CatalogStore) -> None:
-    """Behind a proxy a session sets nothing, so the role brings its limits along."""
+def test_settings_are_the_roles_own(filled: CatalogStore) -> None:
+    """Behind RDS Proxy a session sets nothing, so each role has its settings."""
     rows = filled.sql(
         "SELECT rolname, coalesce(rolconfig, '{}') FROM pg_roles WHERE rolname LIKE 'kiloclaw%'"
     )
     limits = {role: dict(entry.split("=", 1) for entry in config) for role, config in rows}
     assert limits == LIMITS
+
+
+def test_a_statement_whose_client_has_left_is_cancelled(store: CatalogStore) -> None:
+    """The server notices within a second that nobody waits for the answer any more."""
+    database = store.database("admin_api", seconds=0.5)
+    with pytest.raises(CatalogUnavailable):
+        database.read("SELECT pg_sleep(60)", {})
+    give_up = monotonic() + 10
+    while store.sql("SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"):
+        assert monotonic() < give_up
+        sleep(0.1)
+
+
+@pytest.mark.parametrize("role", ["migrate", "admin_api", "provisioning", "sync"])
+def test_every_session_is_in_utc(store: CatalogStore, role: str) -> None:
+    """Even where the database has another time zone."""
+    store.sql("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = %L',"
+              " current_database(), 'Asia/Kathmandu'); END $$")  # fmt: skip
+    database = store.database(role)
+    [(moment,)] = database.read("SELECT now()", {})
+    assert moment.utcoffset() == timedelta(0)
+    database.close()
 
 
 def test_a_wait_for_a_lock_ends_as_an_unavailable_catalog(filled: CatalogStore) -> None:

@@ -4,13 +4,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from time import monotonic
 
 import psycopg
 import pytest
 
 from infra.local.postgres import Postgres
 from shared.catalog.connection import Database
-from shared.catalog.migrate import MigrationEdited, migrate, migrations
+from shared.catalog.migrate import PAUSE_SECONDS, MigrationEdited, migrate, migrations
+from shared.deadline import Deadline
+from shared.domain.errors import CatalogUnavailable
+from tests.support.catalog_fixture import until_somebody_waits
 from tests.support.stores import CatalogStore, make_catalog
 
 TABLES = {
@@ -133,6 +137,43 @@ def test_a_file_that_fails_leaves_nothing_of_itself(
     assert _applied(empty) == ["0001_shelf", "0002_label"]
     broken.write_text("CREATE TABLE whole ();")
     assert migrate(database, folder) == ["0003_broken", "0004_after"]
+
+
+@pytest.fixture
+def locked_shelf(empty: CatalogStore, database: Database, folder: Path) -> Path:
+    """The folder with a third file, which needs a lock on what the first one made."""
+    migrate(database, folder)
+    (folder / "0003_wider.sql").write_text("ALTER TABLE shelf ADD COLUMN width integer;")
+    return folder
+
+
+def test_a_file_that_waits_for_a_lock_lets_others_pass_and_is_tried_again(
+    empty: CatalogStore, database: Database, locked_shelf: Path
+) -> None:
+    """A reader who queues behind it waits for a second, and it is applied when it can be."""
+    with ThreadPoolExecutor(1) as other, empty.server_connection() as holder:
+        with holder.transaction():
+            holder.execute("SELECT FROM shelf")
+            migrating = other.submit(migrate, database, locked_shelf)
+            until_somebody_waits(empty)
+            started = monotonic()
+            assert len(empty.sql("SELECT label FROM shelf")) == 1
+            assert monotonic() - started < PAUSE_SECONDS
+            assert not migrating.done()
+        assert migrating.result() == ["0003_wider"]
+
+
+def test_a_file_that_gets_no_lock_until_the_deadline_is_not_applied(
+    empty: CatalogStore, database: Database, locked_shelf: Path
+) -> None:
+    """The deployment is told to try again, and nothing is left of it."""
+    with empty.server_connection() as holder, holder.transaction():
+        holder.execute("SELECT FROM shelf")
+        database.deadline = Deadline(5, 5)
+        with pytest.raises(CatalogUnavailable, match="55P03"):
+            migrate(database, locked_shelf)
+        assert database.deadline.left > 0
+    assert _applied(empty) == ["0001_shelf", "0002_label"]
 
 
 def test_a_schema_of_unknown_origin_is_left_as_it_is(
