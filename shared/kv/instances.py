@@ -19,17 +19,29 @@ from shared.domain.values import (
     Variant,
 )
 from shared.kv.pointers import found
-from shared.kv.table import CALL_SECONDS, Attributes, ConditionFailed, Table, key, texts
+from shared.kv.table import (
+    CALL_SECONDS,
+    Attributes,
+    ConditionFailed,
+    Table,
+    key,
+    texts,
+    was_repeated,
+)
 
 INDEX = "instances_by_image"
 SOURCES: Mapping[str, Source] = {name: name for name in get_args(Source)}
 
 
 class Recorded(NamedTuple):
-    """Was the record written, and what did the store hold before."""
+    """Whether the record was written, and what the store held before.
+
+    `previous_known` is false where a lost reply hid what that was.
+    """
 
     recorded: bool
     previous: Instance | None
+    previous_known: bool = True
 
 
 class InstancePage(NamedTuple):
@@ -86,15 +98,20 @@ class Instances:
         except ConditionFailed as failed:
             return Recorded(recorded=False, previous=parse_instance(failed.stored))
         previous = parse_instance(answer.get("Attributes"))
-        if previous and previous.decided_at == instance.decided_at:
-            # A reply was lost and the second attempt met what the first had written.
-            previous = None
+        if previous == instance:
+            # A reply was lost: the second attempt met what the first one had written.
+            return Recorded(recorded=True, previous=None, previous_known=False)
         return Recorded(recorded=True, previous=previous)
 
     def forget(self, user_id: UserId) -> bool:
-        """Delete the record; was there one. Raises KVUnavailable."""
+        """Delete the record, and return whether there was one. Raises KVUnavailable.
+
+        It is read first, because after a lost reply the second attempt finds nothing.
+        """
+        if self.table.get_all(_key(user_id)) == [None]:
+            return False
         answer = self.table.call("delete_item", Key=_key(user_id), ReturnValues="ALL_OLD")
-        return "Attributes" in answer
+        return "Attributes" in answer or was_repeated(answer)
 
     def page(
         self, tag: ImageTag | None, after: tuple[ImageTag, UserId] | None, limit: int

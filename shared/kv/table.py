@@ -168,6 +168,11 @@ def _reasons(error: ClientError) -> set[str | None]:
     return {reason.get("Code") for reason in reasons} - {"None"}
 
 
+def was_repeated(answer: dict[str, Any]) -> bool:
+    """Whether this answers a second attempt: the first may have been carried out too."""
+    return bool(answer["ResponseMetadata"]["RetryAttempts"])
+
+
 def key(pk: str, sk: str) -> dict[str, Any]:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
 

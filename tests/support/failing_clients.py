@@ -63,14 +63,19 @@ class Interposing:
         return getattr(self._client, operation)
 
 
-def lose_reply(client: Any) -> None:
-    """The next request is carried out and its answer lost on the way: the client asks again."""
+def lose_reply(client: Any, operation: str = "") -> None:
+    """Lose the reply to the next request, or to the next one of an operation ("DeleteItem").
+
+    It is carried out all the same, and the client asks again.
+    """
     session = client._endpoint.http_session
     send = session.send
 
     def lossy(request: Any) -> Any:
+        answer = send(request)
+        if not request.headers["X-Amz-Target"].decode().endswith(operation):
+            return answer
         session.send = send
-        send(request)
         raise ReadTimeoutError(endpoint_url=request.url)
 
     session.send = lossy

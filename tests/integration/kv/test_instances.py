@@ -10,7 +10,7 @@ from shared.domain.pointer import Pointer, StoredPointer
 from shared.kv import KV
 from shared.kv.instances import Count, Instances, Recorded
 from tests.support.concurrent_actors import digest
-from tests.support.failing_clients import lose_reply
+from tests.support.failing_clients import Interposing, lose_reply
 from tests.support.stores import Stores
 
 EARLIER, LATER = "2026-11-01T10:00:00.000001Z", "2026-11-01T10:00:00.000002Z"
@@ -77,10 +77,24 @@ def test_an_earlier_decision_comes_too_late(instances: Instances) -> None:
     assert instances.find("ana") == later
 
 
-def test_a_lost_reply_of_our_own_record(kv: KV) -> None:
-    """What the second attempt meets is no previous decision."""
+@pytest.mark.parametrize("before", [None, replace(ANA, image_tag="zero")], ids=str)
+def test_a_lost_reply_hides_what_was_recorded_before(kv: KV, before: Instance | None) -> None:
+    """The second attempt meets what the first one wrote, which is no previous decision."""
+    if before:
+        kv.instances.record(before)
+    after = replace(ANA, decided_at=LATER)
     lose_reply(kv.table.client)
-    assert kv.instances.record(ANA) == Recorded(recorded=True, previous=None)
+    assert kv.instances.record(after) == Recorded(
+        recorded=True, previous=None, previous_known=False
+    )
+    assert kv.instances.find("ana") == after
+
+
+def test_another_decision_of_the_same_moment_is_a_previous_one(instances: Instances) -> None:
+    """Only the very same record counts as our own."""
+    other = replace(ANA, image_tag="other")
+    instances.record(other)
+    assert instances.record(ANA) == Recorded(recorded=True, previous=other)
 
 
 def test_a_record_that_is_not_whole_is_none(stores: Stores, instances: Instances) -> None:
@@ -97,6 +111,23 @@ def test_a_record_is_forgotten_once(instances: Instances) -> None:
     assert instances.forget("ana")
     assert not instances.forget("ana")
     assert instances.find("ana") is None
+
+
+@pytest.mark.parametrize("operation", ["BatchGetItem", "DeleteItem"])
+def test_a_lost_reply_does_not_hide_what_was_forgotten(kv: KV, operation: str) -> None:
+    """The answer says that there was a record; the next one says that there is none."""
+    kv.instances.record(ANA)
+    lose_reply(kv.table.client, operation)
+    assert kv.instances.forget("ana") is True
+    lose_reply(kv.table.client)
+    assert kv.instances.forget("ana") is False
+
+
+def test_of_two_who_forget_at_once_one_is_told(stores: Stores, instances: Instances) -> None:
+    """Both have read the record; the one whose delete comes second has deleted nothing."""
+    instances.record(ANA)
+    late = Interposing(stores.client, "delete_item", lambda: instances.forget("ana"))
+    assert KV(late, stores.table).instances.forget("ana") is False
 
 
 def test_the_record_comes_with_the_pointer(stores: Stores, instances: Instances) -> None:

@@ -156,7 +156,7 @@ def test_a_first_pin_waits_for_an_erasure(world: Sandbox, stores: Stores) -> Non
             with pytest.raises(TimeoutError):
                 pinned[0].result(0.3)
 
-        kv = KV(Interposing(stores.client, "delete_item", pin), stores.table)
+        kv = KV(Interposing(stores.client, "batch_get_item", pin), stores.table)
         erase_user("bob", by=BY, catalog=world.catalog, kv=kv)
         assert pinned[0].result(60).is_new
     world.unpin("bob")
