@@ -1,4 +1,4 @@
-"""Demo data that looks like a real fleet, made through the system's own interfaces alone."""
+"""Load the demo data through the interfaces that users, pipelines and the clock have."""
 
 import hashlib
 import http.client
@@ -18,19 +18,19 @@ from infra.local.processes import NotStarted
 AT_ONCE = 3
 CALL_SECONDS = 60
 EXPIRE_AFTER = (1, 5, 25)
-"""Seconds, the first that the API takes."""
+"""Seconds until a pin expires: the first of these that the API accepts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """Calls the system over HTTP; `check` raises when it is to be stopped."""
+class ApiClient:
+    """Calls the system over HTTP; `check` raises before a call if the start was ended."""
 
     url: str
     check: Callable[[], None]
     token: str | None = None
 
     def call(self, method: str, path: str, body: Mapping[str, object]) -> Any:
-        """The answer's JSON, None if it has no body. Raises NotStarted on any refusal."""
+        """The answer's JSON, None without a body. Raises NotStarted on any refusal."""
         self.check()
         address = self.url.removeprefix("http://")
         connection = http.client.HTTPConnection(address, timeout=CALL_SECONDS)
@@ -49,21 +49,21 @@ class Client:
     def invoke(self, function: str, event: Mapping[str, object]) -> Any:
         return self.call("POST", f"/2015-03-31/functions/{function}/invocations", event)
 
-    def signed_in(self, email: str, role: str) -> "Client":
+    def signed_in(self, email: str, role: str) -> "ApiClient":
         person = {"sub": email.partition("@")[0], "roles": [role], "email": email}
         token = self.call("POST", "/local/token", person)["access_token"]
-        return Client(self.url, self.check, token)
+        return ApiClient(self.url, self.check, token)
 
 
 def load(url: str, dynamodb: DynamoDB, check: Callable[[], None]) -> None:
     """Fill the empty system. Raises NotStarted, and whatever `check` raises."""
-    control_plane = Client(url, check)
+    control_plane = ApiClient(url, check)
     pipeline = control_plane.signed_in("release-bot@example.com", "publisher")
     admin = control_plane.signed_in("ana@example.com", "admin")
     with ThreadPoolExecutor(AT_ONCE) as pool:
 
         def each(do: Callable[[Any], object], things: Iterable[Any]) -> None:
-            """Do what may be done in any order; the first failure is raised."""
+            """Call `do` for each, some at a time; the first failure is raised."""
             list(pool.map(do, things))
 
         each(lambda version: _publish(pipeline, version), data.VERSIONS)
@@ -82,7 +82,7 @@ def digest(tag: str) -> str:
     return f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}"
 
 
-def _publish(pipeline: Client, version: data.Version) -> None:
+def _publish(pipeline: ApiClient, version: data.DemoVersion) -> None:
     publication = {
         "image_tag": version.tag,
         "openclaw_version": version.tag.partition("-")[0],
@@ -94,39 +94,39 @@ def _publish(pipeline: Client, version: data.Version) -> None:
     pipeline.call("POST", "/v1/versions", publication)
 
 
-def _pin(admin: Client, pin: data.Pin) -> None:
+def _pin(admin: ApiClient, pin: data.DemoPin) -> None:
     path = f"/v1/users/{quote(pin.user_id, safe='')}/pin"
     body = {"image_tag": pin.tag, "reason": pin.reason}
     if not pin.expires:
         admin.call("PUT", path, body)
         return
-    # The API takes no expiry in the past, so these expire while the rest is loaded: at once,
-    # but on a machine so busy that this is too soon.
+    # The API accepts no expiry in the past, so these pins expire while the rest is loaded. On a
+    # busy machine a second may already be over when the API reads it: then it gets longer.
     for seconds in EXPIRE_AFTER:
         expiry = datetime.now(UTC) + timedelta(seconds=seconds)
         with suppress(NotStarted):
             admin.call("PUT", path, body | {"expires_at": expiry.isoformat()})
             return
-    raise NotStarted(f"demo data: no pin of {pin.user_id} that expires")
+    raise NotStarted(f"demo data: the pin of {pin.user_id} could not be made to expire")
 
 
-def _promote(admin: Client, tag: str) -> None:
+def _promote(admin: ApiClient, tag: str) -> None:
     admin.call("POST", f"/v1/versions/{tag}/promote", {"reason": "Passed a week of canaries"})
 
 
-def _provision(control_plane: Client, user: data.User) -> None:
+def _provision(control_plane: ApiClient, user: data.DemoUser) -> None:
     event = {"user_id": user.user_id, "variant": user.variant, "intent": "provision"}
     control_plane.invoke("provisioning", event)
 
 
-def _set_status(admin: Client, status: data.Status) -> None:
+def _set_status(admin: ApiClient, status: data.DemoStatus) -> None:
     # Pins to a version that is disabled by force stay, suspended.
     force = {"force": True} if status.status == "disabled" else {}
     body: dict[str, object] = {"status": status.status, "notes": status.notes}
     admin.call("PATCH", f"/v1/versions/{status.tag}", body | force)
 
 
-def _put_entry(dynamodb: DynamoDB, entry: data.Entry) -> None:
+def _put_entry(dynamodb: DynamoDB, entry: data.DemoEntry) -> None:
     texts = {
         "pk": "IMAGE",
         "sk": entry.tag,

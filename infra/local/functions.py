@@ -1,4 +1,4 @@
-"""The deployed functions with all that their environments hold, here on one machine."""
+"""The deployed functions on one machine, with the variables that each environment holds."""
 
 import os
 from dataclasses import dataclass
@@ -6,31 +6,36 @@ from pathlib import Path
 
 from infra.functions import FUNCTIONS
 from infra.local.aws.dynamodb import CREDENTIAL, DynamoDB
-from infra.local.aws.environments import ROOT, LocalFunction, Settings
+from infra.local.aws.environments import ROOT, FunctionSettings, LocalFunction
 from infra.local.postgres import Postgres
 from infra.local.roles import DATABASE
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
-    """What the functions connect to, with the passwords of the database's roles."""
+class LocalStores:
+    """The stores that the functions connect to, and the passwords of the database's roles."""
 
     postgres: Postgres
     passwords: dict[str, str]
     dynamodb: DynamoDB
 
+    def down(self) -> list[str]:
+        """The names of the stores whose process has ended."""
+        alive = {"postgres": self.postgres.alive, "dynamodb": self.dynamodb.alive}
+        return [name for name, is_alive in alive.items() if not is_alive]
+
 
 def deploy(
-    stores: Stores, folder: Path, *, environments: int, max_new: int | None
+    stores: LocalStores, folder: Path, *, environments: int, max_new: int | None
 ) -> dict[str, LocalFunction]:
-    """The functions by name; nothing runs yet. Their logs go to `folder`."""
+    """The functions by name, none of them running yet. Their logs go to `folder`."""
     cap = {} if max_new is None else {"SYNC_MAX_NEW": str(max_new)}
     return {
         name: LocalFunction(
-            Settings(
+            FunctionSettings(
                 name=name,
                 handler=function.handler,
-                environ=_environ(name, stores, folder) | cap,
+                environ=_environ(name, stores) | cap,
                 timeout=function.timeout_seconds,
                 log=folder / f"{name}.log",
             ),
@@ -40,11 +45,11 @@ def deploy(
     }
 
 
-def _environ(name: str, stores: Stores, folder: Path) -> dict[str, str]:
+def _environ(name: str, stores: LocalStores) -> dict[str, str]:
     role = FUNCTIONS[name].database_role
     return {
         "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": str(folder),
+        "HOME": "/nonexistent",
         "LANG": "C.UTF-8",
         "TZ": ":UTC",
         "PYTHONPATH": str(ROOT),
@@ -55,12 +60,15 @@ def _environ(name: str, stores: Stores, folder: Path) -> dict[str, str]:
         "PGPASSWORD": stores.passwords[role],
         "POWERTOOLS_SERVICE_NAME": name,
         "POWERTOOLS_METRICS_NAMESPACE": "KiloClaw/local",
+        "POWERTOOLS_TRACE_DISABLED": "true",
+        "PUBLISHER_MAY_PROMOTE": "on",
     }
 
 
 def _lambda_environ(name: str) -> dict[str, str]:
-    """What Lambda itself sets."""
+    """The variables that Lambda itself sets."""
     return {
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
         "AWS_REGION": DynamoDB.region,
         "AWS_DEFAULT_REGION": DynamoDB.region,
         "AWS_ACCESS_KEY_ID": CREDENTIAL,

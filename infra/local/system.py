@@ -1,45 +1,40 @@
 """The whole system, started in order and stopped in the opposite one."""
 
 import errno
+import sys
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Event, Thread
+from uuid import uuid4
 
 from infra.local import demo, processes
 from infra.local.aws.dynamodb import DynamoDB, create_table
 from infra.local.aws.environments import LocalFunction
-from infra.local.aws.gateway import UNAVAILABLE, Gateway
+from infra.local.aws.gateway import Gateway, unavailable
 from infra.local.aws.invoke_api import InvokeApi
 from infra.local.aws.issuer import Issuer
-from infra.local.aws.scheduler import Schedule
+from infra.local.aws.scheduler import Scheduler
 from infra.local.endpoints import Endpoints
-from infra.local.functions import Stores, deploy
+from infra.local.functions import LocalStores, deploy
+from infra.local.options import Options, as_typed
 from infra.local.postgres import Postgres
 from infra.local.processes import HOST, NotStarted
 from infra.local.roles import create_database
 from infra.local.server import Server
 
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to run; `max_new` is the sync's cap, its own default unless given."""
-
-    port: int = 8080
-    empty: bool = False
-    schedule: bool = True
-    max_new: int | None = None
-    environments: int = 4
+WATCH_SECONDS = 0.5
 
 
 class Stopped(Exception):
-    """Somebody asked for an end while things were still being started."""
+    """The user asked for an end while parts were still being started."""
 
 
 class StopSignal:
-    """Set from a signal handler, so it is a queue: locks are not safe there."""
+    """A request to stop. Signal handlers set it: a queue is safe there, locks are not."""
 
     def __init__(self) -> None:
         self._asked: SimpleQueue[None] = SimpleQueue()
@@ -58,9 +53,10 @@ class StopSignal:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What runs, and where."""
+    """The running parts and their places."""
 
     url: str
+    server: Server
     endpoints: Endpoints
     logs: Path
 
@@ -71,55 +67,85 @@ def running(options: Options, stop: StopSignal) -> Generator[System]:
     with ExitStack() as stack:
         server = _server(options.port)
         stack.callback(server.stop)
+        logs = _log_folder(options.logs, stack)
         url = f"http://{HOST}:{server.port}"
         stores, issuer = _start_stores(url, stack)
         stop.check()
-        logs = processes.make_folder("logs")
-        stack.callback(processes.delete, logs)
         functions = _start_functions(options, stores, logs, stack)
         stop.check()
-        gateway = Gateway(functions["admin_api"], issuer, server.port)
-        endpoints = Endpoints(stores, issuer, gateway, InvokeApi(functions), server.port)
+        gateway = Gateway(functions["admin_api"], issuer)
+        endpoints = Endpoints(stores, issuer, gateway, InvokeApi(functions))
         server.answer = endpoints.answer
         server.start()
         stack.callback(server.stop)
         if not options.empty:
             demo.load(url, stores.dynamodb, stop.check)
         if options.schedule:
-            stack.callback(Schedule.start(functions["sync"]).stop)
+            stack.callback(Scheduler.start(functions["sync"]).stop)
+        stack.callback(_watch(stores).set)
         endpoints.ready = True
-        yield System(url, endpoints, logs)
+        yield System(url, server, endpoints, logs)
+
+
+def _log_folder(chosen: Path | None, stack: ExitStack) -> Path:
+    """The chosen folder, made if need be, or a temporary one that is deleted at the end."""
+    if chosen is None:
+        folder = processes.make_folder("logs")
+        stack.callback(processes.delete, folder)
+        return folder
+    try:
+        chosen.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        option = as_typed(f"--logs {chosen}")
+        raise NotStarted(f"{option}: cannot make this folder: {error.strerror}") from None
+    return chosen.resolve()
+
+
+def _watch(stores: LocalStores) -> Event:
+    """Print a line when a store's process ends, until the returned event is set."""
+    stopped = Event()
+
+    def watch() -> None:
+        reported: set[str] = set()
+        while not stopped.wait(WATCH_SECONDS):
+            for name in set(stores.down()) - reported:
+                reported.add(name)
+                print(f"{name} has died and stays down", file=sys.stderr, flush=True)
+
+    Thread(target=watch, daemon=True).start()
+    return stopped
 
 
 def _start_functions(
-    options: Options, stores: Stores, logs: Path, stack: ExitStack
+    options: Options, stores: LocalStores, logs: Path, stack: ExitStack
 ) -> dict[str, LocalFunction]:
-    """All functions, with the database migrated by one of them."""
+    """Deploy all functions, and migrate the database by one of them."""
     functions = deploy(stores, logs, environments=options.environments, max_new=options.max_new)
     for function in functions.values():
         stack.callback(function.stop)
     if not options.empty:
-        # They load while the database is migrated; the demo keeps that many busy.
+        # These load while the database is migrated; the demo data keeps as many busy.
         for name in ("admin_api", "provisioning"):
             functions[name].warm(min(demo.AT_ONCE, options.environments))
-    invocation = functions["migrate"].invoke(b"{}")
+    invocation = functions["migrate"].invoke(b"{}", str(uuid4()))
     if invocation.error:
         raise NotStarted(f"the migrations failed: {invocation.payload.decode()}")
     return functions
 
 
 def _server(port: int) -> Server:
-    """Hold the port before anything else is started."""
+    """Take the port before anything else is started."""
     try:
-        return Server(lambda _: UNAVAILABLE, port)
+        return Server(unavailable, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise NotStarted(f"port {port} is taken: choose another with --port") from None
-        raise NotStarted(f"port {port} can't be had: {error.strerror}") from None
+            option = as_typed("--port 8081" if port == 8080 else "--port 8080")  # noqa: PLR2004
+            raise NotStarted(f"port {port} is taken: choose another with {option}") from None
+        raise NotStarted(f"port {port} cannot be used: {error.strerror}") from None
 
 
-def _start_stores(url: str, stack: ExitStack) -> tuple[Stores, Issuer]:
-    """Both stores at the same time, and the issuer's key, which takes a moment too."""
+def _start_stores(url: str, stack: ExitStack) -> tuple[LocalStores, Issuer]:
+    """Start both stores and make the issuer's key, all at the same time."""
 
     def postgres() -> tuple[Postgres, dict[str, str]]:
         server = Postgres.start()
@@ -136,4 +162,4 @@ def _start_stores(url: str, stack: ExitStack) -> tuple[Stores, Issuer]:
         issuer = pool.submit(Issuer, url)
         relational, key_value = pool.submit(postgres), pool.submit(dynamodb)
     server, passwords = relational.result()
-    return Stores(server, passwords, key_value.result()), issuer.result()
+    return LocalStores(server, passwords, key_value.result()), issuer.result()

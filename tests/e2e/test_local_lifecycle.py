@@ -1,5 +1,6 @@
 """The local system starts whole or not at all, and leaves nothing behind."""
 
+import json
 import os
 import re
 import signal
@@ -12,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from infra.local.aws.environments import ROOT
-from tests.support.local_system import COMMAND, Running, alive, children, running
+from tests.support.local_system import COMMAND, RunningSystem, alive, children, running
+
+INVOKE = "/2015-03-31/functions/provisioning/invocations"
 
 
 @pytest.fixture
-def own_system(tmp_path: Path) -> Iterator[Running]:
+def own_system(tmp_path: Path) -> Iterator[RunningSystem]:
     """An empty one that the test may break."""
     with running(tmp_path / "log", "--empty", "--no-schedule") as started:
         yield started
@@ -36,7 +39,7 @@ def test_a_port_that_is_taken() -> None:
         )
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr == f"port {port} is taken: choose another with --port\n"
+    assert done.stderr == f"port {port} is taken: choose another with --port 8080\n"
 
 
 def test_binaries_that_are_missing(tmp_path: Path) -> None:
@@ -59,16 +62,48 @@ def test_binaries_that_are_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["postgres", "dynamodb"])
-def test_a_dead_store_is_named(own_system: Running, name: str) -> None:
-    """The rest stays up, nothing restarts it."""
+def test_a_dead_store_is_named(own_system: RunningSystem, name: str, tmp_path: Path) -> None:
+    """It is named by /healthz and by one line on the terminal; the rest stays up."""
     os.kill(own_system.status()[name]["pid"], signal.SIGKILL)
-    time.sleep(0.2)
+    time.sleep(1)
     for _ in range(2):
         reply = own_system.get("/healthz")
         assert reply.status == 503
         assert reply.json == {"status": "unavailable", "down": [name]}
     own_system.process.terminate()
     assert own_system.process.wait(30) == 0
+    assert (tmp_path / "log").read_text().count(f"{name} has died and stays down\n") == 1
+
+
+def test_logs_that_are_kept(tmp_path: Path) -> None:
+    """A call's id is in its answer, in its line on the terminal and in the log that is kept."""
+    logs = tmp_path / "made" / "logs"
+    arguments = ("--empty", "--no-schedule", "--logs", str(logs))
+    with running(tmp_path / "log", *arguments) as system:
+        body, headers = {"user_id": "\n"}, system.bearer("viewer")
+        reply = system.call("POST", INVOKE, body)
+        listed = system.call("GET", "/v1/versions?limit=1", None, headers)
+    request_id = reply.headers["x-amzn-requestid"]
+    assert reply.json["requestId"] == request_id
+    printed = (tmp_path / "log").read_text()
+    line = rf"^\d\d:\d\d:\d\d POST {INVOKE} 200 FunctionError \d+ ms {request_id}$"
+    assert re.search(line, printed, re.MULTILINE)
+    line = rf"^\S+ GET /v1/versions\?limit=1 200 \d+ ms {listed.headers['apigw-requestid']}$"
+    assert re.search(line, printed, re.MULTILINE)
+    kept = [json.loads(line) for line in (logs / "provisioning.log").read_text().splitlines()]
+    [refused] = [line for line in kept if line.get("errorType") == "InvalidRequest"]
+    assert refused["requestId"] == request_id
+    assert any("request.py" in frame for frame in refused["stackTrace"])
+    [ended] = [line["record"] for line in kept if line.get("type") == "platform.report"]
+    assert (ended["requestId"], ended["status"]) == (request_id, "error")
+    assert (logs / "admin_api.log").exists()
+
+
+def test_calls_are_not_printed_if_so_asked(tmp_path: Path) -> None:
+    """With --quiet nothing follows the welcome."""
+    with running(tmp_path / "log", "--empty", "--no-schedule", "--quiet") as system:
+        system.get("/v1/versions")
+    assert "GET" not in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -16,18 +17,18 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra.local.aws.issuer import challenge_of
-from tests.support.local_system import Running, alive, running
+from tests.support.local_system import RunningSystem, alive, running
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     """One system with its demo data for the tests that only look."""
     with running(tmp_path_factory.mktemp("system") / "log", "--no-schedule") as started:
         yield started
 
 
 @pytest.fixture
-def client(system: Running) -> Iterator[Any]:
+def client(system: RunningSystem) -> Iterator[Any]:
     """A real client of the Lambda API."""
     made = boto3.client(
         "lambda",
@@ -41,14 +42,14 @@ def client(system: Running) -> Iterator[Any]:
     made.close()
 
 
-def test_it_is_healthy(system: Running) -> None:
+def test_it_is_healthy(system: RunningSystem) -> None:
     """For GET and, without a body, for HEAD."""
     assert system.get("/healthz").json == {"status": "ok"}
     head = system.call("HEAD", "/healthz")
     assert (head.status, head.body) == (200, b"")
 
 
-def test_the_status_leads_to_both_stores(system: Running) -> None:
+def test_the_status_leads_to_both_stores(system: RunningSystem) -> None:
     """With psql's connection string for an observer, and what boto3 needs."""
     status = system.status()
     assert status["port"] == system.port
@@ -73,7 +74,7 @@ def test_the_status_leads_to_both_stores(system: Running) -> None:
     assert alive({status["postgres"]["pid"], status["dynamodb"]["pid"]})
 
 
-def test_the_demo_shows_every_state(system: Running) -> None:
+def test_the_demo_shows_every_state(system: RunningSystem) -> None:
     """Versions and pins in each state, instances on several images, a conflict found."""
     viewer = system.bearer("viewer")
 
@@ -93,14 +94,14 @@ def test_the_demo_shows_every_state(system: Running) -> None:
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/versions", "/%76%31/versions", "/v1/%2e"])
 @pytest.mark.parametrize("token", [None, "Bearer", "Bearer x.y.z", "Basic YTpi"])
-def test_no_good_token(system: Running, path: str, token: str | None) -> None:
+def test_no_good_token(system: RunningSystem, path: str, token: str | None) -> None:
     """401 with API Gateway's own body, however the path is spelled."""
     reply = system.call("GET", path, headers={"authorization": token} if token else {})
     assert (reply.status, reply.json) == (401, {"message": "Unauthorized"})
     assert reply.headers["content-type"] == "application/json"
 
 
-def test_a_changed_token(system: Running) -> None:
+def test_a_changed_token(system: RunningSystem) -> None:
     """Claims that were tampered with do not pass."""
     head, claims, signature = system.token("viewer").split(".")
     padded = claims + "=" * (-len(claims) % 4)
@@ -113,14 +114,14 @@ def test_a_changed_token(system: Running) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"{", [], {"sub": "ana"}, {"sub": "ana", "roles": "admin"}]
 )
-def test_a_bad_token_request(system: Running, body: object) -> None:
+def test_a_bad_token_request(system: RunningSystem, body: object) -> None:
     """A problem document with status 400."""
     reply = system.call("POST", "/local/token", body)
     assert (reply.status, reply.json["code"]) == (400, "invalid_request")
     assert reply.headers["content-type"] == "application/problem+json"
 
 
-def test_the_path_arrives_decoded(system: Running) -> None:
+def test_the_path_arrives_decoded(system: RunningSystem) -> None:
     """`%7C` is a bar and a plus stays a plus."""
     admin = system.bearer("admin")
     for raw, user in (("load%7C7", "load|7"), ("load+7", "load+7"), ("load%2B7", "load+7")):
@@ -131,7 +132,7 @@ def test_the_path_arrives_decoded(system: Running) -> None:
         assert system.call("DELETE", path, headers=admin).status == 204
 
 
-def test_a_repeated_parameter_is_seen(system: Running) -> None:
+def test_a_repeated_parameter_is_seen(system: RunningSystem) -> None:
     """The function is told of both, and refuses."""
     reply = system.call(
         "GET", "/v1/versions?status=active&status=disabled", headers=system.bearer("viewer")
@@ -139,7 +140,7 @@ def test_a_repeated_parameter_is_seen(system: Running) -> None:
     assert (reply.status, reply.json["code"]) == (422, "invalid_request")
 
 
-def test_a_broken_path(system: Running) -> None:
+def test_a_broken_path(system: RunningSystem) -> None:
     """A value that is no text is an illegal one; else there is nothing there."""
     admin = system.bearer("admin")
     for path, status in (
@@ -153,14 +154,50 @@ def test_a_broken_path(system: Running) -> None:
         assert system.get(path).status == 404
 
 
-def test_what_is_only_here_is_not_the_functions(system: Running) -> None:
+def test_what_is_only_here_is_not_the_functions(system: RunningSystem) -> None:
     """Unknown local paths and wrong methods are answered on the spot."""
     assert system.get("/local/nothing").status == 404
     wrong = system.get("/local/token")
     assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
 
 
-def test_a_body_that_is_too_long(system: Running) -> None:
+def test_the_root_leads_to_the_page_of_the_api(system: RunningSystem) -> None:
+    """Until there is a console, a browser that opens the system lands at its documentation."""
+    reply = system.get("/")
+    assert (reply.status, reply.headers["location"]) == (302, "/docs")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET http://[ HTTP/1.1\r\n\r\n",
+        b"POST /v1/pins HTTP/1.1\r\ncontent-length: x\r\n\r\n",
+        b"POST /v1/pins HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nno length\r\n",
+    ],
+)
+def test_a_malformed_request(system: RunningSystem, sent: bytes) -> None:
+    """It is answered with 400 in JSON, and the connection is closed."""
+    with socket.create_connection(("127.0.0.1", system.port), timeout=10) as connection:
+        connection.sendall(sent)
+        with connection.makefile("rb") as answer:
+            received = answer.read()
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert received.endswith(b'{"message":"Bad Request"}')
+
+
+def test_a_body_in_chunks(system: RunningSystem) -> None:
+    """A body whose length is not announced arrives whole, and the connection goes on."""
+    connection = http.client.HTTPConnection("127.0.0.1", system.port, timeout=40)
+    for _ in range(2):
+        chunks = iter([b'{"sub": "ana", ', b'"roles": []}'])
+        connection.request("POST", "/local/token", chunks, encode_chunked=True)
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("connection")) == (200, "keep-alive")
+        answer.read()
+    connection.close()
+
+
+def test_a_body_that_is_too_long(system: RunningSystem) -> None:
     """More than API Gateway takes, announced or in chunks."""
     for headers in ({}, {"transfer-encoding": "chunked"}):
         connection = http.client.HTTPConnection("127.0.0.1", system.port, timeout=40)
@@ -172,7 +209,7 @@ def test_a_body_that_is_too_long(system: Running) -> None:
         connection.close()
 
 
-def test_connections_are_kept(system: Running) -> None:
+def test_connections_are_kept(system: RunningSystem) -> None:
     """Two requests on one, without a delayed acknowledgement's 40 ms."""
     connection = http.client.HTTPConnection("127.0.0.1", system.port, timeout=40)
     times = []
@@ -207,6 +244,7 @@ def test_a_function_error(client: Any) -> None:
     answer = client.invoke(FunctionName="provisioning", Payload=b'{"user_id": ""}')
     assert answer["FunctionError"] == "Unhandled"
     error = json.load(answer["Payload"])
+    assert error["requestId"] == answer["ResponseMetadata"]["RequestId"]
     assert error["errorType"] == "InvalidRequest"
     assert "user_id" in error["errorMessage"]
 
@@ -226,7 +264,7 @@ def test_a_payload_that_is_no_json(client: Any, payload: bytes) -> None:
     assert refused.value.response["Error"]["Code"] == "InvalidRequestContentException"
 
 
-def test_signing_in(system: Running) -> None:
+def test_signing_in(system: RunningSystem) -> None:
     """Discovery, page, form, code, tokens: as a browser and the console do it."""
     verifier, callback = "x" * 64, f"{system.url}/console/callback"
     discovered = system.get("/local/issuer/.well-known/openid-configuration").json

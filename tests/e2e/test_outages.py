@@ -10,12 +10,19 @@ from pathlib import Path
 import pytest
 
 from tests.support.local_system import kill_catalog, running
-from tests.support.outages import DISABLE, LIMIT_SECONDS, MARGIN_SECONDS, PIN, Fleet, stopped
+from tests.support.outages import (
+    DISABLE,
+    LIMIT_SECONDS,
+    MARGIN_SECONDS,
+    PIN,
+    OutageFleet,
+    stopped,
+)
 
 
-def fleet_in(folder: Path, *options: str) -> Iterator[Fleet]:
+def fleet_in(folder: Path, *options: str) -> Iterator[OutageFleet]:
     with running(folder / "log", "--empty", "--no-schedule", *options) as system:
-        fleet = Fleet(system)
+        fleet = OutageFleet(system)
         fleet.fill()
         fleet.warm()
         yield fleet
@@ -23,19 +30,19 @@ def fleet_in(folder: Path, *options: str) -> Iterator[Fleet]:
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutageFleet]:
     """One whose stores come back."""
     yield from fleet_in(tmp_path_factory.mktemp("outages"))
 
 
 @pytest.fixture
-def own_fleet(tmp_path: Path) -> Iterator[Fleet]:
+def own_fleet(tmp_path: Path) -> Iterator[OutageFleet]:
     """One whose stores may be lost: nobody waits long for what is not there."""
     yield from fleet_in(tmp_path, "--environments", "1")
 
 
 @pytest.mark.parametrize("down", ["postgres", "dynamodb", "both"])
-def test_a_store_hangs(fleet: Fleet, down: str) -> None:
+def test_a_store_hangs(fleet: OutageFleet, down: str) -> None:
     """In time, though nothing answers; when it goes on, so does everything, unrestarted."""
     fleet.warm()
     pids = fleet.pids.values() if down == "both" else [fleet.pids[down]]
@@ -55,7 +62,7 @@ def test_a_store_hangs(fleet: Fleet, down: str) -> None:
     assert fleet.system.get("/healthz").status == 200
 
 
-def test_a_hanging_kv_holds_up_no_kill_switch(fleet: Fleet) -> None:
+def test_a_hanging_kv_holds_up_no_kill_switch(fleet: OutageFleet) -> None:
     """Though a promotion holds the variant while it waits for the KV."""
     with stopped(fleet.pids["dynamodb"]), ThreadPoolExecutor() as pool:
         promotion = pool.submit(fleet.ask, "POST", "/v1/versions/spare/promote")
@@ -69,14 +76,14 @@ def test_a_hanging_kv_holds_up_no_kill_switch(fleet: Fleet) -> None:
     fleet.mend()
 
 
-def test_the_catalog_is_lost(own_fleet: Fleet) -> None:
+def test_the_catalog_is_lost(own_fleet: OutageFleet) -> None:
     """Known instances keep what they run; `/healthz` names what died."""
     kill_catalog(own_fleet.system)
     assert not own_fleet.faults("postgres")
     assert own_fleet.system.get("/healthz").json["down"] == ["postgres"]
 
 
-def test_the_kv_is_lost_and_then_the_catalog(own_fleet: Fleet) -> None:
+def test_the_kv_is_lost_and_then_the_catalog(own_fleet: OutageFleet) -> None:
     """Pins are served without the KV; without both nobody is."""
     os.kill(own_fleet.pids["dynamodb"], signal.SIGKILL)
     assert not own_fleet.faults("dynamodb")

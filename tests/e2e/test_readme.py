@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from infra.local.aws.environments import ROOT
-from tests.support.local_system import Running, running
+from tests.support.local_system import RunningSystem, running
 
 README = (ROOT / "README.md").read_text()
 EXAMPLE = (ROOT / "docs/provisioning.md").read_text()
@@ -27,7 +27,7 @@ LINK = r"\]\((?!https?:)([^)#]+)"
 class Started:
     """A system with demo data, what it printed, and how long it took to be ready."""
 
-    system: Running
+    system: RunningSystem
     printed: str
     seconds: float
 

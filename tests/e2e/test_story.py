@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.support.local_system import Reply, Running, kill_catalog, running
+from tests.support.local_system import HttpReply, RunningSystem, kill_catalog, running
 
 
 def _client(service: Any, endpoint: str) -> Any:
@@ -24,12 +24,14 @@ def _client(service: Any, endpoint: str) -> Any:
 class Story:
     """A system of its own, and what its users say to it."""
 
-    def __init__(self, system: Running) -> None:
+    def __init__(self, system: RunningSystem) -> None:
         self.system = system
         self.functions = _client("lambda", system.url)
         self.dynamodb = _client("dynamodb", system.status()["dynamodb"]["endpoint"])
 
-    def ask(self, method: str, path: str, role: str = "admin", body: object = None) -> Reply:
+    def ask(
+        self, method: str, path: str, role: str = "admin", body: object = None
+    ) -> HttpReply:
         return self.system.call(method, path, body, self.system.bearer(role))
 
     def invoke(self, name: str, **payload: str) -> Any:

@@ -13,7 +13,7 @@ from infra.aws import migration_resource as migrating
 from infra.functions import FUNCTIONS
 from infra.local.aws.dynamodb import create_table
 from infra.local.aws.gateway import route_key
-from infra.local.aws.scheduler import Schedule
+from infra.local.aws.scheduler import Scheduler
 from shared.runtime.settings import MigrateSettings, Settings
 from tests.support.templates import Template, text
 
@@ -113,7 +113,7 @@ def test_the_clock_is_the_same(template: Template) -> None:
     """Every minute, with the event that the Scheduler makes where none is given."""
     schedule = template.only("AWS::Scheduler::Schedule")
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
-    assert inspect.signature(Schedule.start).parameters["seconds"].default == 60
+    assert inspect.signature(Scheduler.start).parameters["seconds"].default == 60
     assert "Input" not in schedule["Target"]
     assert text(schedule["Target"]["Arn"]) == "${sync.Arn}"
     dead_letters = schedule["Target"]["DeadLetterConfig"]
@@ -126,11 +126,11 @@ def test_the_table_is_the_same(template: Template) -> None:
     """Keys, attributes and index as the local one's."""
     made: dict[str, Any] = {}
 
-    class Client:
+    class TableClient:
         def create_table(self, **table: Any) -> None:
             made.update(table)
 
-    create_table(Client(), "kiloclaw")  # type: ignore[arg-type]
+    create_table(TableClient(), "kiloclaw")  # type: ignore[arg-type]
     table = template.only("AWS::DynamoDB::Table")
     for name in ("KeySchema", "GlobalSecondaryIndexes", "BillingMode"):
         assert table[name] == made[name]

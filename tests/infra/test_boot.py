@@ -15,12 +15,12 @@ import pytest
 
 from infra.functions import FUNCTIONS
 from infra.local.aws import events
-from infra.local.server import HttpRequest
 from infra.packaging.recipe import HERE, build
 from shared.catalog.migrate import migrations
 from shared.domain.model import Initiator
 from shared.usecases.publish import Publication, publish
-from tests.support.package_boot import Sandbox, booted, isolated, make_runtime, unzip
+from tests.support.http_requests import http_request
+from tests.support.package_boot import PackageSandbox, booted, isolated, make_runtime, unzip
 from tests.support.stores import PASSWORD, Stores, create_database
 
 IMPORT = """
@@ -45,7 +45,7 @@ class Built:
     runtime: Path
 
     @contextmanager
-    def boot(self, name: str, environ: dict[str, str]) -> Generator[Sandbox]:
+    def boot(self, name: str, environ: dict[str, str]) -> Generator[PackageSandbox]:
         """An environment of this function."""
         named = {"AWS_LAMBDA_FUNCTION_NAME": name, "POWERTOOLS_SERVICE_NAME": name}
         with booted(name, self.folder / name, self.runtime, environ | named) as sandbox:
@@ -92,10 +92,10 @@ def test_admin_api_lists_versions(
     """An event of the HTTP API, with the claims of a viewer."""
     _publish(stores)
     told = environ | {"DATABASE_CONNINFO": stores.conninfo("admin_api")}
-    request = HttpRequest("GET", "/v1/versions")
+    request = http_request("GET", "/v1/versions")
     claims = {"sub": "ana", "cognito:groups": ["viewer"]}
     with built.boot("admin_api", told) as sandbox:
-        event = events.event(request, "ANY /v1/{proxy+}", "/v1/versions", claims, 443)
+        event = events.event(request, "ANY /v1/{proxy+}", "/v1/versions", claims)
         status, body = _answer(sandbox.invoke(event))
     assert status == 200
     assert [(item["image_tag"], item["is_latest"]) for item in body["items"]] == [

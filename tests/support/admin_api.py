@@ -8,13 +8,14 @@ from functools import cache
 from typing import Any
 
 import pytest
+from werkzeug.wrappers import Request
 
 from functions.admin_api import handler
 from functions.admin_api.endpoints import Endpoint
 from infra.local.aws.events import decoded_path, event, response
 from infra.local.aws.gateway import route_key
-from infra.local.server import HttpRequest
 from shared.runtime.dependencies import Dependencies
+from tests.support.http_requests import http_request
 from tests.support.stores import Stores
 
 ADMIN = ("admin",)
@@ -78,10 +79,10 @@ class Api:
         target, _, query = path.partition("?")
         sent = b"" if body is None else content
         return self.send(
-            HttpRequest(method, target, query, {**kind, **(headers or {})}, sent), roles
+            http_request(method, target, query, {**kind, **(headers or {})}, sent), roles
         )
 
-    def send(self, request: HttpRequest, roles: Sequence[str] | None = ADMIN) -> Reply:
+    def send(self, request: Request, roles: Sequence[str] | None = ADMIN) -> Reply:
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(handler, "dependencies", self.wired)
             return reply(invoke(event_of(request, claims(roles))))
@@ -152,10 +153,10 @@ def claims(roles: Sequence[str] | None) -> dict[str, object] | None:
     return {"sub": "ada", "email": EMAIL, "cognito:groups": list(roles)}
 
 
-def event_of(request: HttpRequest, of: Mapping[str, object] | None) -> dict[str, Any]:
+def event_of(request: Request, of: Mapping[str, object] | None) -> dict[str, Any]:
     """The event of a request."""
     path = decoded_path(request)
-    return event(request, route_key(path), path, of, 8080)
+    return event(request, route_key(path), path, of)
 
 
 def invoke(content: Mapping[str, object]) -> bytes:
@@ -165,7 +166,7 @@ def invoke(content: Mapping[str, object]) -> bytes:
 
 def reply(answer: bytes) -> Reply:
     sent = response(answer)
-    return Reply(sent.status, dict(sent.headers), sent.body)
+    return Reply(sent.status_code, dict(sent.headers), sent.get_data())
 
 
 def path_of(endpoint: Endpoint) -> str:

@@ -22,7 +22,7 @@ COMMAND = (sys.executable, "-m", "infra.local")
 
 
 @dataclass(frozen=True)
-class Reply:
+class HttpReply:
     """`json` is None where the body is none."""
 
     status: int
@@ -35,7 +35,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningSystem:
     """The system as a client sees it."""
 
     process: subprocess.Popen[bytes]
@@ -51,7 +51,7 @@ class Running:
         path: str,
         body: object = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Reply:
+    ) -> HttpReply:
         """One request as it is written here: nothing is encoded, JSON bodies aside."""
         content = body if isinstance(body, bytes) or body is None else json.dumps(body)
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
@@ -60,11 +60,11 @@ class Running:
             connection.request(method, path, content, {**kind, **(headers or {})})
             answer = connection.getresponse()
             names = {name.lower(): value for name, value in answer.getheaders()}
-            return Reply(answer.status, names, answer.read())
+            return HttpReply(answer.status, names, answer.read())
         finally:
             connection.close()
 
-    def get(self, path: str, **headers: str) -> Reply:
+    def get(self, path: str, **headers: str) -> HttpReply:
         return self.call("GET", path, headers=headers)
 
     def token(self, *roles: str, email: str = "ana@example.com") -> str:
@@ -85,14 +85,14 @@ class Running:
 
 
 @contextmanager
-def running(log: Path, *arguments: str, ready: bool = True) -> Generator[Running]:
+def running(log: Path, *arguments: str, ready: bool = True) -> Generator[RunningSystem]:
     """Start the system on a free port; it is ended by SIGTERM if it still runs."""
     port = free_port()
     command = [*COMMAND, "--port", str(port), *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
     try:
-        system = Running(process, port)
+        system = RunningSystem(process, port)
         give_up = time.monotonic() + READY_SECONDS
         while ready and not system.healthy():
             assert process.poll() is None, log.read_text()
@@ -123,7 +123,7 @@ def alive(pids: set[int]) -> set[int]:
     return set(filter(exists, pids))
 
 
-def kill_catalog(system: Running) -> None:
+def kill_catalog(system: RunningSystem) -> None:
     """Kill PostgreSQL, and wait for those of its processes that notice a moment later."""
     pid = system.status()["postgres"]["pid"]
     started = {pid, *children(pid)}

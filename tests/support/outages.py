@@ -12,21 +12,21 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.config import Config
 
-from tests.support.local_system import Reply, Running, children
+from tests.support.local_system import HttpReply, RunningSystem, children
 
 LIMIT_SECONDS = 6.0
 MARGIN_SECONDS = 2.0
 """What a busy machine may add to an answer on its way."""
 
 
-class Start(NamedTuple):
+class StartRow(NamedTuple):
     """A payload of provisioning, and the fields of its answer or the error that matter."""
 
     payload: dict[str, str]
     expected: dict[str, object] | str
 
 
-class Ask(NamedTuple):
+class AskRow(NamedTuple):
     """A request to the admin API, its status, and the code of a refusal."""
 
     method: str
@@ -48,71 +48,71 @@ PUBLISH = {"image_tag": "new", "openclaw_version": "2026.11.9"}
 PIN = {"image_tag": "one"}
 DISABLE = {"status": "disabled"}
 
-STARTS: Mapping[str, Sequence[Start]] = {
+STARTS: Mapping[str, Sequence[StartRow]] = {
     "postgres": (
-        Start({"user_id": "pinned"}, {"image_tag": "one", "is_pinned": True, **KEPT}),
-        Start({"user_id": "known"}, {"image_tag": "two", "is_pinned": False, **KEPT}),
-        Start({"user_id": "unknown"}, "CatalogUnavailable"),
-        Start({"user_id": "gone", "intent": "destroy"}, {"destroyed": False}),
+        StartRow({"user_id": "pinned"}, {"image_tag": "one", "is_pinned": True, **KEPT}),
+        StartRow({"user_id": "known"}, {"image_tag": "two", "is_pinned": False, **KEPT}),
+        StartRow({"user_id": "unknown"}, "CatalogUnavailable"),
+        StartRow({"user_id": "gone", "intent": "destroy"}, {"destroyed": False}),
     ),
     "dynamodb": (
-        Start(
+        StartRow(
             {"user_id": "pinned"},
             {"image_tag": "one", "source": "pin", "recorded": False, "degraded": False,
              "pin_state": "applied", "previous": None, "changed": True},
         ),
-        Start({"user_id": "known"}, ON_MIRROR),
-        Start({"user_id": "unknown"}, ON_MIRROR),
-        Start(
+        StartRow({"user_id": "known"}, ON_MIRROR),
+        StartRow({"user_id": "unknown"}, ON_MIRROR),
+        StartRow(
             {"user_id": "known", "intent": "restart", "running_tag": "one"},
             {**ON_MIRROR, "image_tag": "one", "source": "instance", "changed": False},
         ),
-        Start({"user_id": "gone", "intent": "destroy"}, "KVUnavailable"),
+        StartRow({"user_id": "gone", "intent": "destroy"}, "KVUnavailable"),
     ),
     "both": (
-        Start({"user_id": "pinned"}, "CatalogUnavailable"),
-        Start({"user_id": "known"}, "CatalogUnavailable"),
-        Start({"user_id": "unknown"}, "CatalogUnavailable"),
-        Start({"user_id": "gone", "intent": "destroy"}, "KVUnavailable"),
+        StartRow({"user_id": "pinned"}, "CatalogUnavailable"),
+        StartRow({"user_id": "known"}, "CatalogUnavailable"),
+        StartRow({"user_id": "unknown"}, "CatalogUnavailable"),
+        StartRow({"user_id": "gone", "intent": "destroy"}, "KVUnavailable"),
     ),
 }  # fmt: skip
 NO_CATALOG = (503, "catalog_unavailable")
 NO_KV = (503, "kv_unavailable")
-ASKS: Mapping[str, Sequence[Ask]] = {
+ASKS: Mapping[str, Sequence[AskRow]] = {
     "postgres": (
-        Ask("GET", "/v1/versions", None, *NO_CATALOG),
-        Ask("GET", "/v1/versions/one", None, *NO_CATALOG),
-        Ask("GET", "/v1/instances/known", None, *NO_CATALOG),
-        Ask("POST", "/v1/versions", PUBLISH, *NO_CATALOG),
-        Ask("PUT", "/v1/users/other/pin", PIN, *NO_CATALOG),
-        Ask("PATCH", "/v1/versions/spare", DISABLE, *NO_CATALOG),
-        Ask("DELETE", "/v1/users/other", None, *NO_CATALOG),
-        Ask("POST", "/v1/sync", None, *NO_CATALOG),
-        Ask("GET", "/v1/users/known/resolution", None, 200),
-        Ask("GET", "/v1/users/unknown/resolution", None, *NO_CATALOG),
+        AskRow("GET", "/v1/versions", None, *NO_CATALOG),
+        AskRow("GET", "/v1/versions/one", None, *NO_CATALOG),
+        AskRow("GET", "/v1/instances/known", None, *NO_CATALOG),
+        AskRow("POST", "/v1/versions", PUBLISH, *NO_CATALOG),
+        AskRow("PUT", "/v1/users/other/pin", PIN, *NO_CATALOG),
+        AskRow("PATCH", "/v1/versions/spare", DISABLE, *NO_CATALOG),
+        AskRow("DELETE", "/v1/users/other", None, *NO_CATALOG),
+        AskRow("POST", "/v1/sync", None, *NO_CATALOG),
+        AskRow("GET", "/v1/users/known/resolution", None, 200),
+        AskRow("GET", "/v1/users/unknown/resolution", None, *NO_CATALOG),
     ),
     "dynamodb": (
-        Ask("GET", "/v1/versions", None, 200),
-        Ask("GET", "/v1/versions/one", None, *NO_KV),
-        Ask("GET", "/v1/instances/known", None, *NO_KV),
-        Ask("POST", "/v1/versions", PUBLISH, *NO_KV),
-        Ask("PUT", "/v1/users/other/pin", PIN, 201),
-        Ask("POST", "/v1/versions/one/promote", {}, *NO_KV),
-        Ask("PATCH", "/v1/versions/spare", DISABLE, 200),
-        Ask("PATCH", "/v1/versions/bad", {**DISABLE, "replacement": "good"}, 200),
-        Ask("PATCH", "/v1/versions/off", {"status": "active"}, *NO_KV),
-        Ask("DELETE", "/v1/versions/useless", None, *NO_KV),
-        Ask("DELETE", "/v1/users/known", None, *NO_KV),
-        Ask("POST", "/v1/sync", None, *NO_KV),
-        Ask("GET", "/v1/users/unknown/resolution", None, 200),
-        Ask("GET", "/v1/users/pinned/resolution", None, 200),
+        AskRow("GET", "/v1/versions", None, 200),
+        AskRow("GET", "/v1/versions/one", None, *NO_KV),
+        AskRow("GET", "/v1/instances/known", None, *NO_KV),
+        AskRow("POST", "/v1/versions", PUBLISH, *NO_KV),
+        AskRow("PUT", "/v1/users/other/pin", PIN, 201),
+        AskRow("POST", "/v1/versions/one/promote", {}, *NO_KV),
+        AskRow("PATCH", "/v1/versions/spare", DISABLE, 200),
+        AskRow("PATCH", "/v1/versions/bad", {**DISABLE, "replacement": "good"}, 200),
+        AskRow("PATCH", "/v1/versions/off", {"status": "active"}, *NO_KV),
+        AskRow("DELETE", "/v1/versions/useless", None, *NO_KV),
+        AskRow("DELETE", "/v1/users/known", None, *NO_KV),
+        AskRow("POST", "/v1/sync", None, *NO_KV),
+        AskRow("GET", "/v1/users/unknown/resolution", None, 200),
+        AskRow("GET", "/v1/users/pinned/resolution", None, 200),
     ),
     "both": (
-        Ask("GET", "/v1/versions", None, *NO_CATALOG),
-        Ask("GET", "/v1/instances/known", None, *NO_KV),
-        Ask("POST", "/v1/versions", PUBLISH, *NO_CATALOG),
-        Ask("POST", "/v1/sync", None, *NO_CATALOG),
-        Ask("GET", "/v1/users/known/resolution", None, *NO_CATALOG),
+        AskRow("GET", "/v1/versions", None, *NO_CATALOG),
+        AskRow("GET", "/v1/instances/known", None, *NO_KV),
+        AskRow("POST", "/v1/versions", PUBLISH, *NO_CATALOG),
+        AskRow("POST", "/v1/sync", None, *NO_CATALOG),
+        AskRow("GET", "/v1/users/known/resolution", None, *NO_CATALOG),
     ),
 }
 VERSIONS = {
@@ -122,10 +122,10 @@ VERSIONS = {
 """Each variant has one lock: what is asked at the same time is about different ones."""
 
 
-class Fleet:
+class OutageFleet:
     """A system with users and versions for every row, and its clients."""
 
-    def __init__(self, system: Running) -> None:
+    def __init__(self, system: RunningSystem) -> None:
         self.system = system
         self.admin = system.bearer("admin")
         self.pids = {name: system.status()[name]["pid"] for name in ("postgres", "dynamodb")}
@@ -141,7 +141,7 @@ class Fleet:
     def close(self) -> None:
         self._functions.close()
 
-    def ask(self, method: str, path: str, body: object = None) -> Reply:
+    def ask(self, method: str, path: str, body: object = None) -> HttpReply:
         return self.system.call(method, path, body, self.admin)
 
     def done(self, method: str, path: str, body: object = None) -> Any:
@@ -184,14 +184,14 @@ class Fleet:
             ]
             return [fault for row in rows if (fault := row.result())]
 
-    def _start_fault(self, row: Start) -> object:
+    def _start_fault(self, row: StartRow) -> object:
         answer = self.start(**row.payload)
         if isinstance(row.expected, str):
             return answer if answer.get("errorType") != row.expected else None
         wrong = {name for name in row.expected if answer.get(name) != row.expected[name]}
         return (wrong, answer) if wrong else None
 
-    def _ask_fault(self, row: Ask) -> object:
+    def _ask_fault(self, row: AskRow) -> object:
         reply = self.ask(row.method, row.path, row.body)
         code = None if row.code is None else reply.json["code"]
         later = row.status == 503 and int(reply.headers.get("retry-after", "0")) <= 0

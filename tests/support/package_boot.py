@@ -12,7 +12,7 @@ from typing import Any
 from zipfile import ZipFile
 
 from infra.local import processes
-from infra.local.aws.runtime_api import Event, Invocation, RuntimeApi
+from infra.local.aws.runtime_api import Invocation, InvocationEvent, RuntimeApi
 
 RUNTIME = (
     *("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"),
@@ -55,7 +55,7 @@ def isolated(script: str, *arguments: str | Path) -> list[str]:
     return [base, "-I", "-S", "-B", "-c", script, *map(str, arguments)]
 
 
-class Sandbox:
+class PackageSandbox:
     """One environment of a function, which has answered as often as it was asked."""
 
     def __init__(self, api: RuntimeApi) -> None:
@@ -64,7 +64,7 @@ class Sandbox:
     def invoke(self, event: Mapping[str, object]) -> Any:
         """The answer; what the function raised is an AssertionError."""
         payload = json.dumps(event).encode()
-        self._api.give(Event("1", payload, time.time() + ANSWER_SECONDS))
+        self._api.give(InvocationEvent("1", payload, time.time() + ANSWER_SECONDS))
         answer = self._api.take(ANSWER_SECONDS) or Invocation.failed("Silent", "no answer")
         assert not answer.error, answer.payload
         return json.loads(answer.payload)
@@ -73,7 +73,7 @@ class Sandbox:
 @contextmanager
 def booted(
     name: str, package: Path, runtime: Path, environ: Mapping[str, str]
-) -> Generator[Sandbox]:
+) -> Generator[PackageSandbox]:
     """Start the package's handler under Lambda's runtime interface client."""
     api = RuntimeApi(f"arn:aws:lambda:eu-central-1:123456789012:function:{name}")
     process = processes.start(
@@ -83,7 +83,7 @@ def booted(
         stdin=subprocess.DEVNULL,
     )
     try:
-        yield Sandbox(api)
+        yield PackageSandbox(api)
     finally:
         processes.stop(process)
         api.close()

@@ -1,13 +1,17 @@
-"""API Gateway's JWT authorizer, with the local issuer as the one that it trusts."""
+"""API Gateway's JWT authorizer; it trusts the local issuer."""
 
 from typing import Any
 
+from werkzeug.wrappers import Request
+
 from infra.local.aws.issuer import BadToken, Issuer
-from infra.local.server import HttpRequest
 
 
-def authorize(request: HttpRequest, issuer: Issuer) -> dict[str, Any] | None:
-    """The claims of the request's token, with or without `Bearer` before it; else None."""
+def authorize(request: Request, issuer: Issuer) -> dict[str, Any] | None:
+    """The claims of the request's token, or None without a good token.
+
+    As on AWS, `Bearer` may stand before the token or not.
+    """
     scheme, _, rest = request.headers.get("authorization", "").partition(" ")
     token = rest.strip() if scheme.lower() == "bearer" else scheme
     try:

@@ -1,4 +1,4 @@
-"""A DynamoDB that serves one request at a time, in a process of its own: moto's."""
+"""A DynamoDB in a process of its own: moto's, serving one request at a time."""
 
 import argparse
 import socket
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 TABLE = "kiloclaw"
 CREDENTIAL = "local"
-"""Any will do, as key and as secret."""
+"""The key and the secret; any text is accepted."""
 
 
 class DynamoDB:
@@ -67,7 +67,7 @@ def connect(endpoint: str) -> "DynamoDBClient":
 
 
 def create_table(client: "DynamoDBClient", name: str) -> None:
-    """Make the system's one table, as it is deployed."""
+    """Make the system's table with the keys that it has on AWS."""
     client.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
@@ -99,22 +99,22 @@ def serve(listener: int) -> None:
 
     _answer_faster()
 
-    class Handler(werkzeug_app.MotoRequestHandler):
+    class MotoHandler(werkzeug_app.MotoRequestHandler):
         disable_nagle_algorithm = True
-        # One thread serves all: a connection that says nothing must not hold up the others.
+        # One thread serves all connections: a silent one must not block the others.
         timeout = 1.0
 
         def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
-            """Whoever asks knows what was asked."""
+            """Print nothing."""
 
     app = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
-    make_server(HOST, 0, app, request_handler=Handler, fd=listener).serve_forever()
+    make_server(HOST, 0, app, request_handler=MotoHandler, fd=listener).serve_forever()
 
 
 def _answer_faster() -> None:
-    """Spare moto its search for other names of an attribute: it took 1 ms for every item.
+    """Skip moto's search for other names of an attribute, which takes 1 ms for every item.
 
-    A page of a thousand entries would not come within the time that a call has.
+    With it, a page of a thousand entries would exceed a call's time limit.
     """
     from moto.core.serialize import ResponseSerializer  # noqa: PLC0415
 

@@ -1,5 +1,6 @@
-"""Lambda functions as Lambda runs them: every event alone in a process, more on demand."""
+"""Lambda functions as Lambda runs them: one event at a time in a process, more on demand."""
 
+import json
 import subprocess
 import sys
 import time
@@ -7,18 +8,18 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Semaphore
-from uuid import uuid4
 
 from infra.local import processes
-from infra.local.aws.runtime_api import Event, Invocation, RuntimeApi
+from infra.local.aws.runtime_api import Invocation, InvocationEvent, RuntimeApi
 
 ROOT = Path(__file__).resolve().parents[3]
 QUEUE_SECONDS = 29.0
 LOAD_SECONDS = 30.0
-LOOK_SECONDS = 0.05
-"""How often a process that owes an answer is checked to be alive."""
+CHECK_SECONDS = 0.05
+"""The interval at which a process that has an event is checked to be alive."""
 
 
 class Throttled(Exception):
@@ -26,8 +27,8 @@ class Throttled(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """A function: its handler, all that its environment holds, and its time-out in seconds."""
+class FunctionSettings:
+    """A function: its handler, environment variables, time-out in seconds and log file."""
 
     name: str
     handler: str
@@ -41,9 +42,9 @@ class Settings:
 
 
 class Environment:
-    """One process of a function, which has one event at a time."""
+    """One process of a function; it handles one event at a time."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: FunctionSettings) -> None:
         self._settings = settings
         self._timed_out = False
         self._api = RuntimeApi(settings.arn)
@@ -62,15 +63,20 @@ class Environment:
         failed = self._timed_out or self._api.failed
         return not failed and self._process.poll() is None
 
-    def invoke(self, payload: bytes) -> Invocation:
-        """Have an event answered; a process that fails to is not `usable` any more."""
+    def invoke(self, payload: bytes, request_id: str) -> Invocation:
+        """Have an event handled; a process that dies or is too slow is not `usable` then."""
         self._load()
-        request_id = str(uuid4())
+        began = time.monotonic()
+        invocation = self._handle(payload, request_id)
+        self._report(request_id, invocation, time.monotonic() - began)
+        return invocation
+
+    def _handle(self, payload: bytes, request_id: str) -> Invocation:
         timeout = self._settings.timeout
-        self._api.give(Event(request_id, payload, time.time() + timeout))
+        self._api.give(InvocationEvent(request_id, payload, time.time() + timeout))
         give_up = time.monotonic() + timeout
         while (left := give_up - time.monotonic()) > 0:
-            if answer := self._api.take(min(left, LOOK_SECONDS)):
+            if answer := self._api.take(min(left, CHECK_SECONDS)):
                 return answer
             if self._process.poll() is not None:
                 return self._api.take(0) or self._exited(request_id)
@@ -79,12 +85,12 @@ class Environment:
         return Invocation.failed("Sandbox.Timedout", message, timed_out=True)
 
     def _load(self) -> None:
-        """Wait until the process has loaded its handler: on Lambda that takes no event's time.
+        """Wait until the process has loaded its handler; on Lambda no event's time is used.
 
-        What goes wrong is found out by who waits for an answer.
+        A process that fails to load is noticed by whoever waits for its answer.
         """
         give_up = time.monotonic() + LOAD_SECONDS
-        while not self._api.loaded.wait(LOOK_SECONDS):
+        while not self._api.loaded.wait(CHECK_SECONDS):
             if not self.usable or time.monotonic() > give_up:
                 return
 
@@ -98,12 +104,28 @@ class Environment:
         message = f"RequestId: {request_id} Error: Runtime exited with error: {how}"
         return Invocation.failed("Runtime.ExitError", message)
 
+    def _report(self, request_id: str, invocation: Invocation, seconds: float) -> None:
+        """Log an event's end as Lambda does (JSON format, "platform.report").
+
+        https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
+        """
+        failed = "timeout" if invocation.timed_out else "error"
+        record = {
+            "requestId": request_id,
+            "metrics": {"durationMs": round(seconds * 1000, 3)},
+            "status": failed if invocation.error else "success",
+        }
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = json.dumps({"time": now, "type": "platform.report", "record": record})
+        with self._settings.log.open("a") as log:
+            log.write(f"{line}\n")
+
 
 class LocalFunction:
     """A function with up to `limit` environments, started as concurrent events need them."""
 
     def __init__(
-        self, settings: Settings, limit: int = 4, queue_seconds: float = QUEUE_SECONDS
+        self, settings: FunctionSettings, limit: int = 4, queue_seconds: float = QUEUE_SECONDS
     ) -> None:
         self.settings = settings
         self._turns = Semaphore(limit)
@@ -112,26 +134,26 @@ class LocalFunction:
         self._all: set[Environment] = set()
         self._closed = False
 
-    def invoke(self, payload: bytes) -> Invocation:
-        """Answer an event, when an environment is free. Raises Throttled."""
+    def invoke(self, payload: bytes, request_id: str) -> Invocation:
+        """Have an event handled as soon as an environment is free. Raises Throttled."""
         if not self._turns.acquire(timeout=self._queue_seconds) or self._closed:
             raise Throttled(f"{self.settings.name} is busy")
         try:
             environment = self._take()
             try:
-                return environment.invoke(payload)
+                return environment.invoke(payload, request_id)
             finally:
                 self._give_back(environment)
         finally:
             self._turns.release()
 
     def warm(self, count: int) -> None:
-        """Start environments, before any event and not above the limit, without waiting."""
+        """Start environments (at most `limit`) before the first event, without waiting."""
         for _ in range(count):
             self._idle.append(self._start())
 
     def stop(self) -> None:
-        """End every environment; events that are under way fail."""
+        """End every environment; events that are being handled fail."""
         self._closed = True
         with ThreadPoolExecutor() as pool:
             list(pool.map(Environment.stop, tuple(self._all)))

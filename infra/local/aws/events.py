@@ -1,4 +1,4 @@
-"""API Gateway's HTTP API as a function sees it: payload format 2.0, to and from HTTP.
+"""HTTP requests as events of API Gateway (payload format 2.0), and answers as HTTP.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
@@ -13,36 +13,36 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 from uuid import uuid4
 
-from infra.local.server import HttpRequest, Response
+from werkzeug.wrappers import Request, Response
 
 DEFAULT_ROUTE = "$default"
 TEXT_TYPE = re.compile(r"text/.*|application/(?:.*\+)?(?:json|xml)|application/javascript")
 NOT_PASSED = {"connection", "cookie", "keep-alive", "te", "transfer-encoding", "upgrade"}
 
 
-def decoded_path(request: HttpRequest) -> str:
-    """The path, percent-decoded once.
+def decoded_path(request: Request) -> str:
+    """The path as a function gets it: percent-decoded once, and cut at a decoded `?`.
 
-    What is no escape stays, and what is no UTF-8 becomes U+FFFD: neither is in any legal value.
+    HTTP APIs are reported to cut it so. What is not an escape stays, and bytes that are not
+    UTF-8 become U+FFFD; neither is legal in any value.
     """
-    # http.server reads the request line as Latin-1, byte by byte.
-    return unquote_to_bytes(request.path.encode("latin-1")).decode(errors="replace")
+    # Werkzeug hands over the bytes of the request line as Latin-1 text, encoded as WSGI asks.
+    target: str = request.environ["RAW_URI"].encode("latin-1").decode()
+    raw = target.partition("?")[0].encode("latin-1")
+    return unquote_to_bytes(raw).decode(errors="replace").partition("?")[0]
 
 
 def event(
-    request: HttpRequest,
-    route_key: str,
-    path: str,
-    claims: Mapping[str, object] | None,
-    port: int,
+    request: Request, route_key: str, path: str, claims: Mapping[str, object] | None
 ) -> dict[str, Any]:
     """The event for a request, with its decoded path; claims only behind the authorizer."""
-    headers = _headers(request, port)
+    headers = _headers(request)
     body, is_base64 = _body(request, headers)
     cookies = request.headers.get("cookie", "")
+    query = request.query_string.decode()
     optional = {
         "cookies": [cookie.strip() for cookie in cookies.split(";") if cookie.strip()],
-        "queryStringParameters": _query(request.query),
+        "queryStringParameters": _query(query),
         "pathParameters": {"proxy": path[4:]} if route_key.endswith("{proxy+}") else {},
         "body": body,
     }
@@ -50,7 +50,7 @@ def event(
         "version": "2.0",
         "routeKey": route_key,
         "rawPath": path,
-        "rawQueryString": request.query,
+        "rawQueryString": query,
         "headers": headers,
         "requestContext": _context(request, route_key, path, claims),
         "isBase64Encoded": is_base64,
@@ -59,28 +59,28 @@ def event(
 
 
 def response(answer: bytes) -> Response:
-    """The HTTP response for a function's answer. Raises ValueError if it can't be one."""
+    """The HTTP response for a function's answer. Raises ValueError if it cannot be one."""
     content = json.loads(answer)
     if not isinstance(content, dict) or "statusCode" not in content:
-        return Response(200, answer)
+        return Response(answer, 200, content_type="application/json")
     body = content.get("body") or ""
     if not isinstance(body, str):
-        raise ValueError("the body is no text")  # noqa: TRY004  as the other faults
+        raise ValueError("the body is not text")  # noqa: TRY004  as the other faults
     encoded = bool(content.get("isBase64Encoded"))
-    given = content.get("headers", {})
-    headers = {name.lower(): _header(value) for name, value in given.items()}
-    headers.setdefault("content-type", "text/plain;charset=UTF-8")
-    headers.pop("content-length", None)
-    cookies = [("set-cookie", _header(cookie)) for cookie in content.get("cookies", [])]
-    return Response(
+    given = {name.lower(): _header(value) for name, value in content.get("headers", {}).items()}
+    made = Response(
+        base64.b64decode(body) if encoded else body,
         int(content["statusCode"]),
-        base64.b64decode(body) if encoded else body.encode(),
-        (*headers.items(), *cookies),
+        {"content-type": "text/plain;charset=UTF-8", **given},
     )
+    made.headers.remove("content-length")
+    for cookie in content.get("cookies", []):
+        made.headers.add("set-cookie", _header(cookie))
+    return made
 
 
 def claim_text(value: object) -> str:
-    """A claim as the authorizer passes it: always text, a list as `[one two]`."""
+    """A claim as the authorizer passes it: always text; a list becomes `[one two]`."""
     if isinstance(value, list):
         return f"[{' '.join(map(claim_text, value))}]"
     if isinstance(value, str):
@@ -89,48 +89,49 @@ def claim_text(value: object) -> str:
 
 
 def _header(value: object) -> str:
-    """A value that can be sent. Raises ValueError."""
+    """A header's value as text. Raises ValueError unless it is one line of ASCII."""
     text = str(value)
     if not (text.isascii() and text.isprintable()):
-        raise ValueError("a header's value is one line of ASCII")
+        raise ValueError("a header's value must be one line of ASCII")
     return text
 
 
-def _headers(request: HttpRequest, port: int) -> dict[str, str]:
+def _headers(request: Request) -> dict[str, str]:
     given = {
-        name: value.encode("latin-1").decode("utf-8", "replace")
+        name.lower(): value.encode("latin-1").decode("utf-8", "replace")
         for name, value in request.headers.items()
-        if name not in NOT_PASSED
+        if name.lower() not in NOT_PASSED
     }
     passed_on = [given["x-forwarded-for"]] if "x-forwarded-for" in given else []
     return given | {
-        "content-length": str(len(request.body)),
+        "content-length": str(len(request.get_data())),
         "x-amzn-trace-id": f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]}",
-        "x-forwarded-for": ", ".join([*passed_on, request.client]),
-        "x-forwarded-port": str(port),
+        "x-forwarded-for": ", ".join([*passed_on, str(request.remote_addr)]),
+        "x-forwarded-port": str(request.environ["SERVER_PORT"]),
         "x-forwarded-proto": "http",
     }
 
 
 def _query(query: str) -> dict[str, str]:
-    """Decoded parameters, repeated ones joined by commas."""
+    """The decoded parameters; values of a repeated one are joined by commas."""
     parameters: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
     return parameters
 
 
-def _body(request: HttpRequest, headers: Mapping[str, str]) -> tuple[str | None, bool]:
-    """What is known to be text goes as it is, all else in base 64."""
-    if not request.body:
+def _body(request: Request, headers: Mapping[str, str]) -> tuple[str | None, bool]:
+    """The body, and whether it is in base 64: all is but what is known to be text."""
+    body = request.get_data()
+    if not body:
         return None, False
     kind = headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
     if TEXT_TYPE.fullmatch(kind) and "content-encoding" not in headers:
         try:
-            return request.body.decode(), False
+            return body.decode(), False
         except UnicodeDecodeError:
-            """Then it is no text, whatever it says."""
-    return base64.b64encode(request.body).decode(), True
+            """It is not text, whatever its type says."""
+    return base64.b64encode(body).decode(), True
 
 
 def _authorizer(claims: Mapping[str, object]) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def _authorizer(claims: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _context(
-    request: HttpRequest, route_key: str, path: str, claims: Mapping[str, object] | None
+    request: Request, route_key: str, path: str, claims: Mapping[str, object] | None
 ) -> dict[str, Any]:
     now = datetime.now(UTC)
     host = request.headers.get("host", "127.0.0.1").partition(":")[0]
@@ -152,8 +153,8 @@ def _context(
         "http": {
             "method": request.method,
             "path": path,
-            "protocol": request.protocol,
-            "sourceIp": request.client,
+            "protocol": request.environ["SERVER_PROTOCOL"],
+            "sourceIp": request.remote_addr,
             "userAgent": request.headers.get("user-agent", ""),
         },
         "requestId": str(uuid4()),

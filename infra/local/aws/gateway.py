@@ -1,54 +1,59 @@
-"""API Gateway's HTTP API: its routes, its authorizer, and the answers it gives itself."""
+"""API Gateway's HTTP API: its routes, its authorizer, and the answers that it gives itself."""
 
 import json
-from http import HTTPStatus
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
 
 from infra.local.aws.authorizer import authorize
 from infra.local.aws.environments import LocalFunction, Throttled
 from infra.local.aws.events import DEFAULT_ROUTE, decoded_path, event, response
 from infra.local.aws.issuer import Issuer
-from infra.local.server import HttpRequest, Response
+from infra.local.server import message
 
 
-def refusal(status: int, message: str) -> Response:
-    """An answer in API Gateway's own words."""
-    return Response(status, json.dumps({"message": message}).encode())
-
-
-UNAUTHORIZED = refusal(HTTPStatus.UNAUTHORIZED, "Unauthorized")
-FAILED = refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
-UNAVAILABLE = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable")
+def unavailable(_request: Request | None = None) -> Response:
+    """The answer while no function is there to give one."""
+    return message(503, "Service Unavailable")
 
 
 class Gateway:
-    """Routes everything to one function: below `/v1` only with a token."""
+    """Sends every request to one function; those below `/v1` need a token."""
 
-    def __init__(self, function: LocalFunction, issuer: Issuer, port: int) -> None:
+    def __init__(self, function: LocalFunction, issuer: Issuer) -> None:
         self._function = function
         self._issuer = issuer
-        self._port = port
 
-    def answer(self, request: HttpRequest) -> Response:
+    def answer(self, request: Request) -> Response:
         path = decoded_path(request)
         key = route_key(path)
         claims = None
         if key != DEFAULT_ROUTE:
             claims = authorize(request, self._issuer)
             if claims is None:
-                return UNAUTHORIZED
-        return self._invoke(event(request, key, path, claims, self._port))
+                return message(401, "Unauthorized")
+        return self._invoke(event(request, key, path, claims))
 
-    def _invoke(self, content: dict[str, object]) -> Response:
+    def _invoke(self, content: dict[str, Any]) -> Response:
+        request_id: str = content["requestContext"]["requestId"]
         try:
-            invocation = self._function.invoke(json.dumps(content).encode())
+            invocation = self._function.invoke(json.dumps(content).encode(), request_id)
         except Throttled:
-            return UNAVAILABLE
-        if invocation.error:
-            return UNAVAILABLE if invocation.timed_out else FAILED
-        try:
-            return response(invocation.payload)
-        except (ValueError, TypeError, AttributeError):
-            return FAILED
+            return unavailable()
+        if invocation.timed_out:
+            return unavailable()
+        made = None if invocation.error else _readable(invocation.payload)
+        made = made or message(500, "Internal Server Error")
+        made.headers["apigw-requestid"] = request_id
+        return made
+
+
+def _readable(payload: bytes) -> Response | None:
+    """The function's answer, or None if it is not a response."""
+    try:
+        return response(payload)
+    except (ValueError, TypeError, AttributeError):
+        return None
 
 
 def route_key(path: str) -> str:

@@ -1,4 +1,4 @@
-"""EventBridge Scheduler: runs the sync every minute."""
+"""EventBridge Scheduler: invokes `sync` every minute."""
 
 import json
 import sys
@@ -12,8 +12,8 @@ from infra.local.aws.environments import LocalFunction, Throttled
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
-class Schedule:
-    """Invokes a function now and then every `seconds`, until stopped."""
+class Scheduler:
+    """Invokes a function at once and then every `seconds`, until stopped."""
 
     def __init__(self, function: LocalFunction, seconds: float) -> None:
         self._function = function
@@ -22,9 +22,9 @@ class Schedule:
 
     @classmethod
     def start(cls, function: LocalFunction, seconds: float = 60.0) -> Self:
-        schedule = cls(function, seconds)
-        Thread(target=schedule._run, daemon=True).start()
-        return schedule
+        scheduler = cls(function, seconds)
+        Thread(target=scheduler._run, daemon=True).start()
+        return scheduler
 
     def stop(self) -> None:
         self._stopped.set()
@@ -37,16 +37,18 @@ class Schedule:
             self._stopped.wait(self._seconds)
 
     def _invoke(self) -> str | None:
-        """What went wrong, if something did: a failing run must not end the schedule."""
+        """Run once; the error, if there was one. A failed run does not end the schedule."""
         try:
-            invocation = self._function.invoke(json.dumps(scheduled_event()).encode())
+            invocation = self._function.invoke(
+                json.dumps(scheduled_event()).encode(), str(uuid4())
+            )
         except (Throttled, OSError) as error:
             return str(error)
         return invocation.payload.decode() if invocation.error else None
 
 
 def scheduled_event() -> dict[str, object]:
-    """What the Scheduler sends where no input of one's own is set."""
+    """The event that the Scheduler sends when a schedule has no input of its own."""
     return {
         "version": "0",
         "id": str(uuid4()),

@@ -1,4 +1,4 @@
-"""The issuer's endpoints over HTTP: discovery, keys, the sign-in page, tokens."""
+"""The issuer's HTTP endpoints: discovery, keys, the sign-in page and tokens."""
 
 import base64
 import hashlib
@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, urlencode
 from uuid import NAMESPACE_URL, uuid5
 
 from markupsafe import Markup
+from werkzeug.wrappers import Request, Response
 
 from infra.local.aws.issuer import CLIENT_ID, Issuer, Person
-from infra.local.server import HttpRequest, Response
 from shared.domain.roles import ROLES
 
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
@@ -53,29 +53,29 @@ PAGE = Markup("""<!doctype html>
 HIDDEN = Markup('<input type="hidden" name="{}" value="{}">')
 OPTION = Markup("<option>{}</option>")
 FAULT = Markup('<p role="alert">{}</p>\n')
-NOT_KEPT = ("cache-control", "no-store")
+NOT_KEPT = {"cache-control": "no-store"}
 
 
-class SignIn:
+class SignInPage:
     """Authorization code flow with PKCE, RFC 6749 and RFC 7636."""
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
 
-    def discovery(self, _request: HttpRequest) -> Response:
+    def discovery(self, _request: Request) -> Response:
         return _json(200, self._issuer.discovery())
 
-    def jwks(self, _request: HttpRequest) -> Response:
+    def jwks(self, _request: Request) -> Response:
         return _json(200, self._issuer.jwks())
 
-    def ask(self, request: HttpRequest) -> Response:
-        """The sign-in page, or a refusal of what the client asks for."""
-        asked = _form(request.query)
+    def show(self, request: Request) -> Response:
+        """Show the sign-in page, or refuse the client's request."""
+        asked = _fields(request.query_string.decode())
         return self._refusal(asked) or self._page(asked)
 
-    def enter(self, request: HttpRequest) -> Response:
-        """The filled-in page: back to the client with a code."""
-        asked = _form(request.body.decode("utf-8", "replace"))
+    def submit(self, request: Request) -> Response:
+        """Take the filled-in form, and redirect to the client with a code."""
+        asked = _fields(request.get_data().decode("utf-8", "replace"))
         if refusal := self._refusal(asked):
             return refusal
         email, role = asked.get("email", "").strip(), asked.get("role", "")
@@ -87,9 +87,9 @@ class SignIn:
         )
         return _back(asked, code=code)
 
-    def token(self, request: HttpRequest) -> Response:
-        """A code for tokens; refused as `invalid_grant` for whatever reason."""
-        asked = _form(request.body.decode("utf-8", "replace"))
+    def token(self, request: Request) -> Response:
+        """Exchange a code for tokens; any fault of the code is `invalid_grant`."""
+        asked = _fields(request.get_data().decode("utf-8", "replace"))
         if asked.get("grant_type") != "authorization_code":
             return _json(400, {"error": "unsupported_grant_type"})
         if asked.get("client_id") != CLIENT_ID:
@@ -102,7 +102,10 @@ class SignIn:
         return _json(200, tokens) if tokens else _json(400, {"error": "invalid_grant"})
 
     def _refusal(self, asked: Mapping[str, str]) -> Response | None:
-        """Where the client is not to be trusted it hears nothing; else it hears why."""
+        """Why the request is refused, or None.
+
+        Only a known client's own address is redirected to.
+        """
         if asked.get("client_id") != CLIENT_ID:
             return _html(Markup("<p>Unknown client.</p>"), 400)
         if not self._issuer.may_redirect_to(asked.get("redirect_uri", "")):
@@ -127,33 +130,31 @@ class SignIn:
         return _html(page, status, redirect=asked["redirect_uri"])
 
 
-def _form(text: str) -> dict[str, str]:
-    """A form's fields; of a repeated one, the first."""
+def _fields(text: str) -> dict[str, str]:
+    """The fields of a form or a query; of a repeated one, the first."""
     return dict(reversed(parse_qsl(text, keep_blank_values=True)))
 
 
 def _back(asked: Mapping[str, str], **answer: str) -> Response:
     state = {"state": asked["state"]} if "state" in asked else {}
     location = f"{asked['redirect_uri']}?{urlencode(answer | state)}"
-    return Response(303, b"", (("location", location), NOT_KEPT))
+    return Response(status=303, headers={"location": location, **NOT_KEPT})
 
 
 def _json(status: int, content: dict[str, Any]) -> Response:
-    headers = (("content-type", "application/json"), NOT_KEPT)
-    return Response(status, json.dumps(content).encode(), headers)
+    return Response(json.dumps(content), status, NOT_KEPT, content_type="application/json")
 
 
 def _html(page: Markup, status: int, redirect: str = "") -> Response:
-    """The policy names the redirect too: it applies to where a form's answer leads."""
+    """The policy's `form-action` covers the redirect that answers the form."""
     policy = (
         f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; "
         f"form-action 'self' {redirect}; base-uri 'none'; frame-ancestors 'none'"
     )
-    headers = (
-        ("content-type", "text/html; charset=utf-8"),
-        ("content-security-policy", policy),
-        ("referrer-policy", "no-referrer"),
-        ("x-content-type-options", "nosniff"),
-        NOT_KEPT,
-    )
-    return Response(status, page.encode(), headers)
+    headers = {
+        "content-security-policy": policy,
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+        **NOT_KEPT,
+    }
+    return Response(page, status, headers, content_type="text/html; charset=utf-8")

@@ -9,7 +9,7 @@ from infra.local.aws.environments import LocalFunction, Throttled
 from infra.local.aws.gateway import Gateway, route_key
 from infra.local.aws.issuer import Issuer, Person
 from infra.local.aws.runtime_api import Invocation
-from infra.local.server import HttpRequest
+from tests.support.http_requests import http_request
 
 OK = Invocation(b'{"statusCode": 200, "body": "fine"}')
 
@@ -21,7 +21,7 @@ class StandIn:
         self.events: list[dict[str, Any]] = []
         self._answer = answer
 
-    def invoke(self, payload: bytes) -> Invocation:
+    def invoke(self, payload: bytes, _request_id: str) -> Invocation:
         self.events.append(json.loads(payload))
         if self._answer is None:
             raise Throttled
@@ -34,7 +34,7 @@ def issuer() -> Issuer:
 
 
 def gateway(function: StandIn, issuer: Issuer) -> Gateway:
-    return Gateway(cast("LocalFunction", function), issuer, 8080)
+    return Gateway(cast("LocalFunction", function), issuer)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_routes(path: str, key: str) -> None:
 def test_no_token_no_entry(path: str, issuer: Issuer) -> None:
     """401 with API Gateway's body, however the path is spelled; the function hears nothing."""
     function = StandIn()
-    answer = gateway(function, issuer).answer(HttpRequest("GET", path))
-    assert (answer.status, answer.body) == (401, b'{"message": "Unauthorized"}')
+    answer = gateway(function, issuer).answer(http_request("GET", path))
+    assert (answer.status_code, answer.json) == (401, {"message": "Unauthorized"})
     assert function.events == []
 
 
@@ -65,8 +65,8 @@ def test_other_routes_need_no_token(issuer: Issuer) -> None:
     """And carry no claims even if there is one."""
     function = StandIn()
     token = issuer.access_token(Person("ana"))
-    request = HttpRequest("GET", "/docs", headers={"authorization": f"Bearer {token}"})
-    assert gateway(function, issuer).answer(request).status == 200
+    request = http_request("GET", "/docs", headers={"authorization": f"Bearer {token}"})
+    assert gateway(function, issuer).answer(request).status_code == 200
     assert "authorizer" not in function.events[0]["requestContext"]
 
 
@@ -75,8 +75,8 @@ def test_a_token_is_let_in(prefix: str, issuer: Issuer) -> None:
     """With or without its scheme, as on AWS; the groups arrive as text."""
     function = StandIn()
     token = issuer.access_token(Person("ana", ("admin", "viewer"), "ana@example.com"))
-    request = HttpRequest("GET", "/v1/pins", headers={"authorization": prefix + token})
-    assert gateway(function, issuer).answer(request).status == 200
+    request = http_request("GET", "/v1/pins", headers={"authorization": prefix + token})
+    assert gateway(function, issuer).answer(request).status_code == 200
     claims = function.events[0]["requestContext"]["authorizer"]["jwt"]["claims"]
     assert claims["cognito:groups"] == "[admin viewer]"
     assert claims["email"] == "ana@example.com"
@@ -86,8 +86,8 @@ def test_a_token_of_someone_else(issuer: Issuer) -> None:
     """Another issuer's key, or what is no token at all."""
     stranger = Issuer("http://127.0.0.1:8080").access_token(Person("eve", ("admin",)))
     for token in (stranger, "Bearer", "Basic abc", "a.b.c", ""):
-        request = HttpRequest("GET", "/v1", headers={"authorization": f"Bearer {token}"})
-        assert gateway(StandIn(), issuer).answer(request).status == 401
+        request = http_request("GET", "/v1", headers={"authorization": f"Bearer {token}"})
+        assert gateway(StandIn(), issuer).answer(request).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,12 @@ def test_a_token_of_someone_else(issuer: Issuer) -> None:
 )
 def test_failures(answer: Invocation | None, status: int, issuer: Issuer) -> None:
     """A failing function is a bare 500, one that is busy or slow a 503."""
-    assert gateway(StandIn(answer), issuer).answer(HttpRequest("GET", "/x")).status == status
+    assert (
+        gateway(StandIn(answer), issuer).answer(http_request("GET", "/x")).status_code == status
+    )
 
 
 def test_a_broken_path(issuer: Issuer) -> None:
     """It needs a token as every other: the spelling opens no door."""
     for path in ("/v1/%zz", "/v1/%ff"):
-        assert gateway(StandIn(), issuer).answer(HttpRequest("GET", path)).status == 401
+        assert gateway(StandIn(), issuer).answer(http_request("GET", path)).status_code == 401

@@ -7,10 +7,11 @@ from dataclasses import replace
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from werkzeug.wrappers import Request, Response
 
 from infra.local.aws.issuer import CLIENT_ID, BadToken, Issuer, Person, challenge_of
-from infra.local.aws.sign_in_page import SignIn
-from infra.local.server import HttpRequest, Response
+from infra.local.aws.sign_in_page import SignInPage
+from tests.support.http_requests import http_request
 
 ORIGIN = "http://127.0.0.1:8080"
 CALLBACK = f"{ORIGIN}/console/callback"
@@ -33,24 +34,24 @@ def issuer() -> Issuer:
 
 
 @pytest.fixture
-def sign_in(issuer: Issuer) -> SignIn:
-    return SignIn(issuer)
+def sign_in(issuer: Issuer) -> SignInPage:
+    return SignInPage(issuer)
 
 
-def post(fields: dict[str, str]) -> HttpRequest:
-    return HttpRequest("POST", "/", body=urlencode(fields).encode())
+def post(fields: dict[str, str]) -> Request:
+    return http_request("POST", "/", body=urlencode(fields).encode())
 
 
 def location(response: Response) -> str:
-    return dict(response.headers)["location"]
+    return response.headers["location"]
 
 
-def code_for(sign_in: SignIn, **changes: str) -> str:
-    target = location(sign_in.enter(post(FILLED_IN | changes)))
+def code_for(sign_in: SignInPage, **changes: str) -> str:
+    target = location(sign_in.submit(post(FILLED_IN | changes)))
     return parse_qs(urlsplit(target).query)["code"][0]
 
 
-def exchange(code: str, /, **changes: str) -> HttpRequest:
+def exchange(code: str, /, **changes: str) -> Request:
     fields = {
         "grant_type": "authorization_code",
         "client_id": CLIENT_ID,
@@ -102,36 +103,36 @@ def test_tokens_of_another_issuer_or_client(
             issuer.verify(token)
 
 
-def test_the_page_has_fields_and_no_script(sign_in: SignIn) -> None:
+def test_the_page_has_fields_and_no_script(sign_in: SignInPage) -> None:
     """Labelled fields, a button, what was asked as hidden fields; nothing may run."""
-    page = sign_in.ask(HttpRequest("GET", "/", urlencode(ASKED)))
-    text = page.body.decode()
-    assert page.status == 200
+    page = sign_in.show(http_request("GET", "/", urlencode(ASKED)))
+    text = page.get_data(as_text=True)
+    assert page.status_code == 200
     assert '<label for="email">Email</label>' in text
     assert '<label for="role">Role</label>' in text
     assert '<button type="submit">Sign in</button>' in text
     assert re.findall("<option>([a-z]+)</option>", text) == ["viewer", "publisher", "admin"]
     assert '<input type="hidden" name="state" value="s&amp;1">' in text
-    policy = dict(page.headers)["content-security-policy"]
+    policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "script" not in policy + text
 
 
-def test_text_of_others_is_escaped(sign_in: SignIn) -> None:
+def test_text_of_others_is_escaped(sign_in: SignInPage) -> None:
     """A state may hold markup; the page must not."""
-    page = sign_in.ask(HttpRequest("GET", "/", urlencode(ASKED | {"state": '"><b>'})))
-    assert b"<b>" not in page.body
+    page = sign_in.show(http_request("GET", "/", urlencode(ASKED | {"state": '"><b>'})))
+    assert b"<b>" not in page.get_data()
 
 
-def test_the_whole_flow(sign_in: SignIn, issuer: Issuer) -> None:
+def test_the_whole_flow(sign_in: SignInPage, issuer: Issuer) -> None:
     """A code comes back with the state; it buys tokens for whoever signed in."""
-    target = location(sign_in.enter(post(FILLED_IN)))
+    target = location(sign_in.submit(post(FILLED_IN)))
     assert target.startswith(f"{CALLBACK}?")
     answer = parse_qs(urlsplit(target).query)
     assert answer["state"] == ["s&1"]
     bought = sign_in.token(exchange(answer["code"][0]))
-    tokens = json.loads(bought.body)
-    assert bought.status == 200
+    tokens = json.loads(bought.get_data())
+    assert bought.status_code == 200
     assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 3600)
     identity = issuer.verify(tokens["id_token"])
     assert identity["nonce"] == "n"
@@ -151,24 +152,24 @@ def test_the_whole_flow(sign_in: SignIn, issuer: Issuer) -> None:
         {"grant_type": "password"},
     ],
 )
-def test_a_code_is_bound(changes: dict[str, str], sign_in: SignIn) -> None:
+def test_a_code_is_bound(changes: dict[str, str], sign_in: SignInPage) -> None:
     """To its verifier, its redirect and its client."""
-    assert sign_in.token(exchange(code_for(sign_in), **changes)).status == 400
+    assert sign_in.token(exchange(code_for(sign_in), **changes)).status_code == 400
 
 
-def test_a_code_holds_once(sign_in: SignIn) -> None:
+def test_a_code_holds_once(sign_in: SignInPage) -> None:
     """Even a failed attempt uses it up."""
     code = code_for(sign_in)
-    assert sign_in.token(exchange(code, code_verifier="w" * 43)).status == 400
+    assert sign_in.token(exchange(code, code_verifier="w" * 43)).status_code == 400
     answer = sign_in.token(exchange(code))
-    assert json.loads(answer.body) == {"error": "invalid_grant"}
+    assert json.loads(answer.get_data()) == {"error": "invalid_grant"}
 
 
-def test_a_code_is_short_lived(sign_in: SignIn, issuer: Issuer) -> None:
+def test_a_code_is_short_lived(sign_in: SignInPage, issuer: Issuer) -> None:
     """A minute, no more."""
     code = code_for(sign_in)
     issuer._grants[code] = replace(issuer._grants[code], expires=time.monotonic() - 1)
-    assert sign_in.token(exchange(code)).status == 400
+    assert sign_in.token(exchange(code)).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -185,11 +186,11 @@ def test_a_code_is_short_lived(sign_in: SignIn, issuer: Issuer) -> None:
         "",
     ],
 )
-def test_codes_go_to_the_console_only(uri: str, sign_in: SignIn) -> None:
+def test_codes_go_to_the_console_only(uri: str, sign_in: SignInPage) -> None:
     """A foreign redirect is refused on the spot, not redirected to."""
     query = urlencode(ASKED | {"redirect_uri": uri})
-    assert sign_in.ask(HttpRequest("GET", "/", query)).status == 400
-    assert sign_in.enter(post(FILLED_IN | {"redirect_uri": uri})).status == 400
+    assert sign_in.show(http_request("GET", "/", query)).status_code == 400
+    assert sign_in.submit(post(FILLED_IN | {"redirect_uri": uri})).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -200,31 +201,33 @@ def test_codes_go_to_the_console_only(uri: str, sign_in: SignIn) -> None:
         ({"code_challenge": ""}, "invalid_request"),
     ],
 )
-def test_the_client_hears_why(changes: dict[str, str], error: str, sign_in: SignIn) -> None:
+def test_the_client_hears_why(changes: dict[str, str], error: str, sign_in: SignInPage) -> None:
     """No PKCE, no code."""
-    target = location(sign_in.ask(HttpRequest("GET", "/", urlencode(ASKED | changes))))
+    target = location(sign_in.show(http_request("GET", "/", urlencode(ASKED | changes))))
     assert parse_qs(urlsplit(target).query)["error"] == [error]
 
 
-def test_an_unknown_client(sign_in: SignIn) -> None:
+def test_an_unknown_client(sign_in: SignInPage) -> None:
     """Refused without a redirect."""
     query = urlencode(ASKED | {"client_id": "another"})
-    assert sign_in.ask(HttpRequest("GET", "/", query)).status == 400
+    assert sign_in.show(http_request("GET", "/", query)).status_code == 400
 
 
 @pytest.mark.parametrize("changes", [{"email": "nobody"}, {"role": "root"}, {"role": ""}])
-def test_a_form_that_is_wrong_is_shown_again(changes: dict[str, str], sign_in: SignIn) -> None:
+def test_a_form_that_is_wrong_is_shown_again(
+    changes: dict[str, str], sign_in: SignInPage
+) -> None:
     """With a word about it."""
-    page = sign_in.enter(post(FILLED_IN | changes))
-    assert page.status == 422
-    assert b'role="alert"' in page.body
+    page = sign_in.submit(post(FILLED_IN | changes))
+    assert page.status_code == 422
+    assert b'role="alert"' in page.get_data()
 
 
-def test_discovery_and_keys(sign_in: SignIn) -> None:
+def test_discovery_and_keys(sign_in: SignInPage) -> None:
     """What a client library needs; the private key is not in it."""
-    document = json.loads(sign_in.discovery(HttpRequest("GET", "/")).body)
+    document = json.loads(sign_in.discovery(http_request("GET", "/")).get_data())
     assert document["issuer"] == f"{ORIGIN}/local/issuer"
     assert document["code_challenge_methods_supported"] == ["S256"]
-    [key] = json.loads(sign_in.jwks(HttpRequest("GET", "/")).body)["keys"]
+    [key] = json.loads(sign_in.jwks(http_request("GET", "/")).get_data())["keys"]
     assert key["kty"] == "RSA"
     assert "d" not in key

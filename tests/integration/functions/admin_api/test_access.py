@@ -8,8 +8,8 @@ import pytest
 from functions.admin_api.endpoints import Endpoint
 from functions.admin_api.table import ENDPOINTS
 from infra.local.postgres import Postgres
-from infra.local.server import HttpRequest
 from tests.support.admin_api import Api, Reply, api_on, claims, event_of, invoke, path_of, reply
+from tests.support.http_requests import http_request
 from tests.support.stores import Stores, make_stores
 
 PUBLISH = ("POST", "/v1/versions")
@@ -113,7 +113,7 @@ def test_claims_that_name_nobody(api: Api, named: dict[str, object]) -> None:
 
 def with_claims(_api: Api, texts: dict[str, object]) -> Reply:
     """A request whose authorizer passes just these texts."""
-    content = event_of(HttpRequest("GET", "/v1/users/ana/pin"), claims(()))
+    content = event_of(http_request("GET", "/v1/users/ana/pin"), claims(()))
     content["requestContext"]["authorizer"]["jwt"]["claims"] = texts
     return reply(invoke(content))
 
@@ -121,7 +121,7 @@ def with_claims(_api: Api, texts: dict[str, object]) -> Reply:
 @pytest.mark.parametrize("authorizer", [None, {}, {"jwt": None}, {"jwt": {"claims": None}}])
 def test_an_authorizer_that_says_nothing(api: Api, authorizer: object) -> None:
     """Whatever is missing of it, it is 401."""
-    content = event_of(HttpRequest("GET", "/v1/users/ana/pin"), claims(()))
+    content = event_of(http_request("GET", "/v1/users/ana/pin"), claims(()))
     content["requestContext"]["authorizer"] = authorizer
     assert reply(invoke(content)).status == 401
 

@@ -9,8 +9,8 @@ import pytest
 from functions.admin_api.endpoints import Endpoint
 from functions.admin_api.table import ENDPOINTS
 from infra.local.postgres import Postgres
-from infra.local.server import HttpRequest
 from tests.support.admin_api import ADMIN, Api, api_on, claims, event_of, invoke, path_of, reply
+from tests.support.http_requests import http_request
 from tests.support.stores import make_stores
 
 TAKERS = [one for one in ENDPOINTS if one.body is not None]
@@ -75,7 +75,7 @@ def test_an_empty_body(api: Api, endpoint: Endpoint) -> None:
             assert answer.fields == ["body"]
         else:
             assert answer.refusal == (404, "version_not_found")
-    content = event_of(HttpRequest(endpoint.method, path_of(endpoint)), claims(ADMIN))
+    content = event_of(http_request(endpoint.method, path_of(endpoint)), claims(ADMIN))
     for text, field in (("=", "body"), ("é", "body"), ("W10=", "body")):
         answer = reply(invoke(content | {"body": text, "isBase64Encoded": True}))
         assert answer.fields == [field]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from infra.local.aws.environments import ROOT, LocalFunction, Settings
+from infra.local.aws.environments import ROOT, FunctionSettings, LocalFunction
 from infra.local.postgres import Postgres
-from infra.local.server import HttpRequest
 from tests.support.admin_api import ADMIN, claims, event_of
+from tests.support.http_requests import http_request
 from tests.support.stores import Stores, make_stores
 
 MARK = "do-not-repeat-me"
@@ -54,16 +54,16 @@ class Logged:
         }  # fmt: skip
         self.log = log
         handler = f"functions.{name}.handler.handler"
-        self.function = LocalFunction(Settings(name, handler, environ, 20, log), 1)
+        self.function = LocalFunction(FunctionSettings(name, handler, environ, 20, log), 1)
 
     def send(self, event: object) -> Any:
-        return json.loads(self.function.invoke(json.dumps(event).encode()).payload)
+        return json.loads(self.function.invoke(json.dumps(event).encode(), "id").payload)
 
     def lines(self) -> list[Any]:
-        """Every line, each of which is one JSON object."""
+        """The function's own lines, each of which is one JSON object."""
         lines = [json.loads(line) for line in self.log.read_text().splitlines()]
         assert all(isinstance(line, dict) for line in lines)
-        return lines
+        return [line for line in lines if line.get("type") != "platform.report"]
 
 
 @pytest.fixture
@@ -77,19 +77,19 @@ def logged(stores: Stores, tmp_path: Path, request: pytest.FixtureRequest) -> It
 def test_the_admin_api(logged: Logged) -> None:
     """Whatever is sent, refused or failing: JSON lines, and nothing of the request in them."""
     known = {"image_tag": "one", "openclaw_version": "2026.1.1", "notes": MARK}
-    events = [event_of(HttpRequest("POST", "/v1/versions", body=_json(known)), _claims(MARK))]
+    events = [event_of(http_request("POST", "/v1/versions", body=_json(known)), _claims(MARK))]
     for path in PATHS:
         target, _, query = path.partition("?")
         events += [
-            event_of(HttpRequest(method, target, query, {"x-y": MARK}), _claims(MARK))
+            event_of(http_request(method, target, query, {"x-y": MARK}), _claims(MARK))
             for method in ("GET", "DELETE", "BREW")
         ]
     for text in HOSTILE:
         for body in ({"reason": text}, {text: text}, {"image_tag": text}, text, [text]):
-            sent = HttpRequest("PUT", f"/v1/users/{MARK}/pin", body=_json(body))
+            sent = http_request("PUT", f"/v1/users/{MARK}/pin", body=_json(body))
             events.append(event_of(sent, _claims(text)))
     failing = {"image_tag": "one", "reason": f"{MARK}\nforged"}
-    sent = HttpRequest("PUT", f"/v1/users/{MARK}/pin", body=_json(failing))
+    sent = http_request("PUT", f"/v1/users/{MARK}/pin", body=_json(failing))
     statuses = [logged.send(event)["statusCode"] for event in events]
     assert set(statuses) <= {200, 201, 204, 401, 403, 404, 405, 409, 422}
     assert logged.send(event_of(sent, _claims(MARK)))["statusCode"] == 500

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import schemathesis
 from schemathesis.config import SchemathesisConfig
+from werkzeug.wrappers import Request, Response
 
 from functions.admin_api import openapi
 from functions.admin_api.table import ENDPOINTS
 from infra.local.postgres import Postgres
-from infra.local.server import HttpRequest, Response, Server
+from infra.local.server import Server
 from tests.support.admin_api import ADMIN, Api, api_on
 from tests.support.stores import make_stores
 
@@ -34,18 +35,18 @@ schema = schemathesis.openapi.from_dict(
 )
 
 
-class Gateway:
+class InProcessGateway:
     """One request at a time through the handler in this process, over HTTP."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self._lock = Lock()
 
-    def answer(self, request: HttpRequest) -> Response:
+    def answer(self, request: Request) -> Response:
         is_admin = request.headers.get("authorization") == TOKEN
         with self._lock:
             sent = self._api.send(request, ADMIN if is_admin else None)
-        return Response(sent.status, sent.body, tuple(sent.headers.items()))
+        return Response(sent.body, sent.status, dict(sent.headers))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def url(postgres_server: Postgres, dynamodb: Any) -> Iterator[str]:
             api.publish(tag)
         api.promote("two")
         api.pin("0", "one")
-        server = Server(Gateway(api).answer)
+        server = Server(InProcessGateway(api).answer)
         server.start()
         yield f"http://127.0.0.1:{server.port}"
         server.stop()
