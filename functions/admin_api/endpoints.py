@@ -45,7 +45,8 @@ class Request(Generic[QueryT, BodyT]):
 
     @property
     def by(self) -> Initiator:
-        return Initiator(self.caller.actor, self.request_id)
+        reason = getattr(self.body, "reason", None)
+        return Initiator(self.caller.actor, self.request_id, reason)
 
 
 Run = Callable[[Request[Any, Any]], Answer]

@@ -166,7 +166,7 @@ class Resolution(Shape):
     is_pinned: bool
     pin_state: PinState
     status: Literal["active", "deprecated"] | None
-    changed: bool
+    changed: bool | None
     previous: Previous | None
     degraded: bool
     recorded: bool

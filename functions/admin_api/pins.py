@@ -50,7 +50,6 @@ def put_pin(request: Request[NoQuery, PinBody]) -> Answer:
         body.image_tag,
         by=request.by,
         catalog=catalog,
-        reason=body.reason,
         expires_at=body.expires_at,
     )
     answer = models.PinAnswer.model_validate(pinned)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from functions.admin_api.fields import Moment
 from functions.admin_api.models import Page, Shape
-from shared.catalog.audit import Kind
+from shared.catalog.audit import SubjectKind
 from shared.catalog.runs import Trigger
 from shared.domain.sync import Outcome
 from shared.domain.values import Actor
@@ -85,7 +85,7 @@ class Stats(Shape):
 class Subject(Shape):
     """What an event is about; an erased user is a pseudonym."""
 
-    kind: Kind
+    kind: SubjectKind
     id: str
 
 

@@ -30,9 +30,11 @@ from shared.domain.errors import (
 from shared.domain.model import Version
 from shared.domain.values import IMAGE_TAG, OPENCLAW_VERSION, rfc3339
 from shared.http.problems import Forbidden
+from shared.usecases.disable import VersionChange
 from shared.usecases.promote import promote
 from shared.usecases.publish import Publication, publish
-from shared.usecases.versions import VersionChange, change, retire
+from shared.usecases.retire import retire
+from shared.usecases.versions import change
 
 KEYS: Mapping[str, cursor.Parse] = {
     "published_at": cursor.moment,
@@ -142,8 +144,8 @@ def retire_version(request: Request[NoQuery, None]) -> Answer:
 )
 def promote_version(request: Request[NoQuery, PromoteBody]) -> Answer:
     """Make a version the latest of its variant."""
-    tag, deps, reason = request.values["image_tag"], request.deps, request.body.reason
-    variant = promote(tag, by=request.by, catalog=deps.catalog, kv=deps.kv, reason=reason)
+    tag, deps = request.values["image_tag"], request.deps
+    variant = promote(tag, by=request.by, catalog=deps.catalog, kv=deps.kv)
     with deps.catalog.transaction() as tx:
         [described] = describe(tx, [tx.variants.get(variant)])
     return Answer(200, models.Promoted(variant=described))

@@ -12,45 +12,46 @@ from shared.catalog.connection import RawConnection, fetch
 from shared.domain.model import Initiator
 from shared.domain.values import Actor
 
-Kind = Literal["version", "variant", "user", "sync"]
+SubjectKind = Literal["version", "variant", "user", "sync"]
+Action = Literal[
+    "version.published",
+    "version.updated",
+    "version.status_changed",
+    "version.notes_changed",
+    "version.retired",
+    "latest.promoted",
+    "latest.adopted",
+    "latest.reverted",
+    "rollout.adopted",
+    "rollout.ended",
+    "rollout.reverted",
+    "pin.set",
+    "pin.removed",
+    "user.erased",
+    "sync.finished",
+]
 Content = Mapping[str, object] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """What an event is about; a user is named while the alias exists."""
+class Event:
+    """An entry of the log. A user is named by id while the alias exists, else by the alias."""
 
-    kind: Kind
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
     id: int
     at: datetime
     actor: Actor
-    action: str
-    subject_kind: Kind
+    action: Action
+    subject_kind: SubjectKind
     subject_id: str
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     reason: str | None
     request_id: str | None
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An entry of the log."""
-
-    id: int
-    at: datetime
-    actor: Actor
-    action: str
-    subject: Subject
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    reason: str | None
-    request_id: str | None
+    @property
+    def subject(self) -> dict[str, str]:
+        """What the event is about, as answers show it: `{"kind", "id"}`."""
+        return {"kind": self.subject_kind, "id": self.subject_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +72,39 @@ class Audit:
     def record(
         self,
         by: Initiator,
-        action: str,
-        kind: Kind,
+        action: Action,
+        kind: SubjectKind,
         subject: str | UUID,
         *,
         before: Content = None,
         after: Content = None,
-        reason: str | None = None,
     ) -> None:
-        """Add an event. A user goes in by alias, and `before` and `after` never name one."""
+        """Add an event.
+
+        A user is named by alias, in `before` and `after` as well. That one revision of a
+        pointer is refused is logged once: repeating that event adds nothing.
+        """
         self.connection.execute(
             """
             INSERT INTO kiloclaw_audit_log
                    (actor, action, subject_kind, subject_id, before, after, reason, request_id)
             VALUES (%(actor)s, %(action)s, %(kind)s, %(subject)s, %(before)s, %(after)s,
                     %(reason)s, %(request_id)s)
+            ON CONFLICT DO NOTHING
             """,
             {
                 "actor": by.actor, "action": action, "kind": kind, "subject": str(subject),
                 "before": Jsonb(before) if before is not None else None,
                 "after": Jsonb(after) if after is not None else None,
-                "reason": reason, "request_id": by.request_id,
+                "reason": by.reason, "request_id": by.request_id,
             },
         )  # fmt: skip
 
     def page(self, wanted: EventFilter, after: int | None, limit: int) -> list[Event]:
         """Up to `limit` events older than the one with id `after`."""
-        rows = fetch(
+        return fetch(
             self.connection,
-            _Row,
+            Event,
             """
             SELECT l.id, l.at, l.actor, l.action, l.subject_kind,
                    coalesce(a.user_id, l.subject_id) AS subject_id,
@@ -122,18 +127,3 @@ class Audit:
                 "after": after, "limit": limit,
             },
         )  # fmt: skip
-        return [_event(row) for row in rows]
-
-
-def _event(row: _Row) -> Event:
-    return Event(
-        id=row.id,
-        at=row.at,
-        actor=row.actor,
-        action=row.action,
-        subject=Subject(row.subject_kind, row.subject_id),
-        before=row.before,
-        after=row.after,
-        reason=row.reason,
-        request_id=row.request_id,
-    )

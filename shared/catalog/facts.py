@@ -14,14 +14,16 @@ from shared.domain.values import ImageTag, UserId, Variant
 
 FACTS: LiteralString = """
 SELECT statement_timestamp(), p.image_tag, p.expires_at,
-       m.latest_tag, m.candidate_tag, m.rollout_percent, m.rollout_salt, m.revision,
+       m.latest_tag, m.candidate_tag, m.rollout_percent, m.rollout_salt, m.held, m.revision,
        pinned.image_digest, pinned.openclaw_version, pinned.variant, pinned.status,
        latest.image_digest, latest.openclaw_version, latest.variant, latest.status,
        candidate.image_digest, candidate.openclaw_version, candidate.variant, candidate.status
   FROM (SELECT) AS always
   LEFT JOIN kiloclaw_version_pins p ON p.user_id = %(user)s
   LEFT JOIN kiloclaw_available_versions pinned ON pinned.image_tag = p.image_tag
-  LEFT JOIN kiloclaw_variants m ON m.variant = coalesce(pinned.variant, %(variant)s)
+  LEFT JOIN kiloclaw_variants m ON m.variant = coalesce(
+            CASE WHEN p.expires_at <= statement_timestamp() THEN NULL ELSE pinned.variant END,
+            %(variant)s)
   LEFT JOIN kiloclaw_available_versions latest ON latest.image_tag = m.latest_tag
   LEFT JOIN kiloclaw_available_versions candidate ON candidate.image_tag = m.candidate_tag
 """
@@ -39,26 +41,27 @@ class CatalogFacts:
 
     now: datetime
     pin: PinFact | None
-    pinned: Image | None
     mirror: Pointer
     images: dict[ImageTag, Image]
 
 
 def read_facts(database: Database, user_id: UserId, variant: Variant) -> CatalogFacts:
-    """The pin, its version, the mirror of the pin's variant (else of `variant`): one statement.
+    """Read the pin, its version and the mirror of one variant, in one statement.
+
+    The variant is that of a pin that has not expired, else `variant`.
 
     Raises CatalogUnavailable.
     """
     row = database.read(FACTS, {"user": user_id, "variant": variant})[0]
-    now, pin_tag, expires_at, latest_tag, candidate_tag, percent, salt, revision = row[:8]
+    now, pin_tag, expires_at, latest_tag, candidate_tag, percent, salt, held, revision = row[:9]
     tags = (pin_tag, latest_tag, candidate_tag)
-    parts = (row[8:12], row[12:16], row[16:20])
+    parts = (row[9:13], row[13:17], row[17:21])
     images = {tag: Image(tag, *part) for tag, part in zip(tags, parts, strict=True) if tag}
+    rollout = make_rollout(candidate_tag, percent, salt, held=bool(held), brake=None)
     return CatalogFacts(
         now=now,
         pin=PinFact(pin_tag, expires_at) if pin_tag else None,
-        pinned=images[pin_tag] if pin_tag else None,
-        mirror=Pointer(revision or 0, latest_tag, make_rollout(candidate_tag, percent, salt)),
+        mirror=Pointer(revision or 0, latest_tag, rollout),
         images=images,
     )
 

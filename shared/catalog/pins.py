@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shared.catalog.connection import RawConnection, fetch
 from shared.domain.model import Initiator, Pin
-from shared.domain.values import Actor, ImageTag, UserId
+from shared.domain.values import ImageTag, UserId
 
 PIN: LiteralString = """
 SELECT p.user_id, p.image_tag, p.reason, p.pinned_by, p.expires_at,
@@ -79,8 +79,11 @@ class Pins:
         return fetch(self.connection, Pin, query, parameters)
 
     def count(self, tag: ImageTag) -> int:
+        """Return how many users are pinned to `tag` by pins that have not expired."""
         [(count,)] = self.connection.execute(
-            "SELECT count(*) FROM kiloclaw_version_pins WHERE image_tag = %(tag)s", {"tag": tag}
+            "SELECT count(*) FROM kiloclaw_version_pins"
+            " WHERE image_tag = %(tag)s AND (expires_at IS NULL OR expires_at > now())",
+            {"tag": tag},
         ).fetchall()
         return int(count)
 
@@ -88,8 +91,7 @@ class Pins:
         self,
         user_id: UserId,
         tag: ImageTag,
-        by: Actor,
-        reason: str | None,
+        by: Initiator,
         expires_at: datetime | None,
     ) -> None:
         """Create or replace; equal content changes nothing."""
@@ -106,7 +108,7 @@ class Pins:
                    IS DISTINCT FROM (excluded.image_tag, excluded.reason, excluded.expires_at)
             """,
             {
-                "user": user_id, "tag": tag, "reason": reason, "by": by,
+                "user": user_id, "tag": tag, "reason": by.reason, "by": by.actor,
                 "expires_at": expires_at,
             },
         )  # fmt: skip
@@ -118,7 +120,7 @@ class Pins:
         return removed.rowcount == 1
 
     def move(self, tag: ImageTag, to: ImageTag, by: Initiator) -> int:
-        """Move every pin of `tag` and log each, in one statement.
+        """Move every pin of `tag` that has not expired and log each, in one statement.
 
         The row of the pin is the lock here: an erasure that comes first leaves nothing to move,
         one that comes later removes what was moved.
@@ -128,19 +130,22 @@ class Pins:
             WITH moved AS (
                 UPDATE kiloclaw_version_pins
                    SET image_tag = %(to)s, revision = revision + 1, updated_at = now()
-                 WHERE image_tag = %(tag)s
+                 WHERE image_tag = %(tag)s AND (expires_at IS NULL OR expires_at > now())
              RETURNING user_id
             )
             INSERT INTO kiloclaw_audit_log
-                   (actor, action, subject_kind, subject_id, before, after, request_id)
+                   (actor, action, subject_kind, subject_id, before, after, reason, request_id)
             SELECT %(by)s, 'pin.set', 'user', a.alias::text,
                    jsonb_build_object('image_tag', %(tag)s::text),
-                   jsonb_build_object('image_tag', %(to)s::text), %(request_id)s
+                   jsonb_build_object('image_tag', %(to)s::text), %(reason)s, %(request_id)s
               FROM moved
               JOIN kiloclaw_user_aliases a ON a.user_id = moved.user_id
             """,
-            {"tag": tag, "to": to, "by": by.actor, "request_id": by.request_id},
-        )
+            {
+                "tag": tag, "to": to, "by": by.actor, "reason": by.reason,
+                "request_id": by.request_id,
+            },
+        )  # fmt: skip
         return moved.rowcount
 
 

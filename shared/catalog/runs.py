@@ -149,7 +149,7 @@ class Runs:
         self.connection.execute(
             "UPDATE kiloclaw_sync_findings SET resolved_at = %(at)s"
             " WHERE resolved_at IS NULL AND last_seen < %(at)s"
-            "   AND (code = 'invalid_pointer') = %(pointers)s",
+            "   AND (code IN ('invalid_pointer', 'pointer_pending')) = %(pointers)s",
             {"at": at, "pointers": pointers},
         )
 

@@ -6,12 +6,13 @@ from typing import LiteralString
 
 from shared.catalog.connection import RawConnection, fetch
 from shared.domain.errors import VariantNotFound
-from shared.domain.pointer import Pointer, Rollout
+from shared.domain.model import Initiator
+from shared.domain.pointer import Brake, Pointer, Rollout
 from shared.domain.values import Actor, ImageTag, Variant
 
 MIRROR: LiteralString = """
 SELECT m.variant, m.latest_tag, m.candidate_tag, m.rollout_percent, m.rollout_salt,
-       m.revision, m.cause, m.updated_at
+       m.held, m.brake_min_failures, m.brake_percent, m.revision, m.cause, m.updated_at
   FROM kiloclaw_variants m
 """
 PUBLISHED: LiteralString = """
@@ -21,28 +22,49 @@ PUBLISHED: LiteralString = """
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """A row of the mirror."""
+    """A row of the mirror; the columns of a rollout are null together."""
 
     variant: Variant
     latest_tag: ImageTag | None
     candidate_tag: ImageTag | None
     rollout_percent: int | None
     rollout_salt: str | None
+    held: bool
+    brake_min_failures: int | None
+    brake_percent: int | None
     revision: int
     cause: str | None
     updated_at: datetime
 
     @property
     def pointer(self) -> Pointer:
-        rollout = make_rollout(self.candidate_tag, self.rollout_percent, self.rollout_salt)
+        rollout = make_rollout(
+            self.candidate_tag,
+            self.rollout_percent,
+            self.rollout_salt,
+            held=self.held,
+            brake=_make_brake(self.brake_min_failures, self.brake_percent),
+        )
         return Pointer(self.revision, self.latest_tag, rollout, self.cause)
 
 
-def make_rollout(tag: ImageTag | None, percent: int | None, salt: str | None) -> Rollout | None:
-    """The three columns are null together; the table says so."""
+def make_rollout(
+    tag: ImageTag | None,
+    percent: int | None,
+    salt: str | None,
+    *,
+    held: bool,
+    brake: Brake | None,
+) -> Rollout | None:
     if tag is None or percent is None or salt is None:
         return None
-    return Rollout(tag, percent, salt)
+    return Rollout(tag, percent, salt, held, brake)
+
+
+def _make_brake(min_failures: int | None, percent: int | None) -> Brake | None:
+    if min_failures is None or percent is None:
+        return None
+    return Brake(min_failures, percent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,43 +119,47 @@ class Variants:
         return {m.variant: m.pointer for m in fetch(self.connection, Mirror, MIRROR, {})}
 
     def save(self, variant: Variant, pointer: Pointer) -> None:
+        """Write the mirror's content, revision and cause."""
         rollout = pointer.rollout
+        brake = rollout.brake if rollout else None
         self.connection.execute(
             """
             UPDATE kiloclaw_variants
                SET latest_tag = %(latest)s, candidate_tag = %(candidate)s,
-                   rollout_percent = %(percent)s, rollout_salt = %(salt)s,
+                   rollout_percent = %(percent)s, rollout_salt = %(salt)s, held = %(held)s,
+                   brake_min_failures = %(min_failures)s, brake_percent = %(brake_percent)s,
                    revision = %(revision)s, cause = %(cause)s, updated_at = now()
              WHERE variant = %(variant)s
             """,
             {
                 "variant": variant,
                 "latest": pointer.latest_tag,
-                "candidate": rollout and rollout.candidate_tag,
+                "candidate": pointer.candidate_tag,
                 "percent": rollout and rollout.percent,
                 "salt": rollout and rollout.salt,
+                "held": rollout is not None and rollout.held,
+                "min_failures": brake and brake.min_failures,
+                "brake_percent": brake and brake.percent,
                 "revision": pointer.revision,
                 "cause": pointer.cause,
             },
         )
 
     def record_promotion(
-        self,
-        variant: Variant,
-        pointer: Pointer,
-        previous_tag: ImageTag | None,
-        by: Actor,
-        reason: str | None,
+        self, variant: Variant, after: Pointer, previous_tag: ImageTag | None, by: Initiator
     ) -> None:
+        """Add a move of latest to the history that a rollback walks."""
         self.connection.execute(
             """
             INSERT INTO kiloclaw_promotions
-                   (variant, revision, image_tag, previous_tag, promoted_by, reason)
-            VALUES (%(variant)s, %(revision)s, %(tag)s, %(previous)s, %(by)s, %(reason)s)
+                   (variant, revision, image_tag, previous_tag, promoted_by, reason, cause)
+            VALUES (%(variant)s, %(revision)s, %(tag)s, %(previous)s, %(by)s, %(reason)s,
+                    %(cause)s)
             """,
             {
-                "variant": variant, "revision": pointer.revision, "tag": pointer.latest_tag,
-                "previous": previous_tag, "by": by, "reason": reason,
+                "variant": variant, "revision": after.revision, "tag": after.latest_tag,
+                "previous": previous_tag, "by": by.actor, "reason": by.reason,
+                "cause": after.cause,
             },
         )  # fmt: skip
 

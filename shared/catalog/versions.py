@@ -165,6 +165,14 @@ class Versions:
             {"tag": tag},
         )
 
+    def lock_for_disabling(self, tag: ImageTag, replacement: ImageTag | None) -> None:
+        """Lock the version for a change and its replacement for share, in the order of tags."""
+        for name in sorted({tag, replacement or tag}):
+            if name == tag:
+                self.lock_for_change(name)
+            else:
+                self.lock_for_share([name])
+
     def lock_for_retirement(self, tag: ImageTag) -> None:
         """Let nobody refer to the version until it is retired."""
         self.connection.execute(

@@ -29,12 +29,16 @@ class Tombstone:
     image_tag: ImageTag
 
 
+class NotYetPublished(InvalidValue):
+    """The publish time is still ahead: the entry becomes valid by itself."""
+
+
 def check_published_at(published_at: datetime, now: datetime) -> datetime:
     """A publish time may be ahead by what clocks differ, no more. Raises InvalidValue."""
     if published_at < EARLIEST_PUBLISHED:
         raise InvalidValue(f"must not be before the year {EARLIEST_PUBLISHED.year}")
     if published_at > now + timedelta(seconds=PUBLISHED_AHEAD_SECONDS):
-        raise InvalidValue(f"must not be more than {PUBLISHED_AHEAD_SECONDS} s ahead")
+        raise NotYetPublished(f"must not be more than {PUBLISHED_AHEAD_SECONDS} s ahead")
     return published_at
 
 

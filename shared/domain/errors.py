@@ -75,6 +75,12 @@ class VersionPinned(Refused):
     code = "version_pinned"
 
 
+class TooManyPins(Refused):
+    """More pins than one call moves; `pin_count` says how many."""
+
+    code = "too_many_pins"
+
+
 class InvalidReplacement(Refused):
     code = "invalid_replacement"
 

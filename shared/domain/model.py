@@ -5,7 +5,15 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from shared.domain.values import Actor, ImageDigest, ImageTag, OpenclawVersion, UserId, Variant
+from shared.domain.values import (
+    Actor,
+    ImageDigest,
+    ImageTag,
+    OpenclawVersion,
+    Reason,
+    UserId,
+    Variant,
+)
 
 Status = Literal["active", "deprecated", "disabled"]
 Intent = Literal["provision", "restart", "upgrade"]
@@ -103,7 +111,8 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Initiator:
-    """Who asks, and in which request."""
+    """Who asks for a change, in which request, and why."""
 
     actor: Actor
     request_id: str | None = None
+    reason: Reason | None = None

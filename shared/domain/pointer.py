@@ -6,25 +6,38 @@ from dataclasses import dataclass, replace
 from shared.domain.errors import InvalidValue
 from shared.domain.values import IMAGE_TAG, ImageTag, parse_attribute
 
-REVISIONS_AHEAD = 1_000_000
-"""A revision further above the mirror's than this is no revision but damage."""
-LONGEST_CAUSE = 256
+MAX_REVISIONS_AHEAD = 1_000_000
+"""A revision further above the mirror's than this is taken for damage."""
+MAX_CAUSE_LENGTH = 256
+MAX_BRAKE_FAILURES = 1_000_000
+BRAKE = "brake"
+"""The `moved_by` of a pointer that was written to hold a rollout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """A rollout is held when `min_failures` starts, and `percent` % of all, have failed."""
+
+    min_failures: int
+    percent: int
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """A candidate served to `percent` of the users, chosen by `salt`."""
+    """A candidate for `percent` of the users, chosen by `salt`; for nobody while `held`."""
 
     candidate_tag: ImageTag
     percent: int
     salt: str
+    held: bool = False
+    brake: Brake | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """One content at one revision; revision 0 is the pointer of a variant without a latest.
+    """One content at one revision. Revision 0 is the pointer of a variant without a latest.
 
-    `cause` names the call that wrote it: a call repeated under its own cause is done already.
+    `cause` names the call that wrote it and is no part of the content.
     """
 
     revision: int = 0
@@ -37,20 +50,26 @@ class Pointer:
         return self.latest_tag, self.rollout
 
     @property
+    def candidate_tag(self) -> ImageTag | None:
+        return self.rollout.candidate_tag if self.rollout else None
+
+    @property
     def tags(self) -> list[ImageTag]:
-        candidate = self.rollout.candidate_tag if self.rollout else None
-        return [tag for tag in (self.latest_tag, candidate) if tag is not None]
+        """The tags that the pointer names, the latest first."""
+        return [tag for tag in (self.latest_tag, self.candidate_tag) if tag is not None]
 
     def promote(self, tag: ImageTag) -> "Pointer":
-        """Make `tag` the latest; a rollout of it has reached its end."""
-        rollout = None if self.rollout and self.rollout.candidate_tag == tag else self.rollout
+        """Make `tag` the latest; a rollout of it ends."""
+        rollout = None if self.candidate_tag == tag else self.rollout
         return replace(self, latest_tag=tag, rollout=rollout)
 
     def without(self, tag: ImageTag, replacement: ImageTag) -> "Pointer":
-        """Name `tag` no longer: a latest gives way to the replacement, a rollout of it ends."""
-        ends = self.rollout is not None and self.rollout.candidate_tag == tag
-        pointer = replace(self, rollout=None) if ends else self
+        """Stop naming `tag`: the replacement becomes latest in its place, its rollout ends."""
+        pointer = self.without_rollout() if self.candidate_tag == tag else self
         return pointer.promote(replacement) if pointer.latest_tag == tag else pointer
+
+    def without_rollout(self) -> "Pointer":
+        return replace(self, rollout=None)
 
     def at(self, revision: int) -> "Pointer":
         return replace(self, revision=revision)
@@ -61,19 +80,42 @@ class StoredPointer:
     """What the KV holds under a variant: nothing, a pointer, or something malformed (`fault`).
 
     `revision` is the stored one if it is legal, else 0. `token` is the raw attribute on which
-    the next write is conditional; None demands that there be none.
+    the next write is conditional; None demands that there be none. `moved_by` is the writer.
     """
 
     pointer: Pointer | None = None
     fault: str | None = None
     revision: int = 0
     token: Mapping[str, object] | None = None
+    moved_by: object = None
+
+    @property
+    def is_missing(self) -> bool:
+        return self.pointer is None and self.fault is None
+
+    @property
+    def tags(self) -> list[ImageTag]:
+        return self.pointer.tags if self.pointer else []
 
     def matches(self, mirror: Pointer) -> bool:
-        """Is the mirror a true copy?"""
+        """Whether the mirror is a true copy of it."""
         pointer = self.pointer or Pointer()
         same = (pointer.revision, pointer.content) == (mirror.revision, mirror.content)
         return self.fault is None and same
+
+
+def is_held(pointer: Pointer, stored: StoredPointer) -> bool:
+    """Whether the rollout of `pointer` is held, as far as the KV's `stored` pointer tells.
+
+    The brake writes to the KV first. So a rollout that the KV does not carry (by its salt) is
+    taken for held; else the KV's word counts, and while the KV is behind, both words count.
+    """
+    if pointer.rollout is None:
+        return False
+    other = stored.pointer.rollout if stored.pointer else None
+    if other is None or other.salt != pointer.rollout.salt:
+        return True
+    return other.held or (stored.revision < pointer.revision and pointer.rollout.held)
 
 
 def parse_pointer(
@@ -97,13 +139,14 @@ def parse_pointer(
         )
     except InvalidValue as error:
         return StoredPointer(fault=str(error), revision=revision, token=token)
-    return StoredPointer(pointer, revision=revision, token=token)
+    return StoredPointer(pointer, revision=revision, token=token, moved_by=item.get("moved_by"))
 
 
 def _parse_revision(value: object, mirror: Pointer) -> int:
-    if type(value) is not int or not 1 <= value <= mirror.revision + REVISIONS_AHEAD:
+    if type(value) is not int or not 1 <= value <= mirror.revision + MAX_REVISIONS_AHEAD:
         raise InvalidValue(
-            f"revision must be an integer from 1, at most {REVISIONS_AHEAD} above the catalog's"
+            "revision must be an integer from 1,"
+            f" at most {MAX_REVISIONS_AHEAD:,} above the catalog's"
         )
     return value
 
@@ -111,22 +154,44 @@ def _parse_revision(value: object, mirror: Pointer) -> int:
 def _parse_rollout(item: Mapping[str, object]) -> Rollout | None:
     if item.get("candidate_tag") is None:
         return None
-    percent, salt = item.get("percent"), item.get("salt")
-    if type(percent) is not int or not 0 <= percent <= 100:  # noqa: PLR2004
-        raise InvalidValue("percent must be an integer from 0 to 100")
-    if not _is_line(salt, 64):
+    salt, held = item.get("salt"), item.get("held")
+    if not _is_printable(salt, 64):
         raise InvalidValue("salt must be a printable ASCII string of 1 to 64 characters")
-    tag = parse_attribute(item, "candidate_tag", IMAGE_TAG.parse)
-    return Rollout(tag, percent, str(salt))
+    if not (held is None or isinstance(held, bool)):
+        raise InvalidValue("held must be true or false")
+    return Rollout(
+        parse_attribute(item, "candidate_tag", IMAGE_TAG.parse),
+        _parse_percent(item.get("percent"), "percent", least=0),
+        str(salt),
+        held=held is True,
+        brake=_parse_brake(item),
+    )
+
+
+def _parse_brake(item: Mapping[str, object]) -> Brake | None:
+    failures, percent = item.get("brake_min_failures"), item.get("brake_percent")
+    if failures is None and percent is None:
+        return None
+    if type(failures) is not int or not 1 <= failures <= MAX_BRAKE_FAILURES:
+        raise InvalidValue(
+            f"brake_min_failures must be an integer from 1 to {MAX_BRAKE_FAILURES:,}"
+        )
+    return Brake(failures, _parse_percent(percent, "brake_percent", least=1))
+
+
+def _parse_percent(value: object, name: str, least: int) -> int:
+    if type(value) is not int or not least <= value <= 100:  # noqa: PLR2004
+        raise InvalidValue(f"{name} must be an integer from {least} to 100")
+    return value
 
 
 def _parse_cause(value: object) -> str | None:
-    """Whose move it was, if anybody of ours can have written that; no reason to refuse it."""
-    return str(value) if _is_line(value, LONGEST_CAUSE) else None
+    """Read the cause; one that we cannot have written is no reason to refuse the pointer."""
+    return str(value) if _is_printable(value, MAX_CAUSE_LENGTH) else None
 
 
-def _is_line(value: object, most: int) -> bool:
-    """A text that every store and log can hold."""
+def _is_printable(value: object, most: int) -> bool:
+    """Whether it is a non-empty text that every store and log can hold."""
     return (
         isinstance(value, str)
         and 1 <= len(value) <= most

@@ -6,26 +6,32 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from shared.domain.model import Image, Instance, Intent, PinState, Source
-from shared.domain.pointer import Pointer, StoredPointer
+from shared.domain.pointer import Pointer, StoredPointer, is_held
 from shared.domain.rollout import is_in
 from shared.domain.values import DEFAULT_VARIANT, ImageTag, UserId, Variant
 
 NO_POINTER = Pointer()
 
+RuleName = Literal["pin", "restart", "rollout", "latest", "keep"]
+
 
 class PinFact(NamedTuple):
-    """The user's pin, as much of it as decides."""
+    """The parts of a user's pin that a decision depends on."""
 
     image_tag: ImageTag
     expires_at: datetime | None
+
+    def has_expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All that a decision depends on.
 
-    `found` is the KV's pointer of `variant`, None if the KV did not answer; `mirror` the
-    catalog's copy. `images` holds every tag that `uncovered` asked for and either store knows.
+    `stored` is the KV's pointer of `variant`, None if it was not read; `mirror` the catalog's
+    copy. `record_read` says whether the KV answered about the instance record, which may be
+    missing. `images` holds every tag that `uncovered` asked for and either store knows.
     `running_tag` is the caller's word, believed only where there is no readable `instance`.
     """
 
@@ -35,17 +41,28 @@ class Facts:
     catalog_up: bool = True
     pin: PinFact | None = None
     mirror: Pointer = NO_POINTER
-    found: StoredPointer | None = None
+    stored: StoredPointer | None = None
     images: Mapping[ImageTag, Image | None] = field(default_factory=dict)
     instance: Instance | None = None
+    record_read: bool = False
     running_tag: ImageTag | None = None
     variant: Variant = DEFAULT_VARIANT
 
+    @property
+    def deciding_pin(self) -> PinFact | None:
+        """The pin, unless it has expired: an expired pin decides nothing."""
+        return None if self.pin is None or self.pin.has_expired(self.now) else self.pin
+
+    @property
+    def running(self) -> ImageTag | None:
+        """The tag that the instance runs, as far as anybody knows."""
+        return self.instance.image_tag if self.instance else self.running_tag
+
 
 class Step(NamedTuple):
-    """A rule that was asked, and what it said."""
+    """A rule that was asked, and its answer."""
 
-    rule: Literal["pin", "restart", "rollout", "latest", "keep"]
+    rule: RuleName
     matched: bool
     code: str
 
@@ -74,13 +91,13 @@ def decide(facts: Facts) -> Resolution | Refusal:
     if not facts.catalog_up:
         return _fail_static(facts)
     state = pin_state(facts)
-    pointer = _pointer_in_force(facts)
+    pointer = pointer_in_force(facts)
     steps: list[Step] = []
     for rule, source, ask in RULES:
         image, code = ask(facts, state, pointer)
         steps.append(Step(rule, image is not None, code))
         if image is not None:
-            degraded = facts.found is None and source != "pin"
+            degraded = _is_degraded(facts, rule)
             return Resolution(image, source, source == "pin", state, degraded, tuple(steps))
     return Refusal("no_version_available", state, tuple(steps))
 
@@ -88,33 +105,66 @@ def decide(facts: Facts) -> Resolution | Refusal:
 def variant_of(
     pinned: Image | None, requested: Variant | None, instance: Instance | None
 ) -> Variant:
-    """The variant is the pin's version's, else the request's, else the running image's."""
+    """Return the variant to decide for.
+
+    It is that of the pinned version (of a pin that has not expired), else the requested one,
+    else that of the running image.
+    """
     if pinned is not None:
         return pinned.variant
     return requested or (instance.variant if instance else DEFAULT_VARIANT)
 
 
 def pin_state(facts: Facts) -> PinState:
-    """What has become of the pin. One both expired and suspended is expired."""
+    """Say what has become of the pin. One both expired and suspended is expired."""
     if facts.pin is None:
         return "none"
-    if facts.pin.expires_at is not None and facts.pin.expires_at <= facts.now:
+    if facts.deciding_pin is None:
         return "expired"
     return "applied" if _runnable(facts, facts.pin.image_tag) else "suspended"
 
 
-def uncovered(facts: Facts) -> set[ImageTag]:
-    """The tags that the decision may turn on and that `images` says nothing of yet."""
+def is_settled(facts: Facts) -> bool:
+    """Whether no pointer is needed: a pin applies, or a restart keeps what its record names."""
     if pin_state(facts) == "applied":
+        return True
+    if facts.intent != "restart" or facts.instance is None or facts.instance.is_pinned:
+        return False
+    return facts.running in facts.images and _keep(facts)[0] is not None
+
+
+def uncovered(facts: Facts) -> set[ImageTag]:
+    """Return the tags that the decision may depend on and `images` does not answer yet."""
+    if is_settled(facts):
         return set()
-    tags = set(facts.mirror.tags)
-    if facts.found and facts.found.pointer:
-        tags.update(facts.found.pointer.tags)
-    latest = _pointer_in_force(facts).latest_tag
+    tags = {*facts.mirror.tags, *(facts.stored.tags if facts.stored else ())}
+    latest = pointer_in_force(facts).latest_tag
     if facts.intent == "restart" or latest is None or not _runnable(facts, latest):
-        running = facts.instance.image_tag if facts.instance else facts.running_tag
-        tags.update([running] if running else [])
+        tags.update([facts.running] if facts.running else [])
     return tags.difference(facts.images)
+
+
+def pointer_in_force(facts: Facts) -> Pointer:
+    """Return the KV's pointer unless it is missing, dead or behind the mirror; else the mirror.
+
+    Dead: malformed, or its latest is disabled, of another variant or known to neither store.
+    """
+    pointer = facts.stored.pointer if facts.stored else None
+    if pointer is None or pointer.revision < facts.mirror.revision:
+        return facts.mirror
+    alive = pointer.latest_tag is not None and _offered(facts, pointer.latest_tag)
+    return pointer if alive else facts.mirror
+
+
+def _is_degraded(facts: Facts, rule: RuleName) -> bool:
+    """Whether a store that this decision needed did not answer."""
+    match rule:
+        case "pin":
+            return False
+        case "restart":
+            return not facts.record_read
+        case _:
+            return not facts.record_read or facts.stored is None
 
 
 def _runnable(facts: Facts, tag: ImageTag) -> Image | None:
@@ -128,53 +178,46 @@ def _offered(facts: Facts, tag: ImageTag) -> Image | None:
     return image if image is not None and image.variant == facts.variant else None
 
 
-def _pointer_in_force(facts: Facts) -> Pointer:
-    """The KV's, unless it is not there, dead, or older than what the catalog has seen."""
-    pointer = facts.found.pointer if facts.found else None
-    if pointer is None or pointer.revision < facts.mirror.revision:
-        return facts.mirror
-    alive = pointer.latest_tag is not None and _offered(facts, pointer.latest_tag)
-    return pointer if alive else facts.mirror
+Outcome = tuple[Image | None, str]
 
 
-Answer = tuple[Image | None, str]
-
-
-def _pin(facts: Facts, state: PinState, _pointer: Pointer) -> Answer:
+def _pin(facts: Facts, state: PinState, _pointer: Pointer) -> Outcome:
     if facts.pin is not None and state == "applied":
         return _runnable(facts, facts.pin.image_tag), state
     return None, state
 
 
-def _restart(facts: Facts, _state: PinState, _pointer: Pointer) -> Answer:
+def _restart(facts: Facts, _state: PinState, _pointer: Pointer) -> Outcome:
     if facts.intent != "restart":
         return None, f"intent_{facts.intent}"
     if facts.instance is not None and facts.instance.is_pinned:
         return None, "instance_was_pinned"
-    return _keep(facts, _state, _pointer)
+    return _keep(facts)
 
 
-def _rollout(facts: Facts, _state: PinState, pointer: Pointer) -> Answer:
+def _rollout(facts: Facts, _state: PinState, pointer: Pointer) -> Outcome:
     if pointer.rollout is None:
         return None, "no_candidate"
     candidate = _offered(facts, pointer.rollout.candidate_tag)
     if candidate is None:
         return None, "candidate_disabled"
+    if is_held(pointer, facts.stored) if facts.stored else pointer.rollout.held:
+        return None, "rollout_held"
     if is_in(pointer.rollout.salt, facts.user_id, pointer.rollout.percent):
         return candidate, "in_rollout"
     return None, "not_in_rollout"
 
 
-def _latest(facts: Facts, _state: PinState, pointer: Pointer) -> Answer:
+def _latest(facts: Facts, _state: PinState, pointer: Pointer) -> Outcome:
     if pointer.latest_tag is None:
         return None, "no_latest"
     latest = _runnable(facts, pointer.latest_tag)
     return (latest, "latest") if latest else (None, "latest_disabled")
 
 
-def _keep(facts: Facts, _state: PinState, _pointer: Pointer) -> Answer:
-    """What runs may go on; what neither store knows any more is what its record says."""
-    running = facts.instance.image_tag if facts.instance else facts.running_tag
+def _keep(facts: Facts, _state: PinState = "none", _pointer: Pointer = NO_POINTER) -> Outcome:
+    """What runs may go on; an image that neither store knows is what its record says."""
+    running = facts.running
     if running is None:
         return None, "no_instance"
     image = facts.images.get(running) or (facts.instance.image if facts.instance else None)
@@ -183,10 +226,8 @@ def _keep(facts: Facts, _state: PinState, _pointer: Pointer) -> Answer:
     return (image, "instance") if image.runnable else (None, "instance_disabled")
 
 
-Rule = Callable[[Facts, PinState, Pointer], Answer]
-RULES: tuple[
-    tuple[Literal["pin", "restart", "rollout", "latest", "keep"], Source, Rule], ...
-] = (
+Rule = Callable[[Facts, PinState, Pointer], Outcome]
+RULES: tuple[tuple[RuleName, Source, Rule], ...] = (
     ("pin", "pin", _pin),
     ("restart", "instance", _restart),
     ("rollout", "rollout", _rollout),

@@ -15,6 +15,7 @@ Code = Literal[
     "variant_changed",
     "invalid_entry",
     "invalid_pointer",
+    "pointer_pending",
     "missing",
 ]
 SHOWN = 128
@@ -34,7 +35,7 @@ class Known(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """Something to be mended by people. `image_tag` is the variant for `invalid_pointer`."""
+    """Something to be mended by people. `image_tag` is the variant if a pointer is wrong."""
 
     image_tag: str
     code: Code

@@ -61,6 +61,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "version_disabled": Problem(409, "Version disabled"),
     "version_in_use": Problem(409, "Version in use"),
     "version_pinned": Problem(409, "Version pinned"),
+    "too_many_pins": Problem(409, "Too many pins"),
     "invalid_replacement": Problem(409, "Invalid replacement"),
     "no_version_available": Problem(409, "No version available"),
     "invalid_request": Problem(422, "Invalid request"),

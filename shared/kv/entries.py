@@ -96,6 +96,11 @@ class Entries:
         except ConditionFailed:
             return
 
+    def read(self, tag: ImageTag) -> dict[str, object] | None:
+        """Read what is stored under `tag`, unparsed; None if nothing. Raises KVUnavailable."""
+        item = self.table.get_all(key("IMAGE", tag))[0]
+        return None if item is None else plain(item)
+
     def find(self, tag: ImageTag, now: datetime) -> ImageEntry | None:
         """The entry, if it is there, valid and not retired. Raises KVUnavailable."""
         return self.find_all([tag], now).get(tag)

@@ -18,9 +18,10 @@ from shared.domain.values import (
     UserId,
     Variant,
 )
-from shared.kv.pointers import found
+from shared.kv.pointers import read_pointer
 from shared.kv.table import (
     CALL_SECONDS,
+    UNREAD,
     Attributes,
     ConditionFailed,
     Table,
@@ -44,6 +45,18 @@ class Recorded(NamedTuple):
     previous_known: bool = True
 
 
+class Readings(NamedTuple):
+    """What the KV answered about a start.
+
+    `instance` is None where there is no record, or no readable one, or `record_read` is false;
+    `stored` is None where the pointer was not read.
+    """
+
+    instance: Instance | None
+    record_read: bool
+    stored: StoredPointer | None
+
+
 class InstancePage(NamedTuple):
     """Users of a page, and where the next one starts: the last user with the tag, or None."""
 
@@ -64,15 +77,17 @@ class Instances:
 
     table: Table
 
-    def read_with_pointer(
-        self, user_id: UserId, variant: Variant, mirror: Pointer
-    ) -> tuple[Instance | None, StoredPointer]:
-        """The record and the variant's pointer in one read, both as of now.
+    def read_with_pointer(self, user_id: UserId, variant: Variant, mirror: Pointer) -> Readings:
+        """Read the record and the variant's pointer in one call, consistently.
 
-        Raises KVUnavailable.
+        Raises nothing: what the KV did not answer is missing in the readings.
         """
-        record, pointer = self.table.get_all(_key(user_id), key("POINTER", variant))
-        return parse_instance(record), found(pointer, mirror)
+        record, pointer = self.table.get_available(_key(user_id), key("POINTER", variant))
+        return Readings(
+            None if record is UNREAD else parse_instance(record),
+            record is not UNREAD,
+            None if pointer is UNREAD else read_pointer(pointer, mirror),
+        )
 
     def find(self, user_id: UserId) -> Instance | None:
         """Raises KVUnavailable."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.domain.pointer import Pointer, StoredPointer, parse_pointer
+from shared.domain.pointer import Pointer, Rollout, StoredPointer, parse_pointer
 from shared.domain.values import Actor, Variant, rfc3339
 from shared.kv.table import Attributes, ConditionFailed, Table, as_read, key, plain, texts
 
@@ -16,11 +16,8 @@ class Pointers:
     table: Table
 
     def read(self, variant: Variant, mirror: Pointer) -> StoredPointer:
-        """What is there now; `mirror` bounds the revisions that are believed.
-
-        Raises KVUnavailable.
-        """
-        return found(self.table.get_all(key("POINTER", variant))[0], mirror)
+        """Read the variant's pointer, consistently. Raises KVUnavailable."""
+        return read_pointer(self.table.get_all(key("POINTER", variant))[0], mirror)
 
     def variants(self) -> list[str]:
         """The sort keys of all pointer items, legal variants or not. Raises KVUnavailable."""
@@ -68,8 +65,8 @@ class Pointers:
         return True
 
 
-def found(item: Attributes | None, mirror: Pointer) -> StoredPointer:
-    """Read a pointer item, as it came."""
+def read_pointer(item: Attributes | None, mirror: Pointer) -> StoredPointer:
+    """Read a pointer item as DynamoDB returned it; `mirror` bounds the revisions believed."""
     if item is None:
         return StoredPointer()
     return parse_pointer(plain(item), mirror, token=item.get("revision"))
@@ -77,15 +74,27 @@ def found(item: Attributes | None, mirror: Pointer) -> StoredPointer:
 
 def _item(variant: Variant, pointer: Pointer, by: Actor, at: datetime) -> dict[str, Any]:
     rollout = pointer.rollout
-    item = key("POINTER", variant) | texts(
-        latest_tag=pointer.latest_tag,
-        candidate_tag=rollout.candidate_tag if rollout else None,
-        salt=rollout.salt if rollout else None,
-        updated_at=rfc3339(at),
-        moved_by=by,
-        cause=pointer.cause,
-    )
-    item["revision"] = {"N": str(pointer.revision)}
-    if rollout:
-        item["percent"] = {"N": str(rollout.percent)}
-    return item
+    return {
+        **key("POINTER", variant),
+        **texts(
+            latest_tag=pointer.latest_tag,
+            candidate_tag=pointer.candidate_tag,
+            salt=rollout.salt if rollout else None,
+            updated_at=rfc3339(at),
+            moved_by=by,
+            cause=pointer.cause,
+        ),
+        "revision": {"N": str(pointer.revision)},
+        **(_rollout_attributes(rollout) if rollout else {}),
+    }
+
+
+def _rollout_attributes(rollout: Rollout) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        "percent": {"N": str(rollout.percent)},
+        "held": {"BOOL": rollout.held},
+    }
+    if rollout.brake is not None:
+        attributes["brake_min_failures"] = {"N": str(rollout.brake.min_failures)}
+        attributes["brake_percent"] = {"N": str(rollout.brake.percent)}
+    return attributes

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from enum import Enum
 from random import SystemRandom
 from time import sleep
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import botocore.session
 from botocore.config import Config
@@ -26,6 +28,16 @@ Attributes = Mapping[str, Any]
 
 _random = SystemRandom()
 """A snapshot of a sandbox would copy the state of any other generator."""
+_Name = tuple[str, str]
+
+
+class Unread(Enum):
+    """Stands for an item that the KV was asked for and did not answer."""
+
+    UNREAD = "unread"
+
+
+UNREAD: Final = Unread.UNREAD
 
 
 class ConditionFailed(Exception):
@@ -108,22 +120,37 @@ class Table:
         self._call("transact_write_items", TransactItems=items)
 
     def get_all(self, *keys: dict[str, Any]) -> list[Attributes | None]:
-        """Read items, a hundred a call, each as of now. Raises KVUnavailable.
+        """Read items consistently, a hundred a call. Raises KVUnavailable.
 
         What an answer leaves out, being too large, is asked for again as long as that helps.
         """
-        found: dict[tuple[str, str], Attributes] = {}
-        left = list({_name(key): key for key in keys}.values())
+        left = {_name(key): key for key in keys}
+        found: dict[_Name, Attributes] = {}
+        self._read(left, found)
+        return [found.get(_name(key)) for key in keys]
+
+    def get_available(self, *keys: dict[str, Any]) -> list[Attributes | Unread | None]:
+        """Read items as `get_all` does; UNREAD stands for each that was not answered."""
+        left = {_name(key): key for key in keys}
+        found: dict[_Name, Attributes] = {}
+        with suppress(KVUnavailable):
+            self._read(left, found)
+        return [UNREAD if _name(key) in left else found.get(_name(key)) for key in keys]
+
+    def _read(self, left: dict[_Name, dict[str, Any]], found: dict[_Name, Attributes]) -> None:
+        """Move items from `left` to `found` until none is left. Raises KVUnavailable."""
         while left:
-            some, left = left[:ITEMS_A_CALL], left[ITEMS_A_CALL:]
+            some = list(left.values())[:ITEMS_A_CALL]
             wanted = {self.name: {"Keys": some, "ConsistentRead": True}}
             answer = self._call("batch_get_item", RequestItems=wanted)
             found |= {_name(item): item for item in answer["Responses"].get(self.name, [])}
-            unread = answer["UnprocessedKeys"].get(self.name, {}).get("Keys", [])
+            again = answer["UnprocessedKeys"].get(self.name, {}).get("Keys", [])
+            unread = {_name(key) for key in again}
+            for key in some:
+                if _name(key) not in unread:
+                    del left[_name(key)]
             if len(unread) == len(some):
                 raise KVUnavailable("the KV is short of capacity")
-            left = unread + left
-        return [found.get(_name(key)) for key in keys]
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call, again after a pause while another transaction is at work on the item."""

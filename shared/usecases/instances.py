@@ -43,7 +43,7 @@ class _Surroundings:
 
     pins: dict[UserId, Pin]
     mirrors: dict[Variant, Pointer]
-    found: dict[Variant, StoredPointer]
+    stored: dict[Variant, StoredPointer]
     images: dict[ImageTag, Image | None]
 
 
@@ -83,30 +83,30 @@ def _surroundings(instances: list[Instance], tx: Transaction, kv: KV) -> _Surrou
     pinned = images_within(tx.connection, {pin.image_tag for pin in pins.values()})
     variants = {image.variant for image in pinned.values()}
     variants.update(instance.variant for instance in instances)
-    found = {
+    stored = {
         variant: kv.pointers.read(variant, mirrors.get(variant, Pointer()))
         for variant in sorted(variants)
     }
     tags = {instance.image_tag for instance in instances}
-    tags.update(tag for variant in variants for tag in _tags(variant, mirrors, found))
+    tags.update(tag for variant in variants for tag in _tags(variant, mirrors, stored))
     images = images_within(tx.connection, tags) | pinned
     unknown = tags.difference(images)
     entries = kv.entries.find_all(unknown, datetime.now(UTC)) if unknown else {}
     in_kv = {tag: image_of(entry) for tag, entry in entries.items()}
-    return _Surroundings(pins, mirrors, found, {**in_kv, **images})
+    return _Surroundings(pins, mirrors, stored, {**in_kv, **images})
 
 
 def _tags(
-    variant: Variant, mirrors: dict[Variant, Pointer], found: dict[Variant, StoredPointer]
+    variant: Variant, mirrors: dict[Variant, Pointer], stored: dict[Variant, StoredPointer]
 ) -> Iterable[ImageTag]:
     yield from mirrors.get(variant, Pointer()).tags
-    pointer = found[variant].pointer
-    yield from pointer.tags if pointer else ()
+    yield from stored[variant].tags
 
 
 def _state(instance: Instance, around: _Surroundings, now: datetime) -> InstanceState:
     pin = around.pins.get(instance.user_id)
-    pinned = around.images.get(pin.image_tag) if pin else None
+    decides = pin is not None and pin.state != "expired"
+    pinned = around.images.get(pin.image_tag) if pin and decides else None
     variant = variant_of(pinned, None, instance)
     restart = Facts(
         instance.user_id,
@@ -114,9 +114,10 @@ def _state(instance: Instance, around: _Surroundings, now: datetime) -> Instance
         now,
         pin=PinFact(pin.image_tag, pin.expires_at) if pin else None,
         mirror=around.mirrors.get(variant, Pointer()),
-        found=around.found[variant],
+        stored=around.stored[variant],
         images=around.images,
         instance=instance,
+        record_read=True,
         variant=variant,
     )
     expected = decide(restart)

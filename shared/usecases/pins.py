@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from shared.catalog.transaction import Catalog
 from shared.domain.errors import InvalidRequest, PinNotFound, VersionDisabled
 from shared.domain.model import Initiator, Pin, Version
-from shared.domain.values import ImageTag, Reason, UserId, rfc3339
+from shared.domain.values import ImageTag, UserId, rfc3339
 from shared.kv import KV
 
 
@@ -38,10 +38,9 @@ def put_pin(
     *,
     by: Initiator,
     catalog: Catalog,
-    reason: Reason | None = None,
     expires_at: datetime | None = None,
 ) -> Pinned:
-    """Pin a user, in place of any pin before.
+    """Pin a user, replacing any earlier pin; the initiator's reason is kept in the pin.
 
     Raises VersionNotFound, VersionDisabled, InvalidRequest for an expiry in the past.
     """
@@ -55,18 +54,18 @@ def put_pin(
             raise VersionDisabled("nobody can be pinned to a disabled version")
         tx.pins.lock(user_id)
         before = tx.pins.find(user_id)
-        tx.pins.put(user_id, tag, by.actor, reason, expires_at)
+        tx.pins.put(user_id, tag, by, expires_at)
         pin = tx.pins.find_all([user_id])[user_id]
         if before is None or before.revision != pin.revision:
             tx.audit.record(
                 by, "pin.set", "user", alias,
-                before=_content(before), after=_content(pin), reason=reason,
+                before=_content(before), after=_content(pin),
             )  # fmt: skip
         return Pinned(pin, version, is_new=before is None)
 
 
 def remove_pin(user_id: UserId, *, by: Initiator, catalog: Catalog) -> None:
-    """Unpin a user; done already is done."""
+    """Unpin a user. Idempotent."""
     with catalog.transaction() as tx:
         alias = tx.users.lock_known(user_id)
         tx.pins.lock(user_id)

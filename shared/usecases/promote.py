@@ -1,4 +1,4 @@
-"""Making a version the latest of its variant."""
+"""Make a version the latest of its variant."""
 
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import VersionNotActive
@@ -9,24 +9,22 @@ from shared.kv import KV
 from shared.usecases.moves import move
 
 
-def promote(
-    tag: ImageTag, *, by: Initiator, catalog: Catalog, kv: KV, reason: str | None = None
-) -> Variant:
-    """Make `tag` the latest of its variant, which is returned; if it is, nothing changes.
+def promote(tag: ImageTag, *, by: Initiator, catalog: Catalog, kv: KV) -> Variant:
+    """Make `tag` the latest of its variant and return the variant. Idempotent.
 
     Raises VersionNotFound, VersionNotActive, KVUnavailable, CatalogUnavailable.
     """
     with catalog.transaction() as tx:
         variant = tx.versions.get(tag).variant
 
-    def work(tx: Transaction, mirror: Pointer) -> Pointer:
-        if mirror.latest_tag == tag:
-            return mirror
+    def change(tx: Transaction, pointer: Pointer) -> Pointer:
+        if pointer.latest_tag == tag:
+            return pointer
         tx.versions.lock_for_share([tag])
         version = tx.versions.get(tag)
         if version.status != "active":
             raise VersionNotActive(f"the version is {version.status}")
-        return mirror.promote(tag)
+        return pointer.promote(tag)
 
-    move(variant, work, catalog=catalog, kv=kv, by=by, reason=reason)
+    move(variant, change, "latest.promoted", catalog=catalog, kv=kv, by=by)
     return variant

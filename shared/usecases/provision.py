@@ -21,6 +21,7 @@ from shared.domain.resolution import (
 from shared.domain.values import DEFAULT_VARIANT, ImageTag, UserId, Variant, rfc3339
 from shared.kv import KV
 from shared.kv.entries import image_of
+from shared.kv.instances import Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,16 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """The answer. `recorded`: the instance record says so now; `previous` is what it said."""
+    """The answer.
+
+    `recorded` says whether the instance record says so now, `previous` what it said before;
+    `changed` is None where nobody knows.
+    """
 
     user_id: UserId
     resolution: Resolution
     previous: Instance | None
-    changed: bool
+    changed: bool | None
     recorded: bool
     resolved_at: str
 
@@ -70,49 +75,51 @@ def provision(start: Start, *, database: Database, kv: KV) -> Provisioned:
     Raises NoVersionAvailable, and CatalogUnavailable where a pin may exist that can't be read.
     """
     facts = gather(start, database, kv)
-    resolution = _decided(facts)
-    if not facts.catalog_up:
-        return _answer(facts, resolution, facts.instance, recorded=False)
-    try:
-        if resolution.degraded:
-            raise KVUnavailable("the KV did not answer a moment ago")  # noqa: TRY301
-        written = kv.instances.record(_record(facts, resolution))
-    except KVUnavailable:
-        return _unrecorded(facts, resolution)
+    resolution = _decide(facts)
+    written = _record(facts, resolution, kv) if facts.catalog_up else None
+    if written is None:
+        return _answer_unrecorded(facts, resolution)
+    if not written.previous_known:
+        return replace(_answer_unrecorded(facts, resolution), recorded=True)
     return _answer(facts, resolution, written.previous, recorded=written.recorded)
 
 
 def explain(start: Start, *, database: Database, kv: KV) -> Provisioned:
-    """What `provision` would answer now; records nothing. Raises the same."""
+    """Return what `provision` would answer now; record nothing. Raises the same."""
     facts = gather(start, database, kv)
-    resolution = _decided(facts)
-    try:
-        instance = facts.instance
-        if resolution.source == "pin":
-            instance = kv.instances.find(start.user_id)
-        elif resolution.degraded and facts.catalog_up:
-            raise KVUnavailable("the KV did not answer a moment ago")  # noqa: TRY301
-    except KVUnavailable:
-        return _unrecorded(facts, resolution)
-    return _answer(facts, resolution, instance, recorded=False)
+    resolution = _decide(facts)
+    if resolution.source == "pin" and facts.catalog_up:
+        facts = _with_record(facts, kv)
+    return _answer_unrecorded(facts, resolution)
 
 
 def forget(user_id: UserId, *, kv: KV) -> bool:
-    """The instance is destroyed: drop its record; the pin stays. Raises KVUnavailable."""
+    """Drop the record of a destroyed instance; the pin stays. Raises KVUnavailable."""
     return kv.instances.forget(user_id)
 
 
 def gather(start: Start, database: Database, kv: KV) -> Facts:
-    """Read what the decision depends on: one statement, then at most one look at the KV."""
+    """Read what the decision depends on: one statement, then at most one look at the KV.
+
+    Raises CatalogUnavailable when neither store answers.
+    """
     try:
-        return _with_catalog(start, database, kv)
+        return _with_both_stores(start, database, kv)
     except CatalogUnavailable:
         return _without_catalog(start, kv)
 
 
-def _with_catalog(start: Start, database: Database, kv: KV) -> Facts:
-    catalog = read_facts(database, start.user_id, start.variant or DEFAULT_VARIANT)
-    variant = variant_of(catalog.pinned, start.variant, None)
+def _with_both_stores(start: Start, database: Database, kv: KV) -> Facts:
+    facts = _with_kv(_from_catalog(start, start.variant, database), kv)
+    if start.variant is None and facts.deciding_pin is None and facts.instance is not None:
+        variant = facts.instance.variant
+        if variant != facts.variant:
+            facts = _with_kv(_from_catalog(start, variant, database), kv)
+    return _cover(facts, database, kv)
+
+
+def _from_catalog(start: Start, variant: Variant | None, database: Database) -> Facts:
+    catalog = read_facts(database, start.user_id, variant or DEFAULT_VARIANT)
     facts = Facts(
         start.user_id,
         start.intent,
@@ -121,31 +128,35 @@ def _with_catalog(start: Start, database: Database, kv: KV) -> Facts:
         mirror=catalog.mirror,
         images=catalog.images,
         running_tag=start.running_tag,
-        variant=variant,
     )
+    pin = facts.deciding_pin
+    pinned = catalog.images[pin.image_tag] if pin else None
+    return replace(facts, variant=variant_of(pinned, variant, None))
+
+
+def _with_kv(facts: Facts, kv: KV) -> Facts:
+    """Add the KV's part, unless a pin applies: then the KV has no say."""
     if pin_state(facts) == "applied":
         return facts
-    try:
-        instance, found = kv.instances.read_with_pointer(start.user_id, variant, facts.mirror)
-    except KVUnavailable:
-        return _covered(facts, database, kv)
-    if variant_of(catalog.pinned, start.variant, instance) != variant and instance:
-        return _with_catalog(replace(start, variant=instance.variant), database, kv)
-    return _covered(replace(facts, instance=instance, found=found), database, kv)
+    read = kv.instances.read_with_pointer(facts.user_id, facts.variant, facts.mirror)
+    return replace(
+        facts, instance=read.instance, record_read=read.record_read, stored=read.stored
+    )
 
 
-def _covered(facts: Facts, database: Database, kv: KV) -> Facts:
-    """Look up what the statement did not cover: in the catalog, then in the KV."""
+def _cover(facts: Facts, database: Database, kv: KV) -> Facts:
+    """Look up the tags that the statement did not cover: in the catalog, then in the KV."""
     tags = uncovered(facts)
     if not tags:
         return facts
     known: dict[ImageTag, Image] = read_images(database, tags)
     unknown = tags.difference(known)
-    if unknown and facts.found is not None:
+    if unknown and facts.stored is not None:
         try:
             known |= _images_in_kv(unknown, kv, facts.now)
         except KVUnavailable:
-            return _covered(replace(facts, found=None, instance=None), database, kv)
+            # Its record still keeps a restart where it is; the mirror stands in for the rest.
+            facts = replace(facts, stored=None)
     unfound: dict[ImageTag, Image | None] = dict.fromkeys(tags)
     return replace(facts, images={**facts.images, **unfound, **known})
 
@@ -166,28 +177,43 @@ def _without_catalog(start: Start, kv: KV) -> Facts:
         datetime.now(UTC),
         catalog_up=False,
         instance=instance,
+        record_read=True,
+        running_tag=start.running_tag,
     )
 
 
-def _decided(facts: Facts) -> Resolution:
+def _with_record(facts: Facts, kv: KV) -> Facts:
+    try:
+        return replace(facts, instance=kv.instances.find(facts.user_id), record_read=True)
+    except KVUnavailable:
+        return facts
+
+
+def _decide(facts: Facts) -> Resolution:
     decision = decide(facts)
-    if isinstance(decision, Resolution):
-        return decision
-    raise _refused(decision)
+    if isinstance(decision, Refusal):
+        raise _refused(facts, decision)
+    return decision
 
 
-def _refused(refusal: Refusal) -> NoVersionAvailable | CatalogUnavailable:
+def _refused(facts: Facts, refusal: Refusal) -> NoVersionAvailable | CatalogUnavailable:
     if refusal.code == "catalog_unavailable":
         return CatalogUnavailable("the catalog did not answer in time and a pin may exist")
-    steps = [step._asdict() for step in refusal.trace]
     return NoVersionAvailable(
-        "no version may run for this user", pin_state=refusal.pin_state, trace=steps
+        f"no version of the variant {facts.variant} may run for this user",
+        variant=facts.variant,
+        pin_state=refusal.pin_state,
+        trace=[step._asdict() for step in refusal.trace],
     )
 
 
-def _record(facts: Facts, resolution: Resolution) -> Instance:
+def _record(facts: Facts, resolution: Resolution, kv: KV) -> Recorded | None:
+    """Record the decision; None if the KV does not answer, or did not a moment ago."""
+    kv_was_silent = facts.stored is None and not facts.record_read
+    if kv_was_silent and resolution.source != "pin":
+        return None
     now = rfc3339(facts.now)
-    return Instance(
+    record = Instance(
         user_id=facts.user_id,
         image_tag=resolution.image.image_tag,
         image_digest=resolution.image.image_digest,
@@ -198,20 +224,28 @@ def _record(facts: Facts, resolution: Resolution) -> Instance:
         resolved_at=now,
         decided_at=now,
     )
+    try:
+        return kv.instances.record(record)
+    except KVUnavailable:
+        return None
 
 
 def _answer(
     facts: Facts, resolution: Resolution, previous: Instance | None, *, recorded: bool
 ) -> Provisioned:
-    tag = resolution.image.image_tag
-    changed = previous is None or previous.image_tag != tag
+    changed = previous is None or previous.image_tag != resolution.image.image_tag
     now = rfc3339(facts.now)
     return Provisioned(facts.user_id, resolution, previous, changed, recorded, now)
 
 
-def _unrecorded(facts: Facts, resolution: Resolution) -> Provisioned:
-    """Without the KV nobody knows what ran before but the caller."""
-    changed = facts.running_tag != resolution.image.image_tag
+def _answer_unrecorded(facts: Facts, resolution: Resolution) -> Provisioned:
+    """Answer without having recorded: what ran before is in the record if that was read, else
+    the caller may know.
+    """
+    if facts.record_read:
+        return _answer(facts, resolution, facts.instance, recorded=False)
+    running, tag = facts.running_tag, resolution.image.image_tag
+    changed = None if running is None else running != tag
     now = rfc3339(facts.now)
     return Provisioned(
         facts.user_id, resolution, None, changed, recorded=False, resolved_at=now

@@ -68,7 +68,7 @@ def publish(publication: Publication, *, by: Initiator, catalog: Catalog, kv: KV
         wanted, variant_given=publication.variant is not None, token=str(uuid4()), now=now
     )
     try:
-        is_new = _import_entry(publication, registration.entry, by, catalog, kv)
+        is_new = _write_catalog_half(publication, registration.entry, by, catalog, kv)
     except PERMANENT:
         with suppress(KVUnavailable):
             kv.entries.undo(registration)
@@ -125,19 +125,19 @@ def _refuse_change(publication: Publication, version: Version) -> None:
         raise VersionNotActive(f"the version is {version.status}")
 
 
-def _import_entry(
+def _write_catalog_half(
     publication: Publication, entry: ImageEntry, by: Initiator, catalog: Catalog, kv: KV
 ) -> bool:
     """Write the catalog's half; True if the version is new to it."""
     is_new = False
 
-    def work(tx: Transaction, mirror: Pointer) -> Pointer:
+    def change(tx: Transaction, pointer: Pointer) -> Pointer:
         nonlocal is_new
         is_new = _upsert(publication, entry, by, tx)
-        return mirror.promote(entry.image_tag)
+        return pointer.promote(entry.image_tag)
 
     if publication.set_latest:
-        move(entry.variant, work, catalog=catalog, kv=kv, by=by)
+        move(entry.variant, change, "latest.promoted", catalog=catalog, kv=kv, by=by)
         return is_new
     with catalog.transaction() as tx:
         tx.variants.ensure(entry.variant)

@@ -10,7 +10,7 @@ from shared.catalog.transaction import Catalog
 from shared.domain.model import ImageEntry
 from shared.domain.values import ImageTag
 from shared.kv import KV
-from shared.usecases.moves import reconcile
+from shared.usecases.reconcile import reconcile
 from shared.usecases.sync import STATEMENT_TIMEOUT_SECONDS
 
 AT_ONCE = 8

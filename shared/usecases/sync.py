@@ -23,7 +23,8 @@ from shared.domain.sync import (
 )
 from shared.domain.values import VARIANT, ImageDigest, ImageTag
 from shared.kv import KV
-from shared.usecases.moves import FOUND_IN_KV, reconcile
+from shared.usecases.import_entry import FOUND_IN_KV
+from shared.usecases.reconcile import reconcile
 
 STATEMENT_TIMEOUT_SECONDS = 50.0
 """How long a run may wait for the catalog, once that has shown to be up."""
@@ -242,20 +243,18 @@ def _reconcile_all(report: SyncReport, done: _Done, catalog: Catalog, kv: KV) ->
         except InvalidValue as error:
             illegal.append(Finding(escape_untrusted(sort_key), "invalid_pointer", str(error)))
     copied = new = 0
-    faults: list[Finding] = []
+    findings: list[Finding] = []
     for variant in sorted(variants):
-        reconciled = reconcile(variant, catalog=catalog, kv=kv, deferred=done.deferred)
+        reconciled = reconcile(variant, catalog=catalog, kv=kv)
         copied += reconciled.wrote
-        new += reconciled.new_findings
-        if reconciled.plan.fault is not None:
-            faults.append(Finding(variant, "invalid_pointer", reconciled.plan.fault))
+        findings += reconciled.findings
     with catalog.transaction() as tx:
         new += tx.runs.report(illegal, done.started_at)
         tx.runs.resolve(done.started_at, pointers=True)
     return replace(
         report,
         pointers_copied=copied,
-        rejected=(*report.rejected, *illegal, *faults),
+        rejected=(*report.rejected, *illegal, *findings),
         new_findings=report.new_findings + new,
     )
 

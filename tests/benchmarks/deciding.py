@@ -25,7 +25,7 @@ def measure() -> Iterator[Measurement]:
         "restart",
         datetime.now(UTC),
         mirror=pointer,
-        found=StoredPointer(pointer, revision=3),
+        stored=StoredPointer(pointer, revision=3),
         images=images,
         instance=instance,
     )

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from hashlib import sha256
 from threading import Barrier
 from typing import Any
@@ -14,12 +16,14 @@ from shared.catalog.transaction import Catalog
 from shared.domain.errors import Refused
 from shared.domain.model import Initiator, Instance, Intent, Version
 from shared.kv import KV
+from shared.usecases.disable import VersionChange
 from shared.usecases.pins import Pinned, erase_user, put_pin, remove_pin
 from shared.usecases.promote import promote
 from shared.usecases.provision import Provisioned, Start, provision
 from shared.usecases.publish import Publication, Published, publish
+from shared.usecases.retire import retire
 from shared.usecases.sync import SyncReport, run_sync
-from shared.usecases.versions import VersionChange, change, retire
+from shared.usecases.versions import change
 from tests.support.invariants import Write, write_of
 from tests.support.stores import Stores
 
@@ -74,8 +78,15 @@ class Sandbox:
     def retire(self, tag: str) -> None:
         retire(tag, by=BY, catalog=self.catalog, kv=self.kv)
 
-    def pin(self, user_id: str, tag: str, **more: Any) -> Pinned:
-        return put_pin(user_id, tag, by=BY, catalog=self.catalog, **more)
+    def pin(
+        self,
+        user_id: str,
+        tag: str,
+        reason: str | None = None,
+        expires_at: datetime | None = None,
+    ) -> Pinned:
+        by = replace(BY, reason=reason)
+        return put_pin(user_id, tag, by=by, catalog=self.catalog, expires_at=expires_at)
 
     def unpin(self, user_id: str) -> None:
         remove_pin(user_id, by=BY, catalog=self.catalog)

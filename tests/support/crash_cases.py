@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import LiteralString
 
 from shared.domain.model import Initiator
+from shared.usecases.disable import VersionChange
 from shared.usecases.pins import erase_user
 from shared.usecases.promote import promote
 from shared.usecases.publish import Publication, publish
-from shared.usecases.versions import VersionChange, change, retire
+from shared.usecases.retire import retire
+from shared.usecases.versions import change
 from tests.support.concurrent_actors import digest
 from tests.support.crash_points import Mortal
 

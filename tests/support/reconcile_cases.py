@@ -20,12 +20,16 @@ class Case:
     fault: str | None = None
     entry: dict[str, Any] | None = None
     """The entry of `new`, which the catalog does not know."""
+    kv: Content | None = None
+    """What the KV holds afterwards where that is not what the mirror holds."""
 
 
 MIRROR = "kiloclaw_variants"
 ADOPTED = {MIRROR, "kiloclaw_promotions", "kiloclaw_audit_log"}
 FINDING = "kiloclaw_sync_findings"
 VERSION = "kiloclaw_available_versions"
+REVERTED = {"kv", MIRROR, FINDING, "kiloclaw_audit_log"}
+PENDING = {FINDING}
 BROKEN = {"latest_tag": "latest"}
 
 CASES = {
@@ -35,37 +39,35 @@ CASES = {
     "behind and dead": Case(
         {"revision": 2, "latest_tag": "bad"},
         (4, "v1", None),
-        {"kv", MIRROR, FINDING},
+        REVERTED,
         "bad is disabled",
     ),
     "equal and dead": Case(
         {"revision": 3, "latest_tag": "bad"},
         (4, "v1", None),
-        {"kv", MIRROR, FINDING},
+        REVERTED,
         "bad is disabled",
     ),
     "ahead and retired": Case(
         {"revision": 7, "latest_tag": "gone"},
         (8, "v1", None),
-        {"kv", MIRROR, FINDING},
+        REVERTED,
         "gone is disabled",
     ),
     "ahead and malformed": Case(
-        {"revision": 7} | BROKEN, (8, "v1", None), {"kv", MIRROR, FINDING}, "latest_tag"
+        {"revision": 7} | BROKEN, (8, "v1", None), REVERTED, "latest_tag"
     ),
     "a malformed revision": Case(
         {"revision": "7", "latest_tag": "v2"},
         (4, "v1", None),
-        {"kv", MIRROR, FINDING},
+        REVERTED,
         "revision",
     ),
-    "no revision": Case(
-        {"latest_tag": "v2"}, (4, "v1", None), {"kv", MIRROR, FINDING}, "revision"
-    ),
+    "no revision": Case({"latest_tag": "v2"}, (4, "v1", None), REVERTED, "revision"),
     "a revision too far ahead": Case(
         {"revision": 1_000_004, "latest_tag": "v2"},
         (4, "v1", None),
-        {"kv", MIRROR, FINDING},
+        REVERTED,
         "revision",
     ),
     "ahead": Case({"revision": 7, "latest_tag": "v2"}, (7, "v2", None), ADOPTED),
@@ -81,39 +83,49 @@ CASES = {
     "a candidate that is disabled": Case(
         {"revision": 7, "latest_tag": "v2", "candidate_tag": "bad"} | ROLLOUT,
         (8, "v2", None),
-        ADOPTED | {"kv", FINDING},
+        ADOPTED | REVERTED,
         "candidate bad",
     ),
-    "a candidate that nobody knows": Case(
-        {"revision": 3, "latest_tag": "v1", "candidate_tag": "ghost"} | ROLLOUT,
-        (4, "v1", None),
-        {"kv", MIRROR, FINDING},
+    "a candidate without an entry so far": Case(
+        {"revision": 7, "latest_tag": "v2", "candidate_tag": "ghost"} | ROLLOUT,
+        (7, "v2", None),
+        ADOPTED | PENDING,
         "candidate ghost",
+        kv=(7, "v2", "ghost"),
     ),
-    "a latest that nobody knows": Case(
+    "a latest without an entry so far": Case(
         {"revision": 7, "latest_tag": "ghost"},
-        (8, "v1", None),
-        {"kv", MIRROR, FINDING},
-        "ghost is not in the catalog",
+        (3, "v1", None),
+        PENDING,
+        "ghost has no valid entry yet",
+        kv=(7, "ghost", None),
+    ),
+    "a latest whose publish time is still ahead": Case(
+        {"revision": 7, "latest_tag": "new"},
+        (3, "v1", None),
+        PENDING,
+        "new has no valid entry yet",
+        entry={"published_at": "2999-01-01T00:00:00Z"},
+        kv=(7, "new", None),
     ),
     "a latest whose entry is invalid": Case(
         {"revision": 7, "latest_tag": "new"},
         (8, "v1", None),
-        {"kv", MIRROR, FINDING},
+        REVERTED,
         "new is not in the catalog",
         entry={"published_at": "soon"},
     ),
     "a latest whose entry is of another variant": Case(
         {"revision": 7, "latest_tag": "new"},
         (8, "v1", None),
-        {"kv", MIRROR, FINDING},
+        REVERTED,
         "new is not in the catalog",
         entry={"variant": "beta"},
     ),
     "a latest whose digest is another's": Case(
         {"revision": 7, "latest_tag": "new"},
         (8, "v1", None),
-        {"kv", MIRROR, FINDING},
+        REVERTED,
         "new is not in the catalog",
         entry={"image_digest": digest("v1")},
     ),

@@ -4,8 +4,9 @@ from typing import Any
 
 from shared.domain.model import Version
 from shared.kv import KV
+from shared.usecases.disable import VersionChange
 from shared.usecases.provision import Provisioned
-from shared.usecases.versions import VersionChange, change
+from shared.usecases.versions import change
 from tests.support.concurrent_actors import BY, Sandbox, digest
 from tests.support.invariants import Write, mirrors, pointers
 from tests.support.stores import Stores

@@ -88,6 +88,9 @@ CREATE TABLE kiloclaw_variants (
     candidate_tag text COLLATE "C",
     rollout_percent integer,
     rollout_salt text,
+    held boolean NOT NULL DEFAULT false,
+    brake_min_failures integer,
+    brake_percent integer,
     revision bigint NOT NULL DEFAULT 0,
     cause text,
     updated_at timestamptz NOT NULL DEFAULT now(),
@@ -101,6 +104,12 @@ CREATE TABLE kiloclaw_variants (
         num_nonnulls(candidate_tag, rollout_percent, rollout_salt) IN (0, 3)
         AND (candidate_tag IS NULL OR latest_tag IS NOT NULL)
         AND rollout_percent BETWEEN 0 AND 100
+    ),
+    CONSTRAINT variants_brake_check CHECK (
+        num_nonnulls(brake_min_failures, brake_percent) IN (0, 2)
+        AND (candidate_tag IS NOT NULL OR (brake_min_failures IS NULL AND NOT held))
+        AND brake_min_failures >= 1
+        AND brake_percent BETWEEN 1 AND 100
     )
 );
 
@@ -113,8 +122,12 @@ CREATE TABLE kiloclaw_promotions (
     previous_tag text COLLATE "C",
     promoted_by text NOT NULL,
     reason text,
+    cause text,
     at timestamptz NOT NULL DEFAULT now()
 );
+
+COMMENT ON COLUMN kiloclaw_promotions.cause IS
+    'The id of the call that moved latest: a call repeated under the same cause has been done.';
 
 CREATE INDEX promotions_by_variant ON kiloclaw_promotions (variant, id DESC);
 COMMENT ON INDEX promotions_by_variant IS 'Query: the history of latest, newest first.';

@@ -27,6 +27,12 @@ COMMENT ON INDEX audit_by_actor IS 'Query: what one actor did.';
 CREATE INDEX audit_by_action ON kiloclaw_audit_log (action, id);
 COMMENT ON INDEX audit_by_action IS 'Query: every event of one kind.';
 
+CREATE UNIQUE INDEX audit_reverted_once ON kiloclaw_audit_log (subject_id, (after ->> 'revision'))
+    WHERE action IN ('latest.reverted', 'rollout.reverted')
+      AND jsonb_typeof(after -> 'revision') = 'number';
+COMMENT ON INDEX audit_reverted_once IS
+    'Invariant: that a pointer of the KV is refused is said once per variant and revision.';
+
 CREATE FUNCTION kiloclaw_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME

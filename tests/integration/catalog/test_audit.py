@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from infra.local.postgres import Postgres
-from shared.catalog.audit import Event, EventFilter, Subject
+from shared.catalog.audit import Event, EventFilter
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.model import Initiator
 from tests.support.stores import CatalogStore, make_catalog
@@ -25,7 +25,7 @@ def listed(each_server: Postgres) -> Iterator[Transaction]:
         for number in range(6):
             tag = f"tag-{number % 2}"
             tx.audit.record(CI, "version.published", "version", tag, after={"n": number})
-            tx.audit.record(ADA, "latest.promoted", "variant", "default", reason="why")
+            tx.audit.record(ADA, "latest.promoted", "variant", "default")
             tx.audit.record(ADA, "pin.set", "user", known, before=None, after={"n": number})
             tx.audit.record(CI, "pin.set", "user", gone)
             tx.audit.record(CI, "sync.finished", "sync", UUID(int=number))
@@ -65,7 +65,7 @@ def test_pages_of_any_size_give_every_event_once_the_newest_first(
         for event in everything
         if actor in {None, event.actor}
         and action in {None, event.action}
-        and subject in {None, event.subject.id}
+        and subject in {None, event.subject_id}
     ]
     for limit in LIMITS:
         assert _walk(listed, EventFilter(actor, action, subject), limit) == expected
@@ -74,7 +74,7 @@ def test_pages_of_any_size_give_every_event_once_the_newest_first(
 def test_a_user_is_named_while_the_alias_exists(listed: Transaction) -> None:
     """An erased one is a pseudonym, by which the events can still be told to be one's."""
     users = [
-        event.subject.id
+        event.subject_id
         for event in listed.audit.page(EventFilter(action="pin.set"), None, 100)
     ]
     pseudonyms = set(users) - {"bob"}
@@ -104,7 +104,12 @@ def test_an_event_is_kept_whole(store: CatalogStore) -> None:
     before = {"status": "active", "pins": 2, "list": [1, None, {"ü": "\U0001f600"}]}
     with catalog.transaction() as tx:
         tx.audit.record(
-            ADA, "version.changed", "version", "one", before=before, after={}, reason="wh'y"
+            Initiator("ada@example.com", "request-1", "wh'y"),
+            "version.updated",
+            "version",
+            "one",
+            before=before,
+            after={},
         )
         tx.audit.record(CI, "version.published", "version", "two")
         [(now,)] = tx.connection.execute("SELECT now()").fetchall()
@@ -113,8 +118,9 @@ def test_an_event_is_kept_whole(store: CatalogStore) -> None:
         full.id,
         now,
         "ada@example.com",
-        "version.changed",
-        Subject("version", "one"),
+        "version.updated",
+        "version",
+        "one",
         before,
         {},
         "wh'y",

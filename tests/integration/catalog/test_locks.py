@@ -24,8 +24,8 @@ STEPS: dict[str, Step] = {
     "change": lambda tx: tx.versions.lock_for_change("one"),
     "retire": lambda tx: tx.versions.lock_for_retirement("one"),
     "status": lambda tx: tx.versions.set_status("one", "deprecated"),
-    "pin": lambda tx: tx.pins.put("bob", "one", "eve", None, None),
-    "repin": lambda tx: tx.pins.put("ada", "two", "eve", None, None),
+    "pin": lambda tx: tx.pins.put("bob", "one", Initiator("eve"), None),
+    "repin": lambda tx: tx.pins.put("ada", "two", Initiator("eve"), None),
     "move": lambda tx: tx.pins.move("one", "two", BY),
     "unpin": lambda tx: tx.pins.remove("ada"),
     "pin lock": lambda tx: tx.pins.lock("ada"),
@@ -68,7 +68,7 @@ def locked(each_server: Postgres) -> CatalogStore:
         tx.variants.ensure("default")
         tx.variants.ensure("gpu")
         tx.users.lock("ada")
-        tx.pins.put("ada", "one", "eve", None, None)
+        tx.pins.put("ada", "one", Initiator("eve"), None)
     catalog.database.close()
     return store
 

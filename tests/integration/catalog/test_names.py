@@ -15,6 +15,7 @@ from shared.catalog.pins import PinFilter
 from shared.catalog.transaction import Catalog
 from shared.catalog.versions import VersionFilter
 from shared.domain.errors import InvalidValue
+from shared.domain.model import Initiator
 from shared.domain.values import (
     OPENCLAW_VERSION,
     USER_ID,
@@ -206,7 +207,7 @@ def test_names_sort_by_their_characters_everywhere(somewhere: Catalog) -> None:
         )
         page = tx.versions.page(VersionFilter(), "image_tag", "asc", None, 100)
         for user in USERS:
-            tx.pins.put(user, "v1", "eve", None, None)
+            tx.pins.put(user, "v1", Initiator("eve"), None)
         pins = tx.pins.page(PinFilter(), None, 100)
     assert [version.image_tag for version in page] == sorted(tags)
     assert [pin.user_id for pin in pins] == sorted(USERS, reverse=True)
@@ -221,8 +222,8 @@ def test_a_search_folds_every_alphabet_everywhere(somewhere: Catalog, q: str) ->
             ADD,
             {"tags": ["one", "two"], "versions": ["2026.7.1"] * 2, "notes": [text, "other"]},
         )
-        tx.pins.put("ana", "one", "eve", text, None)
-        tx.pins.put("bob", "one", "eve", "other", None)
+        tx.pins.put("ana", "one", Initiator("eve", reason=text), None)
+        tx.pins.put("bob", "one", Initiator("eve", reason="other"), None)
         versions = tx.versions.page(VersionFilter(q=q), "image_tag", "asc", None, 10)
         pins = tx.pins.page(PinFilter(q=q), None, 10)
     assert [version.image_tag for version in versions] == ["one"]
@@ -235,7 +236,7 @@ def test_a_user_is_found_exactly(somewhere: Catalog, user: str) -> None:
     with somewhere.transaction() as tx:
         tx.connection.execute(ADD, {"tags": ["one"], "versions": ["2026.7.1"], "notes": [None]})
         for one in USERS:
-            tx.pins.put(one, "one", "eve", f"for {one}", None)
+            tx.pins.put(one, "one", Initiator("eve", reason=f"for {one}"), None)
         pin = tx.pins.find(user)
         assert pin is not None
         assert (pin.user_id, pin.reason) == (user, f"for {user}")

@@ -131,10 +131,10 @@ def test_a_search_finds_part_of_a_user_or_a_reason(
     assert found == {_row(number)["user"] for number in numbers}
 
 
-def test_pins_are_counted_whatever_their_state(listed: Transaction) -> None:
-    """What keeps a version from being disabled is that somebody is pinned to it."""
+def test_expired_pins_do_not_count(listed: Transaction) -> None:
+    """The count of a version's pins, which keeps it from being disabled, omits expired pins."""
     counts = {tag: listed.pins.count(tag) for tag in ("stable", "bad", "old", "nothing")}
-    assert counts == {"stable": 16, "bad": 16, "old": 8, "nothing": 0}
+    assert counts == {"stable": 12, "bad": 12, "old": 6, "nothing": 0}
 
 
 def test_a_pin_expires_at_its_very_time(catalog: Catalog) -> None:
@@ -143,7 +143,7 @@ def test_a_pin_expires_at_its_very_time(catalog: Catalog) -> None:
         [(now,)] = tx.connection.execute("SELECT now()").fetchall()
         for microseconds, state in ((0, "expired"), (1, "applied")):
             expires_at = now + timedelta(microseconds=microseconds)
-            tx.pins.put("ada", "stable", "eve", None, expires_at)
+            tx.pins.put("ada", "stable", Initiator("eve"), expires_at)
             pin = tx.pins.find("ada")
             assert pin is not None
             assert (pin.state, pin.expires_at) == (state, expires_at)
@@ -153,14 +153,14 @@ def test_a_pin_expires_at_its_very_time(catalog: Catalog) -> None:
 def test_a_pin_is_replaced_in_place(catalog: Catalog) -> None:
     """Its row and its time of creation stay; the same again is no change, whoever says it."""
     with catalog.transaction() as tx:
-        tx.pins.put("ada", "stable", "eve", "why", None)
+        tx.pins.put("ada", "stable", Initiator("eve", reason="why"), None)
         first = tx.pins.find("ada")
     assert first is not None
     assert (first.revision, first.pinned_by, first.reason) == (1, "eve", "why")
     with catalog.transaction() as tx:
-        tx.pins.put("ada", "stable", "bob", "why", None)
+        tx.pins.put("ada", "stable", Initiator("bob", reason="why"), None)
         assert tx.pins.find("ada") == first
-        tx.pins.put("ada", "old", "bob", None, SOON)
+        tx.pins.put("ada", "old", Initiator("bob"), SOON)
         second = tx.pins.find("ada")
     assert second is not None
     assert second.updated_at > first.updated_at
@@ -178,7 +178,7 @@ def test_a_pin_is_replaced_in_place(catalog: Catalog) -> None:
 def test_a_user_is_compared_exactly(catalog: Catalog) -> None:
     """Capitals make another user."""
     with catalog.transaction() as tx:
-        tx.pins.put("Ada", "stable", "eve", None, None)
+        tx.pins.put("Ada", "stable", Initiator("eve"), None)
         assert tx.pins.find("ada") is None
         assert set(tx.pins.find_all(["ada", "Ada", "bob"])) == {"Ada"}
 
@@ -186,8 +186,8 @@ def test_a_user_is_compared_exactly(catalog: Catalog) -> None:
 def test_a_pin_is_removed_once(catalog: Catalog) -> None:
     """A second time there is nothing to remove."""
     with catalog.transaction() as tx:
-        tx.pins.put("ada", "stable", "eve", None, None)
-        tx.pins.put("bob", "stable", "eve", None, None)
+        tx.pins.put("ada", "stable", Initiator("eve"), None)
+        tx.pins.put("bob", "stable", Initiator("eve"), None)
         assert tx.pins.remove("ada")
         assert not tx.pins.remove("ada")
         assert [pin.user_id for pin in tx.pins.page(ALL, None, 5)] == ["bob"]
@@ -197,9 +197,9 @@ def test_pins_move_with_an_event_each(catalog: Catalog, store: CatalogStore) -> 
     """Of the one version alone; the log knows each user by alias only."""
     with catalog.transaction() as tx:
         aliases = {user: tx.users.lock(user) for user in ("ada", "bob", "eve")}
-        tx.pins.put("ada", "bad", "eve", "why", None)
-        tx.pins.put("bob", "bad", "eve", None, SOON)
-        tx.pins.put("eve", "old", "eve", None, None)
+        tx.pins.put("ada", "bad", Initiator("eve", reason="why"), None)
+        tx.pins.put("bob", "bad", Initiator("eve"), SOON)
+        tx.pins.put("eve", "old", Initiator("eve"), None)
         before = tx.pins.find_all(["ada", "bob", "eve"])
     with catalog.transaction() as tx:
         assert tx.pins.move("bad", "stable", BY) == 2

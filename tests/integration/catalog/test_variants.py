@@ -8,7 +8,7 @@ import pytest
 
 from shared.catalog.transaction import Catalog
 from shared.domain.errors import VariantNotFound
-from shared.domain.model import ImageEntry
+from shared.domain.model import ImageEntry, Initiator
 from shared.domain.pointer import Pointer, Rollout
 from tests.support.stores import CatalogStore
 
@@ -95,9 +95,11 @@ def test_promotions_are_listed_newest_first(catalog: Catalog) -> None:
     with catalog.transaction() as tx:
         tx.variants.ensure("default")
         tx.variants.ensure("gpu")
-        tx.variants.record_promotion("default", Pointer(1, "one"), None, "eve", None)
-        tx.variants.record_promotion("gpu", Pointer(1, "big"), None, "kv", None)
-        tx.variants.record_promotion("default", Pointer(2, "two"), "one", "ada", "why")
+        tx.variants.record_promotion("default", Pointer(1, "one"), None, Initiator("eve"))
+        tx.variants.record_promotion("gpu", Pointer(1, "big"), None, Initiator("kv"))
+        tx.variants.record_promotion(
+            "default", Pointer(2, "two"), "one", Initiator("ada", reason="why")
+        )
         [last, first] = tx.variants.promotions("default")
         assert tx.variants.promotions("default", 1) == [last]
         assert tx.variants.promotions("nothing") == []

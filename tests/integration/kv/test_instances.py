@@ -8,7 +8,7 @@ from shared.deadline import Deadline
 from shared.domain.model import Instance
 from shared.domain.pointer import Pointer, StoredPointer
 from shared.kv import KV
-from shared.kv.instances import Count, Instances, Recorded
+from shared.kv.instances import Count, Instances, Readings, Recorded
 from tests.support.concurrent_actors import digest
 from tests.support.failing_clients import Interposing, lose_reply
 from tests.support.stores import Stores
@@ -132,11 +132,14 @@ def test_of_two_who_forget_at_once_one_is_told(stores: Stores, instances: Instan
 
 def test_the_record_comes_with_the_pointer(stores: Stores, instances: Instances) -> None:
     """Each may be missing."""
-    assert instances.read_with_pointer("ana", "default", Pointer()) == (None, StoredPointer())
+    nothing = Readings(None, record_read=True, stored=StoredPointer())
+    assert instances.read_with_pointer("ana", "default", Pointer()) == nothing
     instances.record(ANA)
     stores.put("POINTER", "default", revision=1, latest_tag="one")
-    record, found = instances.read_with_pointer("ana", "default", Pointer())
-    assert (record, found.pointer) == (ANA, Pointer(1, "one"))
+    read = instances.read_with_pointer("ana", "default", Pointer())
+    assert (read.instance, read.record_read) == (ANA, True)
+    assert read.stored is not None
+    assert read.stored.pointer == Pointer(1, "one")
 
 
 def test_many_at_once(fleet: Instances) -> None:

@@ -44,6 +44,7 @@ def test_a_pointer_is_written_as_contracted(stores: Stores, pointers: Pointers) 
         "candidate_tag": {"S": "two"},
         "percent": {"N": "25"},
         "salt": {"S": "salt"},
+        "held": {"BOOL": False},
         "cause": {"S": "request-2"},
     }
 
@@ -53,7 +54,9 @@ def test_what_was_written_is_read(pointers: Pointers) -> None:
     assert pointers.read("default", Pointer()) == StoredPointer()
     _put(pointers, SECOND, StoredPointer())
     found = pointers.read("default", Pointer())
-    assert found == StoredPointer(SECOND, revision=2, token={"N": "2"})
+    assert found == StoredPointer(
+        SECOND, revision=2, token={"N": "2"}, moved_by="ada@example.com"
+    )
 
 
 def test_a_pointer_that_moved_is_not_overwritten(pointers: Pointers) -> None:

@@ -1,6 +1,7 @@
 """Promoting: both copies of the pointer move, or neither, or a repeat finds it done."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,9 +43,9 @@ def world(sandbox: Sandbox) -> Sandbox:
     return sandbox
 
 
-def _promote(sandbox: Sandbox, tag: str, client: Any = None, **more: Any) -> str:
+def _promote(sandbox: Sandbox, tag: str, client: Any = None, reason: str | None = None) -> str:
     kv = KV(client, sandbox.kv.table.name) if client else sandbox.kv
-    return promote(tag, by=BY, catalog=sandbox.catalog, kv=kv, **more)
+    return promote(tag, by=replace(BY, reason=reason), catalog=sandbox.catalog, kv=kv)
 
 
 def _pipeline(stores: Stores, revision: int, tag: str, **more: object) -> None:
@@ -69,10 +70,10 @@ def test_a_promotion_moves_both_copies(world: Sandbox, stores: Stores) -> None:
     assert (item["moved_by"]["S"], item["cause"]["S"]) == ("ada@example.com", "request-1")
     assert stores.sql("SELECT cause FROM kiloclaw_variants") == [("request-1",)]
     history = stores.sql(
-        "SELECT revision, image_tag, previous_tag, promoted_by, reason"
+        "SELECT revision, image_tag, previous_tag, promoted_by, reason, cause"
         "  FROM kiloclaw_promotions ORDER BY id DESC LIMIT 1"
     )
-    assert history == [(2, "v2", "v1", "ada@example.com", "faster")]
+    assert history == [(2, "v2", "v1", "ada@example.com", "faster", "request-1")]
     event = stores.sql(
         "SELECT actor, action, subject_kind, subject_id, before, after, reason, request_id"
         "  FROM kiloclaw_audit_log ORDER BY id DESC LIMIT 1"

@@ -164,7 +164,9 @@ def test_nothing_to_run(sandbox: Sandbox) -> None:
         sandbox.provision("bob")
     codes = ("none", "intent_provision", "no_candidate", "no_latest", "no_instance")
     rules = ("pin", "restart", "rollout", "latest", "keep")
+    assert "variant default" in refused.value.detail
     assert refused.value.facts == {
+        "variant": "default",
         "pin_state": "none",
         "trace": [
             {"rule": rule, "matched": False, "code": code}

@@ -9,7 +9,7 @@ from shared.domain.errors import (
     VersionNotFound,
     VersionPinned,
 )
-from shared.usecases.versions import VersionChange
+from shared.usecases.disable import VersionChange
 from tests.support.concurrent_actors import Sandbox
 from tests.support.failing_clients import unreachable
 from tests.support.invariants import faults
@@ -107,8 +107,8 @@ def test_a_latest_gives_way_to_its_replacement(world: Sandbox, stores: Stores) -
     )
     assert events == [
         ("version.status_changed", "version", None, "v4"),
-        ("pin.set", "user", None, None),
         ("latest.promoted", "variant", "v1 was disabled", None),
+        ("pin.set", "user", None, None),
     ]
     assert faults(stores) == []
 

@@ -9,7 +9,7 @@ from shared.domain.errors import (
     KVUnavailable,
     VersionInUse,
 )
-from shared.usecases.versions import VersionChange
+from shared.usecases.disable import VersionChange
 from tests.support.concurrent_actors import Sandbox
 from tests.support.failing_clients import Interposing, Refusing, refusal, unreachable
 from tests.support.invariants import faults, mirrors, pointers
@@ -116,13 +116,15 @@ def test_enabling_what_only_a_dead_pointer_names(sandbox: Sandbox, stores: Store
 
 
 def test_enabling_needs_the_kv(world: Sandbox, stores: Stores) -> None:
-    """Unreadable, or not to be put right: nothing is written."""
+    """A KV that is down refuses enabling; only the announced revert is in the log."""
     change_by(world, "v1", disabled("v4"), unreachable())
     before = dump(stores)
     for client in (unreachable(), Refusing(stores.client, DOWN, operation="put_item")):
         with pytest.raises(KVUnavailable):
             change_by(world, "v1", VersionChange("active"), client)
-        assert dump(stores) == before
+        assert changed(before, dump(stores)) <= {"kiloclaw_audit_log"}
+    actions = stores.sql("SELECT action FROM kiloclaw_audit_log ORDER BY id DESC LIMIT 1")
+    assert actions == [("latest.reverted",)]
 
 
 def test_enabling_waits_for_apipeline_to_rest(world: Sandbox, stores: Stores) -> None:

@@ -11,7 +11,8 @@ from shared.domain.errors import (
     VersionPinned,
 )
 from shared.kv import KV
-from shared.usecases.versions import change, retire
+from shared.usecases.retire import retire
+from shared.usecases.versions import change
 from tests.support.concurrent_actors import BY, Sandbox, digest
 from tests.support.failing_clients import Refusing, closed_catalog, refusal, unreachable
 from tests.support.invariants import faults

@@ -28,7 +28,7 @@ def record(tag: str, *, is_pinned: bool = False) -> Instance:
 
 
 LATEST = StoredPointer(Pointer(5, "new"), revision=5)
-START = Facts("ana", "provision", NOW, found=LATEST, images=images(new="active", old="active"))
+START = Facts("ana", "provision", NOW, stored=LATEST, images=images(new="active", old="active"))
 RESTART = replace(START, intent="restart")
 OLD = record("old")
 ALL = Rollout("new", 100, "salt")
@@ -37,7 +37,7 @@ OFF = images(new="disabled", old="disabled")
 
 
 def rolled_out(rollout: Rollout) -> Facts:
-    return replace(START, found=StoredPointer(Pointer(5, "old", rollout), revision=5))
+    return replace(START, stored=StoredPointer(Pointer(5, "old", rollout), revision=5))
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def rolled_out(rollout: Rollout) -> Facts:
             ["none", "intent_provision", "candidate_disabled", "latest"],
         ),
         (
-            replace(START, found=None, mirror=Pointer(5, "old")),
+            replace(START, stored=None, mirror=Pointer(5, "old")),
             "old",
             ["none", "intent_provision", "no_candidate", "latest"],
         ),
         (
-            replace(START, found=StoredPointer(), instance=OLD),
+            replace(START, stored=StoredPointer(), instance=OLD),
             "old",
             ["none", "intent_provision", "no_candidate", "no_latest", "instance"],
         ),
@@ -112,7 +112,7 @@ def test_decisions(facts: Facts, served: str | None, codes: list[str]) -> None:
 @pytest.mark.parametrize(
     ("facts", "code"),
     [
-        (replace(START, found=StoredPointer()), "no_version_available"),
+        (replace(START, stored=StoredPointer()), "no_version_available"),
         (replace(START, catalog_up=False), "catalog_unavailable"),
     ],
 )

@@ -1,18 +1,17 @@
-"""Laws of the sync: carrying a batch out on a model of the catalog gives the wanted state."""
+"""Properties of the sync: carrying a batch out gives the wanted state of the catalog."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from types import ModuleType
 from typing import Any
 
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain import sync as synchronisation
+from shared.domain import sync
 from shared.domain.model import ImageEntry
 from shared.domain.sync import Known
-from tests.unit.domain.properties import Laws
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 TAGS = ("a", "b", "c", "d", "e")
@@ -124,13 +123,13 @@ def taken(world: World) -> list[ImageEntry]:
     ]
 
 
-def check(module: ModuleType, world: World) -> None:
-    free = module.classify(world.given, world.known, world.present, 0)
+def check(world: World) -> None:
+    free = sync.classify(world.given, world.known, world.present, 0)
     for cap in CAPS:
-        batch = module.classify(reversed(world.given), world.known, world.present, cap)
+        batch = sync.classify(reversed(world.given), world.known, world.present, cap)
         every_entry_has_one_place(world, batch)
         the_cap_holds_back_new_ones_only(world, batch, free, cap)
-        carried_out_it_is_as_wanted(module, world, batch)
+        carried_out_it_is_as_wanted(world, batch)
     conflicts_are_named(world, free)
     what_the_kv_lost_is_told(world, free)
 
@@ -187,7 +186,7 @@ def _row(entry: ImageEntry) -> Known:
     return Known(entry.image_tag, entry.image_digest, entry.openclaw_version, entry.variant)
 
 
-def carried_out_it_is_as_wanted(module: ModuleType, world: World, batch: Any) -> None:
+def carried_out_it_is_as_wanted(world: World, batch: Any) -> None:
     """Entries are rows, what they lack stays, all else is untouched, and it is done."""
     rows = carried_out(world.known, batch)
     wanted = dict(world.known)
@@ -201,7 +200,7 @@ def carried_out_it_is_as_wanted(module: ModuleType, world: World, batch: Any) ->
     assert rows == {tag: row for tag, row in wanted.items() if tag not in late}
     digests = [row.image_digest for row in rows.values() if row.image_digest]
     assert len(digests) == len(set(digests))
-    again = module.classify(world.given, rows, world.present, 0)
+    again = sync.classify(world.given, rows, world.present, 0)
     assert (again.insert, again.fill, again.update) == (batch.deferred, [], [])
 
 
@@ -217,4 +216,8 @@ def _tags(rows: Iterable[Known]) -> list[str]:
     return [row.image_tag for row in rows]
 
 
-LAWS = Laws("synchronisation", synchronisation, WORLDS, check, examples=60)
+@settings(max_examples=60)
+@given(WORLDS)
+def test_classification_properties(world: World) -> None:
+    """Every entry is sorted into what is to be done with it, and no rule is broken."""
+    check(world)

@@ -1,19 +1,18 @@
-"""Laws of the decision: every start is asked about in every world that is drawn."""
+"""Properties of the decision: every start is asked about in every world that is drawn."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import product
-from types import ModuleType
 from typing import Any
 
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain import resolution
 from shared.domain.model import Image, Instance
 from shared.domain.pointer import Pointer, Rollout, StoredPointer
-from tests.unit.domain.properties import Laws
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -32,7 +31,7 @@ RECORDS = [
     for is_pinned in (False, True)
 ]  # fmt: skip
 BELIEFS = ((None, None), (None, BELIEVED), *((record, BELIEVED) for record in RECORDS))
-STARTS = [
+STARTS: list[tuple[Any, ...]] = [
     *product(("provision", "restart"), PINS, BELIEFS),
     *product(("upgrade",), (None,), BELIEFS),
 ]
@@ -43,17 +42,24 @@ class World:
     """What both stores say of a variant and of the images there are."""
 
     mirror: Pointer
-    found: StoredPointer | None
+    stored: StoredPointer | None
     images: dict[str, Image | None]
 
-    def starts(self, module: ModuleType) -> Iterator[Any]:
+    def starts(self) -> Iterator[Any]:
         """The facts of every start in this world, with the catalog up and with it down."""
         for intent, pin, (record, believed) in STARTS:
             for up in (True, False) if intent == "upgrade" else (True,):
-                yield module.Facts(
-                    USER, intent, NOW, up, module.PinFact(*pin) if pin else None,
-                    self.mirror, self.found, self.images, record, believed,
-                )  # fmt: skip
+                for record_read in self.readings(record):
+                    yield resolution.Facts(
+                        USER, intent, NOW, up, resolution.PinFact(*pin) if pin else None,
+                        self.mirror, self.stored, self.images, record, record_read, believed,
+                    )  # fmt: skip
+
+    def readings(self, record: Instance | None) -> tuple[bool, ...]:
+        """Whether the record was read: it was where there is one, else the KV may be silent."""
+        if record is not None:
+            return (True,)
+        return (False,) if self.stored is None else (True, False)
 
 
 def _image(tag: str, status: Any, variant: str) -> Image:
@@ -71,14 +77,17 @@ IMAGES = st.tuples(*[st.sampled_from(FATES)] * len(TAGS)).map(
     }
 )
 ROLLOUTS = st.builds(
-    Rollout, st.sampled_from(TAGS), st.sampled_from([0, 30, 60, 100]), st.sampled_from("stuv")
+    Rollout,
+    st.sampled_from(TAGS),
+    st.sampled_from([0, 30, 60, 100]),
+    st.sampled_from("st"),
+    st.booleans(),
 )
 POINTERS = st.builds(Pointer, st.just(MIRRORED_AT), st.sampled_from(TAGS), st.none() | ROLLOUTS)
 
 
-def check(module: ModuleType, drawn: tuple[Pointer, Pointer, dict[str, Image | None]]) -> None:
+def check(kv: Pointer, mirror: Pointer, images: dict[str, Image | None]) -> None:
     """The KV may be behind, level, empty, silent or in another variant, the mirror empty."""
-    kv, mirror, images = drawn
     behind, level = (
         StoredPointer(kv.at(at), revision=at) for at in (MIRRORED_AT - 1, MIRRORED_AT)
     )
@@ -86,15 +95,15 @@ def check(module: ModuleType, drawn: tuple[Pointer, Pointer, dict[str, Image | N
     stopped = images | {RUNNING: _image(RUNNING, "disabled", "default")}
     foreign = images | {tag: _image(tag, "active", "gpu")}
     for world in (
-        *(World(mirror, found, images) for found in (behind, level, StoredPointer(), None)),
+        *(World(mirror, stored, images) for stored in (behind, level, StoredPointer(), None)),
         World(mirror, level, foreign),
         World(Pointer(), level, images),
         World(Pointer(), StoredPointer(fault="damage"), stopped),
     ):
-        for facts in world.starts(module):
-            answer = module.decide(facts)
+        for facts in world.starts():
+            answer = resolution.decide(facts)
             for law in UP if facts.catalog_up else DOWN:
-                law(module, facts, answer)
+                law(facts, answer)
 
 
 def may_run(facts: Any, tag: str | None) -> bool:
@@ -120,7 +129,7 @@ def pointed(facts: Any) -> Pointer:
 
 
 def in_kv(facts: Any) -> Pointer | None:
-    pointer: Pointer | None = facts.found.pointer if facts.found else None
+    pointer: Pointer | None = facts.stored.pointer if facts.stored else None
     return pointer
 
 
@@ -129,14 +138,27 @@ def is_own(facts: Any, tag: str | None) -> bool:
 
 
 def chosen(facts: Any, rollout: Rollout | None) -> str | None:
-    """The candidate, if the user is among those who get it."""
+    """The candidate, if the user is among those who get it and nothing holds it."""
     if rollout is None or not may_run(facts, rollout.candidate_tag):
+        return None
+    if is_held(facts, rollout):
         return None
     place = (
         int(sha256(f"{rollout.salt}\0{facts.user_id}".encode()).hexdigest()[:16], 16) % 10_000
     )
     mine = place < rollout.percent * 100 and is_own(facts, rollout.candidate_tag)
     return rollout.candidate_tag if mine else None
+
+
+def is_held(facts: Any, rollout: Rollout) -> bool:
+    """Whether the brake holds the rollout, or may have held it unseen."""
+    if facts.stored is None:
+        return rollout.held
+    kv = in_kv(facts)
+    if kv is None or kv.rollout is None or kv.rollout.salt != rollout.salt:
+        return True
+    behind = kv.revision < facts.mirror.revision
+    return kv.rollout.held or (behind and rollout.held)
 
 
 def kept(facts: Any) -> str | None:
@@ -147,7 +169,7 @@ def kept(facts: Any) -> str | None:
     return tag if may_run(facts, tag) or forgotten else None
 
 
-def the_first_rule_that_hits_wins(_module: ModuleType, facts: Any, answer: Any) -> None:
+def the_first_rule_that_hits_wins(facts: Any, answer: Any) -> None:
     """Who offers what, in their order."""
     pointer = pointed(facts)
     stays = facts.intent == "restart" and not (facts.instance and facts.instance.is_pinned)
@@ -165,7 +187,7 @@ def the_first_rule_that_hits_wins(_module: ModuleType, facts: Any, answer: Any) 
         assert answer.code == "no_version_available"
 
 
-def a_valid_pin_wins(_module: ModuleType, facts: Any, answer: Any) -> None:
+def a_valid_pin_wins(facts: Any, answer: Any) -> None:
     """Over everything, and without a look at the KV."""
     if is_valid(facts):
         assert (answer.source, answer.is_pinned, answer.pin_state) == ("pin", True, "applied")
@@ -175,22 +197,20 @@ def a_valid_pin_wins(_module: ModuleType, facts: Any, answer: Any) -> None:
         assert not answer.is_pinned
 
 
-def what_is_disabled_starts_nowhere(_module: ModuleType, facts: Any, answer: Any) -> None:
+def what_is_disabled_starts_nowhere(facts: Any, answer: Any) -> None:
     """Whoever names it."""
     image = getattr(answer, "image", None)
     assert image is None or image.status != "disabled"
 
 
-def what_is_served_is_what_the_stores_know(
-    _module: ModuleType, facts: Any, answer: Any
-) -> None:
+def what_is_served_is_what_the_stores_know(facts: Any, answer: Any) -> None:
     """Digest and version are theirs; the record's only for what they have both forgotten."""
     if hasattr(answer, "image"):
         known = facts.images.get(answer.image.image_tag)
         assert answer.image == (known or facts.instance.image)
 
 
-def a_restart_moves_no_unpinned_user(_module: ModuleType, facts: Any, answer: Any) -> None:
+def a_restart_moves_no_unpinned_user(facts: Any, answer: Any) -> None:
     """Unless a pin was set since, or the version was disabled."""
     record = facts.instance
     if facts.intent == "restart" and record and not record.is_pinned and not is_valid(facts):
@@ -199,14 +219,14 @@ def a_restart_moves_no_unpinned_user(_module: ModuleType, facts: Any, answer: An
             assert answer.image.image_tag == RUNNING
 
 
-def an_upgrade_decides_as_a_provision(module: ModuleType, facts: Any, answer: Any) -> None:
+def an_upgrade_decides_as_a_provision(facts: Any, answer: Any) -> None:
     """Only the trace tells them apart."""
     if facts.intent == "upgrade":
-        other = module.decide(replace(facts, intent="provision"))
+        other = resolution.decide(replace(facts, intent="provision"))
         assert answer._replace(trace=()) == other._replace(trace=())
 
 
-def a_pin_that_does_not_hold_is_named(_module: ModuleType, facts: Any, answer: Any) -> None:
+def a_pin_that_does_not_hold_is_named(facts: Any, answer: Any) -> None:
     """One both expired and suspended is expired; one that ends now has ended."""
     if facts.pin is None:
         expected = "none"
@@ -217,27 +237,23 @@ def a_pin_that_does_not_hold_is_named(_module: ModuleType, facts: Any, answer: A
     assert answer.pin_state == expected
 
 
-def a_kv_that_was_needed_and_silent_degrades(
-    _module: ModuleType, facts: Any, answer: Any
-) -> None:
+def a_kv_that_was_needed_and_silent_degrades(facts: Any, answer: Any) -> None:
     """And nothing else does."""
     if hasattr(answer, "image"):
-        assert answer.degraded == (facts.found is None and not is_valid(facts))
+        settled = {"pin": True, "restart": facts.record_read}.get(answer.trace[-1].rule)
+        answered = facts.record_read and facts.stored is not None
+        assert answer.degraded != (answered if settled is None else settled)
 
 
-def a_pointer_that_does_not_count_changes_nothing(
-    module: ModuleType, facts: Any, answer: Any
-) -> None:
+def a_pointer_that_does_not_count_changes_nothing(facts: Any, answer: Any) -> None:
     """One that is dead or behind is as good as none; one that counts needs no mirror."""
-    if in_kv(facts) and facts.intent == "provision":
-        counts = pointed(facts) is in_kv(facts)
-        changed = {"mirror": Pointer()} if counts else {"found": StoredPointer()}
-        assert module.decide(replace(facts, **changed)) == answer
+    counts = pointed(facts) is in_kv(facts)
+    if in_kv(facts) and facts.intent == "provision" and (counts or not facts.mirror.rollout):
+        changed = {"mirror": Pointer()} if counts else {"stored": StoredPointer()}
+        assert resolution.decide(replace(facts, **changed)) == answer
 
 
-def the_trace_ends_with_the_rule_that_hit(
-    _module: ModuleType, _facts: Any, answer: Any
-) -> None:
+def the_trace_ends_with_the_rule_that_hit(_facts: Any, answer: Any) -> None:
     """Rules are asked in their order until one hits."""
     assert [step.rule for step in answer.trace] == RULES[: len(answer.trace)]
     hit = [step.matched for step in answer.trace]
@@ -245,23 +261,21 @@ def the_trace_ends_with_the_rule_that_hit(
     assert hit[-1] or len(hit) == len(RULES)
 
 
-def nothing_turns_on_what_was_not_asked_for(
-    module: ModuleType, facts: Any, answer: Any
-) -> None:
+def nothing_turns_on_what_was_not_asked_for(facts: Any, answer: Any) -> None:
     """The statement covers pin and mirror; `uncovered` asks for whatever else counts."""
     covered = {tag: facts.images[tag] for tag in (PINNED, *facts.mirror.tags)}
     fewer = replace(facts, images=covered)
-    asked = module.uncovered(fewer)
+    asked = resolution.uncovered(fewer)
     assert asked.isdisjoint(covered)
     assert not (asked and is_valid(facts))
     images = covered | {tag: facts.images[tag] for tag in asked}
-    assert module.decide(replace(facts, images=images)) == answer
+    assert resolution.decide(replace(facts, images=images)) == answer
     if facts.intent != "restart" and may_run(fewer, pointed(fewer).latest_tag):
         kv = in_kv(facts)
         assert asked <= set(kv.tags if kv else ())
 
 
-def without_the_catalog_an_instance_stays(_module: ModuleType, facts: Any, answer: Any) -> None:
+def without_the_catalog_an_instance_stays(facts: Any, answer: Any) -> None:
     """Its record is repeated, and whoever has none is told to come again."""
     record = facts.instance
     assert answer.pin_state == "unknown"
@@ -289,4 +303,12 @@ UP = (
     nothing_turns_on_what_was_not_asked_for,
 )
 DOWN = (without_the_catalog_an_instance_stays,)
-LAWS = Laws("resolution", resolution, st.tuples(POINTERS, POINTERS, IMAGES), check, examples=30)
+
+
+@settings(max_examples=30)
+@given(POINTERS, POINTERS, IMAGES)
+def test_resolution_properties(
+    kv: Pointer, mirror: Pointer, images: dict[str, Image | None]
+) -> None:
+    """Every start in every drawn state of the stores is decided as the rules say."""
+    check(kv, mirror, images)

@@ -1,14 +1,14 @@
-"""Laws of the values: what each grammar takes, said character by character; times as texts."""
+"""Properties of the values: what each grammar takes, and times as texts."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from string import ascii_letters, ascii_lowercase, digits
-from types import ModuleType
 
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain import values
-from tests.unit.domain.properties import Laws
+from shared.domain.errors import InvalidValue
 
 BODIES = [
     "", "a", "V_1", "0", "-", "gpu-1", "latest", "2026.11.1", "2026.1", "2026-1.1", "20261.1.1",
@@ -95,39 +95,48 @@ STORED: dict[str, Callable[[str], str]] = {
 }
 
 
-def check(module: ModuleType, moments: tuple[datetime, datetime]) -> None:
-    a_moment_comes_back(module, moments[0])
-    texts_sort_as_moments_do(module, *moments)
+def check(moments: tuple[datetime, datetime]) -> None:
+    a_moment_comes_back(moments[0])
+    texts_sort_as_moments_do(*moments)
 
 
-def check_text(module: ModuleType, text: str) -> None:
+def check_text(text: str) -> None:
     for name in GRAMMARS:
-        a_grammar_takes_what_it_says(module, name, text)
+        a_grammar_takes_what_it_says(name, text)
 
 
-def a_grammar_takes_what_it_says(module: ModuleType, name: str, text: str) -> None:
+def a_grammar_takes_what_it_says(name: str, text: str) -> None:
     """To the very end, and keeps the text as it is but for case or space around it."""
     try:
-        parsed = getattr(module, name).parse(text)
-    except module.InvalidValue:
+        parsed = getattr(values, name).parse(text)
+    except InvalidValue:
         parsed = None
     stored = STORED.get(name, str)(text)
     assert parsed == (stored if GRAMMARS[name](text) else None)
 
 
-def a_moment_comes_back(module: ModuleType, moment: datetime) -> None:
+def a_moment_comes_back(moment: datetime) -> None:
     """From its own text and from Python's, in UTC."""
-    for text in (module.rfc3339(moment), moment.isoformat(), moment.isoformat().lower()):
-        parsed = module.parse_moment(text)
+    for text in (values.rfc3339(moment), moment.isoformat(), moment.isoformat().lower()):
+        parsed = values.parse_moment(text)
         assert (parsed, parsed.tzinfo) == (moment, UTC)
 
 
-def texts_sort_as_moments_do(module: ModuleType, one: datetime, other: datetime) -> None:
+def texts_sort_as_moments_do(one: datetime, other: datetime) -> None:
     """So that stores can compare them as texts."""
-    texts = module.rfc3339(one), module.rfc3339(other)
+    texts = values.rfc3339(one), values.rfc3339(other)
     assert (texts[0] < texts[1], texts[0] == texts[1]) == (one < other, one == other)
     assert {len(text) for text in texts} == {27}
 
 
-LAWS = Laws("moments", values, st.tuples(MOMENTS, MOMENTS), check, examples=60)
-GRAMMAR_LAWS = Laws("grammars", values, TEXTS, check_text)
+@settings(max_examples=60)
+@given(MOMENTS, MOMENTS)
+def test_moment_properties(one: datetime, other: datetime) -> None:
+    """A time survives being written and read, and the texts sort as the times do."""
+    check((one, other))
+
+
+def test_grammars() -> None:
+    """Each kind of text accepts what its rule says, to the very end, and nothing else."""
+    for text in TEXTS:
+        check_text(text)

@@ -1,21 +1,25 @@
-"""Laws of the pointer: how it moves, and what is believed of one that somebody else wrote."""
+"""Properties of the pointer: how it moves, and which items are read as one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from types import ModuleType
 from typing import Any
 
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain import pointer
-from tests.unit.domain.properties import Laws
 
 TAGS = ("a", "b", "c")
 SALTS = ("s", "x" * 64)
 MIRRORED = 5
+BRAKES = st.none() | st.tuples(st.sampled_from([1, 1_000_000]), st.sampled_from([1, 100]))
 ROLLOUTS = st.none() | st.tuples(
-    st.sampled_from(TAGS), st.sampled_from([0, 1, 100]), st.sampled_from(SALTS)
+    st.sampled_from(TAGS),
+    st.sampled_from([0, 1, 100]),
+    st.sampled_from(SALTS),
+    st.booleans(),
+    BRAKES,
 )
 POINTERS = st.tuples(
     st.sampled_from([1, MIRRORED, MIRRORED + 1_000_000]),
@@ -27,7 +31,8 @@ HOSTILE: list[object] = [
     None, True, False, 0, -1, 1.0, 101, MIRRORED + 1_000_001, 10**30, "", "5", "latest", "a\n",
     "é", "\ud800", "x" * 65, "x" * 129, b"a", [], {}, ["a"],
 ]  # fmt: skip
-ATTRIBUTES = ("revision", "latest_tag", "candidate_tag", "percent", "salt", "cause")
+ROLLOUT = ("candidate_tag", "percent", "salt", "held", "brake_min_failures", "brake_percent")
+ATTRIBUTES = ("revision", "latest_tag", "cause", *ROLLOUT)
 
 
 @dataclass(frozen=True)
@@ -38,28 +43,34 @@ class Case:
     other: tuple[Any, ...]
 
 
-def make(module: ModuleType, parts: tuple[Any, ...]) -> Any:
+def make(parts: tuple[Any, ...]) -> Any:
     revision, latest, rollout, cause = parts
-    return module.Pointer(revision, latest, rollout and module.Rollout(*rollout), cause)
+    if rollout is not None:
+        tag, percent, salt, held, brake = rollout
+        brake = brake and pointer.Brake(*brake)
+        rollout = pointer.Rollout(tag, percent, salt, held, brake)
+    return pointer.Pointer(revision, latest, rollout, cause)
 
 
 def as_item(parts: tuple[Any, ...]) -> dict[str, object]:
     revision, latest, rollout, cause = parts
-    names = ("candidate_tag", "percent", "salt")
     item = {"revision": revision, "latest_tag": latest, "cause": cause}
-    return item | dict(zip(names, rollout or (), strict=False))
+    if rollout is None:
+        return item
+    *plain, brake = rollout
+    return item | dict(zip(ROLLOUT, (*plain, *(brake or (None, None))), strict=True))
 
 
-def check(module: ModuleType, case: Case) -> None:
-    before = make(module, case.one)
+def check(case: Case) -> None:
+    before = make(case.one)
     names_are_those_of_the_content(before)
     for tag, replacement in product(TAGS, TAGS):
         a_promoted_version_is_latest(before, tag)
         a_dropped_version_is_named_no_longer(before, tag, replacement)
-    an_item_is_read_as_it_was_written(module, case.one)
+    an_item_is_read_as_it_was_written(case.one)
     for name, value in product(ATTRIBUTES, HOSTILE):
-        only_what_is_legal_is_believed(module, as_item(case.one) | {name: value})
-    a_true_copy_has_revision_and_content(module, before, make(module, case.other))
+        only_what_is_legal_is_believed(as_item(case.one) | {name: value})
+    a_true_copy_has_revision_and_content(before, make(case.other))
 
 
 def names_are_those_of_the_content(before: Any) -> None:
@@ -92,12 +103,12 @@ def a_dropped_version_is_named_no_longer(before: Any, tag: str, replacement: str
     assert after.rollout == (None if ends else before.rollout)
 
 
-def an_item_is_read_as_it_was_written(module: ModuleType, drawn: tuple[Any, ...]) -> None:
+def an_item_is_read_as_it_was_written(drawn: tuple[Any, ...]) -> None:
     """With the token on which the next write is conditional."""
     token = {"revision": {"N": "1"}}
-    mirror = module.Pointer(MIRRORED, "m")
-    found = module.parse_pointer(as_item(drawn), mirror, token)
-    assert found == module.StoredPointer(make(module, drawn), None, drawn[0], token)
+    mirror = pointer.Pointer(MIRRORED, "m")
+    found = pointer.parse_pointer(as_item(drawn), mirror, token)
+    assert found == pointer.StoredPointer(make(drawn), None, drawn[0], token)
 
 
 def is_tag(value: object) -> bool:
@@ -111,12 +122,23 @@ def is_whole(value: object, least: int, most: int) -> bool:
 def is_rollout(item: Mapping[str, object]) -> bool:
     salt = item.get("salt")
     is_salt = isinstance(salt, str) and salt in {*SALTS, "5", "latest"}
-    return is_tag(item["candidate_tag"]) and is_whole(item.get("percent"), 0, 100) and is_salt
+    is_percent = is_whole(item.get("percent"), 0, 100)
+    is_flag = item.get("held") is None or isinstance(item["held"], bool)
+    return (
+        is_tag(item["candidate_tag"]) and is_percent and is_salt and is_flag and is_brake(item)
+    )
 
 
-def only_what_is_legal_is_believed(module: ModuleType, item: dict[str, object]) -> None:
+def is_brake(item: Mapping[str, object]) -> bool:
+    failures, percent = item.get("brake_min_failures"), item.get("brake_percent")
+    if failures is None and percent is None:
+        return True
+    return is_whole(failures, 1, 1_000_000) and is_whole(percent, 1, 100)
+
+
+def only_what_is_legal_is_believed(item: dict[str, object]) -> None:
     """Nothing raises: there is a pointer or a fault, and a revision if that is legal."""
-    found = module.parse_pointer(item, module.Pointer(MIRRORED, "m"))
+    found = pointer.parse_pointer(item, pointer.Pointer(MIRRORED, "m"))
     legal = is_whole(item["revision"], 1, MIRRORED + 1_000_000)
     right = legal and is_tag(item["latest_tag"])
     right = right and (item.get("candidate_tag") is None or is_rollout(item))
@@ -128,17 +150,21 @@ def only_what_is_legal_is_believed(module: ModuleType, item: dict[str, object]) 
         assert found.pointer.cause == (cause if storable else None)
 
 
-def a_true_copy_has_revision_and_content(module: ModuleType, one: Any, other: Any) -> None:
+def a_true_copy_has_revision_and_content(one: Any, other: Any) -> None:
     """Who wrote it is no matter; what is malformed is a copy of nothing."""
     same = (one.revision, one.latest_tag, one.rollout) == (
         other.revision,
         other.latest_tag,
         other.rollout,
     )
-    assert module.StoredPointer(one, revision=one.revision).matches(other) == same
-    assert not module.StoredPointer(one, fault="damage").matches(one)
-    assert not module.StoredPointer().matches(one)
-    assert module.StoredPointer().matches(module.Pointer())
+    assert pointer.StoredPointer(one, revision=one.revision).matches(other) == same
+    assert not pointer.StoredPointer(one, fault="damage").matches(one)
+    assert not pointer.StoredPointer().matches(one)
+    assert pointer.StoredPointer().matches(pointer.Pointer())
 
 
-LAWS = Laws("pointer", pointer, st.builds(Case, POINTERS, POINTERS), check, examples=60)
+@settings(max_examples=60)
+@given(st.builds(Case, POINTERS, POINTERS))
+def test_pointer_properties(case: Case) -> None:
+    """A pointer moves as it says, and only a legal item is read as a pointer."""
+    check(case)

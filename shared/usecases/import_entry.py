@@ -1,0 +1,61 @@
+"""Bring one entry of the KV into the catalog, ahead of the next sync."""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from shared.catalog.transaction import Catalog
+from shared.domain.entries import NotYetPublished, Tombstone, parse_entry
+from shared.domain.errors import InvalidValue
+from shared.domain.model import ImageEntry, Initiator
+from shared.domain.values import ImageTag, Variant
+from shared.kv import KV
+
+FOUND_IN_KV = Initiator("kv")
+CLAIMANT = "reconcile"
+
+Imported = Literal["imported", "refused", "pending"]
+"""What became of the import: refused for good, or pending because there is no entry yet or its
+publish time is still ahead."""
+
+
+def import_entry(
+    tag: ImageTag, variant: Variant | None, *, catalog: Catalog, kv: KV
+) -> Imported:
+    """Import the entry of `tag`, if it is one of `variant` (any, if None).
+
+    Raises CatalogUnavailable, KVUnavailable.
+    """
+    entry = read_entry(tag, kv)
+    if not isinstance(entry, ImageEntry):
+        return entry
+    if variant is not None and entry.variant != variant:
+        return "refused"
+    with catalog.transaction() as tx:
+        tx.variants.ensure(entry.variant)
+        digest = entry.image_digest
+        if digest and tx.versions.owner(digest) not in {None, tag}:
+            return "refused"
+        if digest and kv.entries.claim(digest, tag, token=CLAIMANT) != tag:
+            return "refused"
+        if tx.versions.insert_found(entry):
+            after = {
+                "image_digest": digest,
+                "openclaw_version": entry.openclaw_version,
+                "variant": entry.variant,
+            }
+            tx.audit.record(FOUND_IN_KV, "version.published", "version", tag, after=after)
+    return "imported"
+
+
+def read_entry(tag: ImageTag, kv: KV) -> ImageEntry | Literal["refused", "pending"]:
+    """Read an entry; say why it cannot be imported if there is no valid one."""
+    item = kv.entries.read(tag)
+    if item is None:
+        return "pending"
+    try:
+        entry = parse_entry(tag, item, datetime.now(UTC))
+    except NotYetPublished:
+        return "pending"
+    except InvalidValue:
+        return "refused"
+    return "refused" if isinstance(entry, Tombstone) else entry

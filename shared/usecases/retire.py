@@ -1,0 +1,43 @@
+"""Retire a version: disabled for good and hidden, its tag and digest stay taken."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from shared.catalog.transaction import Catalog
+from shared.domain.errors import KVUnavailable, VersionInUse, VersionPinned
+from shared.domain.model import ImageEntry, Initiator, Version
+from shared.domain.values import ImageTag
+from shared.kv import KV
+
+
+def retire(tag: ImageTag, *, by: Initiator, catalog: Catalog, kv: KV) -> None:
+    """Retire a version that no copy of its variant's pointer names and nobody is pinned to.
+
+    Raises VersionNotFound, VersionInUse, VersionPinned, KVUnavailable, CatalogUnavailable.
+    """
+    with catalog.transaction() as tx:
+        variant = tx.versions.get(tag).variant
+    with catalog.transaction() as tx:
+        mirror = tx.variants.lock(variant)
+        tx.versions.lock_for_retirement(tag)
+        version = tx.versions.get(tag)
+        stored = kv.pointers.read(variant, mirror)
+        if tag in {*stored.tags, *mirror.tags}:
+            raise VersionInUse("the version is latest or candidate of its variant")
+        if pinned := tx.pins.count(tag):
+            raise VersionPinned(f"{pinned} users are pinned to the version", pin_count=pinned)
+        tx.versions.retire(tag)
+        before = {"status": version.status}
+        tx.audit.record(by, "version.retired", "version", tag, before=before)
+    with suppress(KVUnavailable):  # sync writes a tombstone that is missing
+        kv.entries.bury(_entry(version), datetime.now(UTC))
+
+
+def _entry(version: Version) -> ImageEntry:
+    return ImageEntry(
+        version.image_tag,
+        version.openclaw_version,
+        version.variant,
+        version.published_at,
+        version.image_digest,
+    )
