@@ -189,4 +189,4 @@ def parse_attribute(
     try:
         return parse(item.get(name))
     except InvalidValue as error:
-        raise InvalidValue(f"{name} {error}") from None
+        raise type(error)(f"{name} {error}") from None

@@ -153,9 +153,9 @@ def test_the_kv_answers_with_an_error(start: Sandbox, stores: Stores) -> None:
     """The second row, here for a table that was deleted."""
     kv = KV(stores.client, "kiloclaw-deleted")
     pinned = provision(Start("ana"), database=start.database, kv=kv)
-    assert told(pinned) == ("v3", "pin", "applied", True, False, False)
+    assert told(pinned) == ("v3", "pin", "applied", None, False, False)
     unpinned = provision(Start("bob"), database=start.database, kv=kv)
-    assert told(unpinned) == ("v1", "latest", "none", True, False, True)
+    assert told(unpinned) == ("v1", "latest", "none", None, False, True)
     with pytest.raises(KVUnavailable):
         forget("bob", kv=kv)
     assert kv.table.errors == ["ResourceNotFoundException"] * 3

@@ -105,7 +105,7 @@ def test_what_is_invoked_directly(logged: Logged) -> None:
     payloads: list[object] = [
         *HOSTILE, *({"user_id": text} for text in HOSTILE),
         *({"user_id": "a", "intent": text} for text in HOSTILE),
-        {"user_id": MARK}, {"user_id": MARK, "variant": MARK}, {"source": MARK}, [MARK],
+        {"user_id": MARK}, {"user_id": MARK, "variant": "gpu"}, {"source": MARK}, [MARK],
     ]  # fmt: skip
     for payload in payloads:
         assert logged.send(payload)["errorType"] in {"InvalidRequest", "NoVersionAvailable"}
