@@ -1,4 +1,4 @@
-"""Statements about the log of who changed what, when and why."""
+"""Statements about the audit log: who changed what, when and why."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The log, inside the transaction whose change it tells of."""
+    """The log, inside the transaction of the change that is logged."""
 
     connection: RawConnection
 
@@ -81,8 +81,8 @@ class Audit:
     ) -> None:
         """Add an event.
 
-        A user is named by alias, in `before` and `after` as well. That one revision of a
-        pointer is refused is logged once: repeating that event adds nothing.
+        Name a user by alias only, in `before` and `after` as well. An event that says one
+        revision of a pointer is refused is kept once; repeating it adds nothing.
         """
         self.connection.execute(
             """
@@ -101,7 +101,7 @@ class Audit:
         )  # fmt: skip
 
     def page(self, wanted: EventFilter, after: int | None, limit: int) -> list[Event]:
-        """Up to `limit` events older than the one with id `after`."""
+        """List up to `limit` events older than the one with id `after`, newest first."""
         return fetch(
             self.connection,
             Event,

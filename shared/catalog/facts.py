@@ -1,4 +1,4 @@
-"""The one statement of provisioning, and the look-up of what it did not cover."""
+"""The statement that provisioning reads by, and the look-up of tags it did not cover."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ SELECT image_tag, image_digest, openclaw_version, variant, status
 
 @dataclass(frozen=True, slots=True)
 class CatalogFacts:
-    """What the catalog says of a user who starts, as of `now`."""
+    """What the catalog knows about a starting user. `now` is the statement's time."""
 
     now: datetime
     pin: PinFact | None
@@ -67,12 +67,12 @@ def read_facts(database: Database, user_id: UserId, variant: Variant) -> Catalog
 
 
 def read_images(database: Database, tags: Iterable[ImageTag]) -> dict[ImageTag, Image]:
-    """The images that the catalog knows among `tags`. Raises CatalogUnavailable."""
+    """Find the images among `tags` that the catalog knows. Raises CatalogUnavailable."""
     return _images(database.read(IMAGES, {"tags": list(tags)}))
 
 
 def images_within(connection: RawConnection, tags: Iterable[ImageTag]) -> dict[ImageTag, Image]:
-    """The same inside a transaction."""
+    """Find them inside a transaction."""
     return _images(connection.execute(IMAGES, {"tags": list(tags)}).fetchall())
 
 

@@ -1,4 +1,4 @@
-"""The catalog as use cases see it: transactions, and what can be asked inside one."""
+"""The catalog as use cases see it: transactions, and the statements inside them."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from shared.catalog.versions import Versions
 
 
 class Transaction:
-    """Made for one transaction, around its connection."""
+    """The statements of one transaction, by table. Made anew for each."""
 
     def __init__(self, connection: RawConnection, database: Database) -> None:
         self.connection = connection
@@ -31,7 +31,7 @@ class Transaction:
         self.batches = Batches(connection)
 
     def roll_back(self) -> NoReturn:
-        """End the transaction without a trace; go on behind its `with` block."""
+        """Leave the `with` block and roll everything back."""
         raise Rollback
 
 
@@ -43,6 +43,6 @@ class Catalog:
 
     @contextmanager
     def transaction(self) -> Generator[Transaction]:
-        """Commit at the end, roll back on any error. Raises CatalogUnavailable."""
+        """Commit at the end of the block, roll back on any error. Raises CatalogUnavailable."""
         with self.database.transaction() as connection:
             yield Transaction(connection, self.database)

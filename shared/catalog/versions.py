@@ -95,14 +95,14 @@ class Versions:
     connection: RawConnection
 
     def get(self, tag: ImageTag) -> Version:
-        """Raises VersionNotFound, also for a retired one."""
+        """Find a version that is not retired. Raises VersionNotFound."""
         version = self.find(tag)
         if version is None or version.retired_at is not None:
             raise VersionNotFound("no version has this tag")
         return version
 
     def find(self, tag: ImageTag) -> Version | None:
-        """The version, retired or not."""
+        """Find a version, retired or not."""
         query: LiteralString = VERSION + "WHERE v.image_tag = %(tag)s"
         rows = fetch(self.connection, Version, query, {"tag": tag})
         return rows[0] if rows else None
@@ -127,9 +127,9 @@ class Versions:
         return fetch(self.connection, Version, PAGES[sort][order], parameters)
 
     def statuses(self, tags: Iterable[ImageTag], variant: Variant) -> dict[ImageTag, Status]:
-        """What each tag that the catalog knows is to this variant's pointer.
+        """Find the status of each tag that the catalog knows, as it counts for this variant.
 
-        One that is retired or of another variant counts as disabled: it may not be named.
+        A version that is retired or of another variant counts as disabled.
         """
         rows = self.connection.execute(
             "SELECT image_tag, CASE variant WHEN %(variant)s THEN status ELSE 'disabled' END"
@@ -139,18 +139,18 @@ class Versions:
         return dict(rows.fetchall())
 
     def owner(self, digest: ImageDigest) -> ImageTag | None:
-        """The tag that has this digest."""
+        """Find the tag that has this digest."""
         row = self.connection.execute(
             "SELECT image_tag FROM kiloclaw_available_versions WHERE image_digest = %(digest)s",
             {"digest": digest},
         ).fetchone()
         return row[0] if row else None
 
-    # A status must be read in a statement after the one that locks it: a statement that does
-    # both sees the row it waited for, but everything it joins as of its start.
+    # Lock first, then read the status in a later statement. One statement that does both sees
+    # the locked row as it is now, but every joined row as of the statement's start.
 
     def lock_for_share(self, tags: Iterable[ImageTag]) -> None:
-        """Keep the status of these versions from changing, in the order of their tags."""
+        """Lock versions so that their status cannot change, in the order of their tags."""
         self.connection.execute(
             "SELECT FROM kiloclaw_available_versions WHERE image_tag = ANY(%(tags)s)"
             " ORDER BY image_tag FOR SHARE",
@@ -158,7 +158,7 @@ class Versions:
         )
 
     def lock_for_change(self, tag: ImageTag) -> None:
-        """Let nobody rely on the status until it has changed."""
+        """Lock a version so that nobody relies on its status until it has changed."""
         self.connection.execute(
             "SELECT FROM kiloclaw_available_versions WHERE image_tag = %(tag)s"
             " FOR NO KEY UPDATE",
@@ -174,14 +174,14 @@ class Versions:
                 self.lock_for_share([name])
 
     def lock_for_retirement(self, tag: ImageTag) -> None:
-        """Let nobody refer to the version until it is retired."""
+        """Lock a version so that nobody refers to it until it is retired."""
         self.connection.execute(
             "SELECT FROM kiloclaw_available_versions WHERE image_tag = %(tag)s FOR UPDATE",
             {"tag": tag},
         )
 
     def insert(self, entry: ImageEntry, by: Actor, notes: str | None) -> bool:
-        """Add a version; False if its tag or its digest is there already."""
+        """Add a version. False if its tag or its digest is there already."""
         added = self.connection.execute(
             """
             INSERT INTO kiloclaw_available_versions
@@ -209,9 +209,9 @@ class Versions:
         return added.rowcount == 1
 
     def republish(self, entry: ImageEntry, notes: str | None) -> bool:
-        """Take over version, digest and notes; what is omitted stays. False if nothing changed.
+        """Update version, digest and notes; what is omitted stays. False if nothing changed.
 
-        Raises DigestInUse where the unique index caught what the claim should have.
+        Raises DigestInUse if the unique index finds what the claim should have prevented.
         """
         try:
             # A savepoint, so that after a refusal the owner can still be asked for.
@@ -263,11 +263,11 @@ class Versions:
         )
 
     def retired(self) -> list[ImageEntry]:
-        """What was retired, as entries of the KV."""
+        """List the retired versions, as entries."""
         return self._entries(retired=True)
 
     def deployable(self) -> list[ImageEntry]:
-        """What was not, as entries of the KV."""
+        """List the versions that are not retired, as entries."""
         return self._entries(retired=False)
 
     def _entries(self, *, retired: bool) -> list[ImageEntry]:

@@ -1,4 +1,4 @@
-"""Reading an image entry that somebody else may have written: hostile until parsed."""
+"""Read image entries. Others write them too, so they are hostile until parsed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ class Tombstone:
 
 
 class NotYetPublished(InvalidValue):
-    """The publish time is still ahead: the entry becomes valid by itself."""
+    """The publish time is still ahead. The entry becomes valid by itself."""
 
 
 def check_published_at(published_at: datetime, now: datetime) -> datetime:
-    """A publish time may be ahead by what clocks differ, no more. Raises InvalidValue."""
+    """Refuse a time further ahead than clocks differ, or before 2000. Raises InvalidValue."""
     if published_at < EARLIEST_PUBLISHED:
         raise InvalidValue(f"must not be before the year {EARLIEST_PUBLISHED.year}")
     if published_at > now + timedelta(seconds=PUBLISHED_AHEAD_SECONDS):
@@ -47,7 +47,7 @@ def parse_entry(
 ) -> ImageEntry | Tombstone:
     """Read the item stored under sort key `key`. Raises InvalidValue for a malformed one.
 
-    A missing variant is `default`, a null digest an absent one; unknown attributes are ignored.
+    A missing variant means `default`, a null digest none. Unknown attributes are ignored.
     `deleted_at` makes it a tombstone if it is a time that has passed.
     """
     tag = _parse_key(key)

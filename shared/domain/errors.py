@@ -4,13 +4,13 @@ from typing import ClassVar
 
 
 class InvalidValue(ValueError):
-    """A value breaks its rule. The message names the rule and never repeats the value."""
+    """A value breaks its rule. The message says what is allowed and never repeats the value."""
 
 
 class Refused(Exception):
-    """A request that is understood and not carried out; nothing was changed.
+    """A request was understood and refused. Nothing has changed.
 
-    `facts` are what the caller needs to decide what to do, by their names in the answer.
+    `facts` help the caller to go on; they appear in the answer under their names.
     """
 
     code: ClassVar[str]
@@ -76,7 +76,7 @@ class VersionPinned(Refused):
 
 
 class TooManyPins(Refused):
-    """More pins than one call moves; `pin_count` says how many."""
+    """The version has more pins than one call can move; `pin_count` says how many."""
 
     code = "too_many_pins"
 
@@ -86,7 +86,7 @@ class InvalidReplacement(Refused):
 
 
 class InvalidRequest(Refused):
-    """A field of the request breaks its rule; `errors` lists `{"field", "message"}`."""
+    """The request is malformed. `errors` lists `{"field", "message"}`."""
 
     code = "invalid_request"
 

@@ -1,4 +1,4 @@
-"""The things the system speaks of, as frozen values."""
+"""The domain's values: versions, pins, images, instances. All are frozen."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ PinState = Literal["none", "applied", "expired", "suspended", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class ImageEntry:
-    """An image as the KV knows it: the fact that it exists."""
+    """An entry of the KV: the fact that an image exists."""
 
     image_tag: ImageTag
     openclaw_version: OpenclawVersion
@@ -34,7 +34,7 @@ class ImageEntry:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A row of the catalog, with what its variant's mirror says of it."""
+    """A row of the catalog. `is_latest` and `rollout_percent` come from the mirror."""
 
     id: UUID
     image_tag: ImageTag
@@ -71,9 +71,10 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What can be run. `status` is None for a version that only the KV knows yet.
+    """An image that an instance may run.
 
-    A retired version is `disabled` here.
+    `status` is None for a version that only the KV knows so far. A retired version is
+    `disabled`.
     """
 
     image_tag: ImageTag
@@ -91,7 +92,7 @@ class Image:
 class Instance:
     """What a user's instance was last told to run.
 
-    `decided_at` orders decisions: the time at which the database answered, as RFC 3339 text.
+    `decided_at` orders decisions: the database's time when it was asked, as RFC 3339 text.
     """
 
     user_id: UserId

@@ -1,4 +1,7 @@
-"""Which image a user's instance runs: one pure, total function from facts to an answer."""
+"""Decide which image a user's instance runs: a pure function from facts to an answer.
+
+docs/architecture.md has the rules and every code.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -173,7 +176,7 @@ def _runnable(facts: Facts, tag: ImageTag) -> Image | None:
 
 
 def _offered(facts: Facts, tag: ImageTag) -> Image | None:
-    """What a pointer may offer: a version of its own variant that is not disabled."""
+    """The image, if the pointer may serve it: of the same variant, and not disabled."""
     image = _runnable(facts, tag)
     return image if image is not None and image.variant == facts.variant else None
 
@@ -216,7 +219,7 @@ def _latest(facts: Facts, _state: PinState, pointer: Pointer) -> Outcome:
 
 
 def _keep(facts: Facts, _state: PinState = "none", _pointer: Pointer = NO_POINTER) -> Outcome:
-    """What runs may go on; an image that neither store knows is what its record says."""
+    """Keep what runs. If neither store knows that image any more, its record describes it."""
     running = facts.running
     if running is None:
         return None, "no_instance"
@@ -237,7 +240,10 @@ RULES: tuple[tuple[RuleName, Source, Rule], ...] = (
 
 
 def _fail_static(facts: Facts) -> Resolution | Refusal:
-    """Without the catalog a known instance keeps its image; for anyone else a pin may exist."""
+    """Decide without the catalog: keep a known instance's image, else refuse.
+
+    A user without a record may have a pin that cannot be read.
+    """
     known = facts.instance
     if known is None:
         step = Step("keep", matched=False, code="no_instance")

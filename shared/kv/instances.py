@@ -58,14 +58,14 @@ class Readings(NamedTuple):
 
 
 class InstancePage(NamedTuple):
-    """Users of a page, and where the next one starts: the last user with the tag, or None."""
+    """The users of a page. `next` is the last one with their tag, None on the last page."""
 
     users: list[UserId]
     next: tuple[ImageTag, UserId] | None
 
 
 class Count(NamedTuple):
-    """A number of instances; not `complete` if time ran out."""
+    """A number of instances. It is a lower bound unless `complete`: time ran out."""
 
     instances: int
     complete: bool
@@ -90,11 +90,11 @@ class Instances:
         )
 
     def find(self, user_id: UserId) -> Instance | None:
-        """Raises KVUnavailable."""
+        """Find a user's record. Raises KVUnavailable."""
         return parse_instance(self.table.get_all(_key(user_id))[0])
 
     def find_all(self, user_ids: Iterable[UserId]) -> dict[UserId, Instance]:
-        """At most 100 users. Raises KVUnavailable."""
+        """Find the records of at most 100 users. Raises KVUnavailable."""
         items = self.table.get_all(*(_key(user_id) for user_id in user_ids))
         found_ones = (parse_instance(item) for item in items)
         return {instance.user_id: instance for instance in found_ones if instance}
@@ -131,7 +131,7 @@ class Instances:
     def page(
         self, tag: ImageTag | None, after: tuple[ImageTag, UserId] | None, limit: int
     ) -> InstancePage:
-        """Users who run `tag`, or all in no order that means anything. Raises KVUnavailable."""
+        """List users who run `tag`, or all users, unordered. Raises KVUnavailable."""
         parameters: dict[str, Any] = {"IndexName": INDEX, "Limit": limit}
         if after is not None:
             parameters["ExclusiveStartKey"] = _key(after[1]) | _index_key(*after)
@@ -143,7 +143,7 @@ class Instances:
         )
 
     def count(self, tag: ImageTag, seconds: float = 4.0) -> Count:
-        """How many run `tag`, as far as one gets in that time. Raises KVUnavailable."""
+        """Count the instances that run `tag`, for at most that time. Raises KVUnavailable."""
         ends = monotonic() + min(seconds, self.table.deadline.left - CALL_SECONDS)
         total = 0
         start: dict[str, Any] = {}
@@ -159,7 +159,7 @@ class Instances:
 
 
 def parse_instance(item: Attributes | None) -> Instance | None:
-    """Read a record; one that is not whole, or not a legal one, is as good as none."""
+    """Read a record. An incomplete or malformed one counts as none."""
     try:
         return _parsed(item) if item else None
     except (KeyError, InvalidValue):

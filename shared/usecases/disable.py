@@ -41,7 +41,7 @@ class VersionChange:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The version as it is now, and how many pins this very change suspended."""
+    """The version as it is now, and how many pins this change suspended."""
 
     version: Version
     suspended: int = 0

@@ -1,4 +1,4 @@
-"""Who runs what, beside what they would run: the fleet as administrators see it."""
+"""List instances with what they run and what they would run now."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ from shared.kv.entries import image_of
 
 @dataclass(frozen=True, slots=True)
 class InstanceState:
-    """A record beside the pin and what a restart would run (`expected`, None if nothing).
+    """A record, the user's pin, and what a restart would run (`expected`, None if nothing).
 
-    `drift`: a restart would change it. `outdated`: an upgrade would.
+    `drift`: a restart would change what runs. `outdated`: an upgrade would.
     """
 
     instance: Instance
@@ -39,7 +39,7 @@ class InstancePage:
 
 @dataclass(frozen=True, slots=True)
 class _Surroundings:
-    """What decisions about several users turn on."""
+    """The facts that decisions about several users share."""
 
     pins: dict[UserId, Pin]
     mirrors: dict[Variant, Pointer]
@@ -55,7 +55,7 @@ def list_instances(
     catalog: Catalog,
     kv: KV,
 ) -> InstancePage:
-    """Raises CatalogUnavailable, KVUnavailable."""
+    """List a page of instances. Raises CatalogUnavailable, KVUnavailable."""
     page = kv.instances.page(tag, after, limit)
     found = kv.instances.find_all(page.users) if page.users else {}
     instances = [found[user] for user in page.users if user in found]
@@ -63,7 +63,7 @@ def list_instances(
 
 
 def get_instance(user_id: UserId, *, catalog: Catalog, kv: KV) -> InstanceState:
-    """Raises InstanceNotFound, CatalogUnavailable, KVUnavailable."""
+    """Find one. Raises InstanceNotFound, CatalogUnavailable, KVUnavailable."""
     instance = kv.instances.find(user_id)
     if instance is None:
         raise InstanceNotFound("the user has no instance on record")

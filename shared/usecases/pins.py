@@ -1,4 +1,4 @@
-"""Pinning a user to a version, and unpinning."""
+"""Pin a user to a version, unpin, and erase a user."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from shared.kv import KV
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """A pin with its version; `warnings` has `version_deprecated` for a deprecated one."""
+    """A pin with its version. `warnings` has `version_deprecated` if that is deprecated."""
 
     pin: Pin
     version: Version
@@ -24,7 +24,7 @@ class Pinned:
 
 
 def get_pin(user_id: UserId, *, catalog: Catalog) -> Pinned:
-    """Raises PinNotFound."""
+    """Find a user's pin and its version. Raises PinNotFound."""
     with catalog.transaction() as tx:
         pin = tx.pins.find(user_id)
         if pin is None:
@@ -75,14 +75,15 @@ def remove_pin(user_id: UserId, *, by: Initiator, catalog: Catalog) -> None:
 
 
 def erase_user(user_id: UserId, *, by: Initiator, catalog: Catalog, kv: KV) -> None:
-    """Forget a person: pin, instance record, and who the log's alias was.
+    """Forget a person: pin, instance record, and whom the log's alias stands for.
 
-    The record goes last, inside the transaction: a KV that is down leaves all as it was, and a
-    repeat finishes what a crash cut short. Raises CatalogUnavailable, KVUnavailable.
+    The record is deleted last, inside the transaction. So nothing changes while the KV is down,
+    and a repeat finishes what a crash cut short. Raises CatalogUnavailable, KVUnavailable.
     """
     with catalog.transaction() as tx:
         was_known = tx.users.lock_known(user_id) is not None
-        alias = tx.users.lock(user_id)  # made if missing: nobody pins the user in between
+        # Created if missing, so that nobody pins the user in between.
+        alias = tx.users.lock(user_id)
         had_pin = tx.pins.remove(user_id)
         tx.users.forget(user_id)
         had_instance = kv.instances.forget(user_id)
@@ -91,7 +92,7 @@ def erase_user(user_id: UserId, *, by: Initiator, catalog: Catalog, kv: KV) -> N
 
 
 def _content(pin: Pin | None) -> dict[str, object] | None:
-    """What the log keeps of a pin; never whose it is."""
+    """What the log keeps of a pin: never the user."""
     if pin is None:
         return None
     expires_at = rfc3339(pin.expires_at) if pin.expires_at else None

@@ -1,4 +1,4 @@
-"""Which image a starting instance runs: gather the facts, decide, record."""
+"""Say which image a starting instance runs: gather the facts, decide, record."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -26,7 +26,7 @@ from shared.kv.instances import Recorded
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """An instance is starting. `running_tag` is what the caller believes it runs."""
+    """A starting instance. `running_tag` is what the caller believes that it runs."""
 
     user_id: UserId
     intent: Intent = "provision"
@@ -38,8 +38,8 @@ class Start:
 class Provisioned:
     """The answer.
 
-    `recorded` says whether the instance record says so now, `previous` what it said before;
-    `changed` is None where nobody knows.
+    `recorded` says whether the instance record holds it now, `previous` what it held before.
+    `changed` is None if nobody knows.
     """
 
     user_id: UserId
@@ -155,7 +155,7 @@ def _cover(facts: Facts, database: Database, kv: KV) -> Facts:
         try:
             known |= _images_in_kv(unknown, kv, facts.now)
         except KVUnavailable:
-            # Its record still keeps a restart where it is; the mirror stands in for the rest.
+            # The record still decides a restart; for the rest the mirror stands in.
             facts = replace(facts, stored=None)
     unfound: dict[ImageTag, Image | None] = dict.fromkeys(tags)
     return replace(facts, images={**facts.images, **unfound, **known})
@@ -239,8 +239,9 @@ def _answer(
 
 
 def _answer_unrecorded(facts: Facts, resolution: Resolution) -> Provisioned:
-    """Answer without having recorded: what ran before is in the record if that was read, else
-    the caller may know.
+    """Answer without recording.
+
+    What ran before is in the record, if that was read; otherwise the caller may know.
     """
     if facts.record_read:
         return _answer(facts, resolution, facts.instance, recorded=False)
