@@ -76,6 +76,20 @@ def test_a_hanging_kv_holds_up_no_kill_switch(fleet: OutageFleet) -> None:
     fleet.mend()
 
 
+def test_backends_of_all_functions_are_silent(fleet: OutageFleet) -> None:
+    """The server is fine, so nobody loses a pin and every function answers as always."""
+    fleet.warm()
+    fleet.invoke("sync")
+    with stopped(*fleet.backends()):
+        pinned = fleet.start(user_id="pinned")
+        unpinned = fleet.start(user_id="known")
+        assert fleet.done("PUT", "/v1/users/silent/pin", PIN)["pin"]["image_tag"] == "one"
+        assert fleet.invoke("sync")["outcome"] == "ok"
+        assert fleet.invoke("migrate") == {"applied": []}
+    assert (pinned["source"], pinned["recorded"], pinned["degraded"]) == ("pin", True, False)
+    assert (unpinned["source"], unpinned["degraded"]) == ("latest", False)
+
+
 def test_the_catalog_is_lost(own_fleet: OutageFleet) -> None:
     """Known instances keep what they run; `/healthz` names what died."""
     kill_catalog(own_fleet.system)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import boto3
+import psycopg
 from botocore.config import Config
 
 from tests.support.local_system import HttpReply, RunningSystem, children
@@ -152,10 +153,22 @@ class OutageFleet:
 
     def start(self, **payload: str) -> Any:
         """The answer of provisioning, or its error."""
-        answer = self._functions.invoke(
-            FunctionName="provisioning", Payload=json.dumps(payload)
-        )
+        return self.invoke("provisioning", **payload)
+
+    def invoke(self, function: str, **payload: str) -> Any:
+        """The answer of a function, or its error."""
+        answer = self._functions.invoke(FunctionName=function, Payload=json.dumps(payload))
         return json.loads(answer["Payload"].read())
+
+    def backends(self) -> list[int]:
+        """The processes of PostgreSQL that serve the functions' connections."""
+        conninfo = self.system.status()["postgres"]["conninfo"]
+        with psycopg.connect(conninfo) as connection:
+            rows = connection.execute(
+                "SELECT pid FROM pg_stat_activity"
+                " WHERE usename LIKE 'kiloclaw%' AND pid <> pg_backend_pid()"
+            ).fetchall()
+        return [pid for (pid,) in rows]
 
     def fill(self) -> None:
         for tag, variant in VERSIONS.items():

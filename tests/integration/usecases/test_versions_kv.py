@@ -25,10 +25,12 @@ Break = Callable[[Any], Any]
     "broken",
     [
         lambda _client: unreachable(),
+        lambda client: Refusing(client, *[refusal("ResourceNotFoundException")] * 9),
+        lambda client: Refusing(client, *[refusal("AccessDeniedException")] * 9),
         lambda client: Refusing(client, DOWN, operation="put_item"),
         lambda client: Refusing(client, DOWN, operation="put_item", late=True),
     ],
-    ids=["unreadable", "put failed", "put late"],
+    ids=["unreachable", "table deleted", "grant lost", "put failed", "put late"],
 )
 def test_the_kill_switch_works_without_the_kv(
     world: Sandbox, stores: Stores, broken: Break
@@ -43,7 +45,7 @@ def test_the_kill_switch_works_without_the_kv(
     assert contents(stores)[0] == (3, "v4", "v2")
 
 
-def test_apipeline_that_comes_first_does_not_stop_the_kill_switch(
+def test_a_pipeline_that_comes_first_does_not_stop_the_kill_switch(
     world: Sandbox, stores: Stores
 ) -> None:
     """It moved on its own: the put fails, and sync finds out what counts."""
@@ -127,7 +129,7 @@ def test_enabling_needs_the_kv(world: Sandbox, stores: Stores) -> None:
     assert actions == [("latest.reverted",)]
 
 
-def test_enabling_waits_for_apipeline_to_rest(world: Sandbox, stores: Stores) -> None:
+def test_enabling_waits_for_a_pipeline_to_rest(world: Sandbox, stores: Stores) -> None:
     """A pointer that names the version again and again would move everybody to it."""
     change_by(world, "v4", disabled())
     revisions = iter(range(9, 100))
