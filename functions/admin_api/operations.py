@@ -73,9 +73,7 @@ def list_audit_events(request: Request[AuditQuery, None]) -> Answer:
 def _run(run: Run) -> reports.SyncRun:
     return reports.SyncRun.model_validate(
         {
-            **run.counts,
-            "run_id": run.id,
-            "outcome": run.outcome,
+            **run.report.as_json(),
             "started_at": run.started_at,
             "finished_at": run.finished_at,
             "trigger": run.trigger,

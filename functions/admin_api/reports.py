@@ -7,7 +7,7 @@ from functions.admin_api.fields import Moment
 from functions.admin_api.models import Page, Shape
 from shared.catalog.audit import SubjectKind
 from shared.catalog.runs import Trigger
-from shared.domain.sync import Outcome
+from shared.domain.sync_report import Outcome
 from shared.domain.values import Actor
 
 
@@ -20,7 +20,7 @@ class Rejection(Shape):
 
 
 class SyncReport(Shape):
-    """What a run saw and did; `new_findings` were not open before it."""
+    """What a run saw and did; `rejected` names the first 100 of `rejected_total`."""
 
     run_id: UUID
     outcome: Outcome
@@ -33,7 +33,7 @@ class SyncReport(Shape):
     missing: int
     pointers_copied: int
     rejected: list[Rejection]
-    new_findings: int
+    rejected_total: int
     duration_ms: int
 
 

@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 from shared.catalog.runs import Trigger
 from shared.domain.errors import InvalidRequest
+from shared.domain.sync_report import SyncReport
 from shared.runtime.dependencies import Dependencies, wire
 from shared.runtime.settings import Settings
 from shared.runtime.telemetry import request_id
 from shared.usecases.rebuild import rebuild_kv
-from shared.usecases.sync import SyncReport, run_sync
+from shared.usecases.sync import run_sync
 
 NO_CAP = 0
 EVENT_SECONDS = 55.0
@@ -60,6 +61,9 @@ def _run_sync(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:
     report = run_sync(
         catalog=deps.catalog, kv=deps.kv, cap=cap, trigger=trigger, seconds=RUN_SECONDS
     )
+    with deps.catalog.transaction() as tx:
+        open_findings = tx.runs.count_open()
+    deps.telemetry.count("OpenFindings", open_findings)
     _tell(report, age, deps)
     return report.as_json()
 
@@ -72,7 +76,7 @@ def _rebuild_kv(deps: Dependencies) -> dict[str, Any]:
 
 def _tell(report: SyncReport, age: float | None, deps: Dependencies) -> None:
     deps.telemetry.count(f"Sync{report.outcome.title().replace('_', '')}")
-    deps.telemetry.count("NewConflicts", report.new_findings)
+    deps.telemetry.count("FailedVariants", len(report.failed_variants))
     if age is not None:
         deps.telemetry.seconds("CatalogAge", age)
     deps.telemetry.log(
@@ -82,6 +86,7 @@ def _tell(report: SyncReport, age: float | None, deps: Dependencies) -> None:
         seen=report.seen,
         inserted=report.inserted,
         deferred=report.deferred,
-        rejected=len(report.rejected),
+        rejected=report.rejected_total,
+        failed_variants=report.failed_variants,
         duration_ms=report.duration_ms,
     )

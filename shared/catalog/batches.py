@@ -3,11 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
-from shared.catalog.connection import RawConnection
+from shared.catalog.connection import RawConnection, fetch
 from shared.domain.model import ImageEntry
 from shared.domain.sync import Known
 from shared.domain.values import ImageTag
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A version that the KV lacks; `use` says why that matters, None if it does not."""
+
+    image_tag: ImageTag
+    use: Literal["latest", "pinned"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,9 @@ class Batches:
         return {row[0]: Known(*row) for row in rows}
 
     def insert(self, entries: Sequence[ImageEntry]) -> int:
-        """Add versions and log each. One that is there by now is left alone."""
+        """Add versions and log each; how many there were. One that is there is left alone."""
+        if not entries:
+            return 0
         self.connection.execute(
             "INSERT INTO kiloclaw_variants (variant)"
             " SELECT DISTINCT variant FROM unnest(%(variants)s::text[]) AS found (variant)"
@@ -61,8 +72,14 @@ class Batches:
         )
         return added.rowcount
 
-    def update(self, entries: Sequence[ImageEntry]) -> int:
-        """Take over OpenClaw versions and fill in digests, and log each."""
+    # Rows that another transaction has locked are left for the next run. So `sync` waits for no
+    # row while it holds others, whatever the order in which they were locked.
+
+    def update(self, entries: Sequence[ImageEntry], read_at: datetime) -> int:
+        """Take over OpenClaw versions and fill in digests, and log each.
+
+        A row that changed after `read_at`, when the KV was read, is newer than the entry.
+        """
         changed = self.connection.execute(
             """
             WITH found AS (
@@ -71,14 +88,16 @@ class Batches:
                   FROM unnest(%(tags)s::text[], %(digests)s::text[], %(versions)s::text[])
                        AS b (tag, digest, version)
                   JOIN kiloclaw_available_versions v ON v.image_tag = b.tag
-                 WHERE v.retired_at IS NULL
+                 WHERE v.retired_at IS NULL AND v.updated_at < %(read_at)s
+                   AND (v.image_digest IS NULL OR b.digest IS NULL OR v.image_digest = b.digest)
+                 ORDER BY v.image_tag
+                   FOR NO KEY UPDATE OF v SKIP LOCKED
             ), changed AS (
                 UPDATE kiloclaw_available_versions v
                    SET openclaw_version = found.version, image_digest = found.digest,
                        revision = v.revision + 1, updated_at = now()
                   FROM found
                  WHERE v.id = found.id
-                   AND (v.image_digest IS NULL OR v.image_digest = found.digest)
              RETURNING v.image_tag, found.old_version, found.old_digest, found.version,
                        found.digest
             )
@@ -90,41 +109,65 @@ class Batches:
                    jsonb_build_object('openclaw_version', version, 'image_digest', digest)
               FROM changed
             """,
-            _columns(entries),
+            _columns(entries) | {"read_at": read_at},
         )
         return changed.rowcount
 
-    def mark_missing(self, tags: Sequence[ImageTag], read_at: datetime) -> None:
-        """Say when the KV lost these; a row changed since the KV was read may not be lost."""
-        self.connection.execute(
-            "UPDATE kiloclaw_available_versions"
-            "   SET missing_since = now(), revision = revision + 1, updated_at = now()"
-            " WHERE image_tag = ANY(%(tags)s) AND missing_since IS NULL"
-            "   AND retired_at IS NULL AND updated_at < %(read_at)s",
+    def mark_missing(self, tags: Sequence[ImageTag], read_at: datetime) -> int:
+        """Say when the KV lost these; how many there were.
+
+        A row that changed after `read_at`, when the KV was read, may not be lost.
+        """
+        marked = self.connection.execute(
+            """
+            UPDATE kiloclaw_available_versions
+               SET missing_since = now(), revision = revision + 1, updated_at = now()
+             WHERE id IN (
+                SELECT id FROM kiloclaw_available_versions
+                 WHERE image_tag = ANY(%(tags)s) AND missing_since IS NULL
+                   AND retired_at IS NULL AND updated_at < %(read_at)s
+                 ORDER BY image_tag
+                   FOR NO KEY UPDATE SKIP LOCKED)
+            """,
             {"tags": list(tags), "read_at": read_at},
         )
+        return marked.rowcount
 
-    def mark_found(self, tags: Sequence[ImageTag]) -> None:
-        self.connection.execute(
-            "UPDATE kiloclaw_available_versions"
-            "   SET missing_since = NULL, revision = revision + 1, updated_at = now()"
-            " WHERE image_tag = ANY(%(tags)s) AND missing_since IS NOT NULL",
+    def mark_found(self, tags: Sequence[ImageTag]) -> int:
+        """Say that the KV has these again; how many there were."""
+        marked = self.connection.execute(
+            """
+            UPDATE kiloclaw_available_versions
+               SET missing_since = NULL, revision = revision + 1, updated_at = now()
+             WHERE id IN (
+                SELECT id FROM kiloclaw_available_versions
+                 WHERE image_tag = ANY(%(tags)s) AND missing_since IS NOT NULL
+                 ORDER BY image_tag
+                   FOR NO KEY UPDATE SKIP LOCKED)
+            """,
             {"tags": list(tags)},
         )
+        return marked.rowcount
 
-    def missing(self) -> list[tuple[ImageTag, bool, bool]]:
-        """Every row that the KV lacks: its tag, whether it is pinned, whether it is latest."""
-        return self.connection.execute(
+    def missing(self) -> list[Missing]:
+        """Every row that the KV lacks, by its tag."""
+        return fetch(
+            self.connection,
+            Missing,
             """
             SELECT v.image_tag,
-                   EXISTS (SELECT FROM kiloclaw_version_pins p WHERE p.image_tag = v.image_tag),
-                   EXISTS (SELECT FROM kiloclaw_variants m
-                            WHERE m.variant = v.variant AND m.latest_tag = v.image_tag)
+                   CASE WHEN EXISTS (SELECT FROM kiloclaw_variants m
+                                      WHERE m.variant = v.variant
+                                        AND m.latest_tag = v.image_tag) THEN 'latest'
+                        WHEN EXISTS (SELECT FROM kiloclaw_version_pins p
+                                      WHERE p.image_tag = v.image_tag) THEN 'pinned'
+                   END AS use
               FROM kiloclaw_available_versions v
              WHERE v.missing_since IS NOT NULL AND v.retired_at IS NULL
              ORDER BY v.image_tag
-            """
-        ).fetchall()
+            """,
+            {},
+        )
 
 
 def _columns(entries: Sequence[ImageEntry]) -> dict[str, object]:

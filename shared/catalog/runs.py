@@ -9,14 +9,16 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from shared.catalog.connection import RawConnection, fetch
-from shared.domain.sync import Finding, Outcome, PastRun
+from shared.domain.sync import PastRun
+from shared.domain.sync_report import Finding, Outcome, SyncReport
+from shared.domain.values import Variant
 
 Trigger = Literal["schedule", "direct", "api"]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A stored run; `counts` is the rest of its report."""
+    """A stored run; `counts` is its report as it was stored, maybe by another release."""
 
     id: UUID
     started_at: datetime
@@ -24,6 +26,10 @@ class Run:
     outcome: Outcome
     counts: dict[str, Any]
     trigger: Trigger
+
+    @property
+    def report(self) -> SyncReport:
+        return SyncReport.parse(self.id, self.outcome, self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +71,13 @@ class Runs:
             {"id": run_id, "started_at": started_at, "outcome": outcome, "trigger": trigger},
         )
 
-    def finish(self, run_id: UUID, counts: Mapping[str, object]) -> None:
+    def finish(self, run_id: UUID, counts: Mapping[str, object], *, changed: bool) -> None:
+        """Store the report. A run that `changed` nothing is deleted sooner."""
         self.connection.execute(
             "UPDATE kiloclaw_sync_runs"
-            "   SET finished_at = clock_timestamp(), counts = %(counts)s"
+            "   SET finished_at = clock_timestamp(), counts = %(counts)s, changed = %(changed)s"
             " WHERE id = %(id)s",
-            {"id": run_id, "counts": Jsonb(counts)},
+            {"id": run_id, "counts": Jsonb(counts), "changed": changed},
         )
 
     def age(self) -> float | None:
@@ -121,9 +128,9 @@ class Runs:
             {"started_at": started_at, "id": run_id, "limit": limit},
         )
 
-    def report(self, findings: Collection[Finding], at: datetime) -> int:
-        """Open these findings, or keep them open; how many are new. Equal ones are one."""
-        rows = self.connection.execute(
+    def report(self, findings: Collection[Finding], at: datetime) -> None:
+        """Open these findings, or keep them open. Equal ones are one."""
+        self.connection.execute(
             """
             INSERT INTO kiloclaw_sync_findings AS f
                    (image_tag, code, detail, first_seen, last_seen)
@@ -133,7 +140,6 @@ class Runs:
              ORDER BY tag, code, detail
             ON CONFLICT (image_tag, code, detail) WHERE resolved_at IS NULL
             DO UPDATE SET last_seen = greatest(f.last_seen, excluded.last_seen)
-            RETURNING first_seen = %(at)s
             """,
             {
                 "at": at,
@@ -141,17 +147,34 @@ class Runs:
                 "codes": [finding.code for finding in findings],
                 "details": [finding.detail for finding in findings],
             },
-        ).fetchall()
-        return sum(is_new for (is_new,) in rows)
-
-    def resolve(self, at: datetime, *, pointers: bool) -> None:
-        """Close what was found in pointers, or in entries, before `at` and not since."""
-        self.connection.execute(
-            "UPDATE kiloclaw_sync_findings SET resolved_at = %(at)s"
-            " WHERE resolved_at IS NULL AND last_seen < %(at)s"
-            "   AND (code IN ('invalid_pointer', 'pointer_pending')) = %(pointers)s",
-            {"at": at, "pointers": pointers},
         )
+
+    def resolve(self, at: datetime, *, pointers: bool, keep: Collection[Variant] = ()) -> None:
+        """Close what was found in pointers, or in entries, before `at` and not since.
+
+        Findings about the pointers of the variants in `keep` stay open: nobody looked at them.
+        Rows are locked in the order in which `report` does.
+        """
+        self.connection.execute(
+            """
+            UPDATE kiloclaw_sync_findings SET resolved_at = %(at)s
+             WHERE id IN (
+                SELECT id FROM kiloclaw_sync_findings
+                 WHERE resolved_at IS NULL AND last_seen < %(at)s
+                   AND (code IN ('invalid_pointer', 'pointer_pending')) = %(pointers)s
+                   AND NOT (%(pointers)s AND image_tag = ANY(%(keep)s))
+                 ORDER BY image_tag, code, detail
+                   FOR NO KEY UPDATE)
+            """,
+            {"at": at, "pointers": pointers, "keep": list(keep)},
+        )
+
+    def count_open(self) -> int:
+        """How many findings are open."""
+        [(number,)] = self.connection.execute(
+            "SELECT count(*) FROM kiloclaw_sync_findings WHERE resolved_at IS NULL"
+        ).fetchall()
+        return int(number)
 
     def findings(self, after: int | None, limit: int) -> list[OpenFinding]:
         """Up to `limit` open findings, the newest first."""

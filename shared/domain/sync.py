@@ -1,26 +1,21 @@
-"""The rules of the scheduled reconcile: what becomes of every entry, decided without I/O."""
+"""The rules of `sync`: what becomes of every image entry, decided without I/O."""
 
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Literal, NamedTuple
+from datetime import datetime
+from heapq import heappop, heappush
+from typing import NamedTuple, cast
 
+from shared.domain.identity import find_conflict
 from shared.domain.model import ImageEntry
+from shared.domain.sync_report import Code, Finding, Outcome
 from shared.domain.values import ImageDigest, ImageTag, OpenclawVersion, Variant
 
-Outcome = Literal["ok", "skipped_locked", "suspect_partial"]
-Code = Literal[
-    "digest_in_use",
-    "digest_changed",
-    "variant_changed",
-    "invalid_entry",
-    "invalid_pointer",
-    "pointer_pending",
-    "missing",
-]
-SHOWN = 128
-BELIEVED_AFTER = 3
+TRUSTED_AFTER = 3
 GOOD_SHARE = 0.8
+
+Rank = tuple[bool, datetime, ImageTag]
+"""The place of a new entry among others: those that a pointer names, then the oldest."""
 
 
 class Known(NamedTuple):
@@ -34,14 +29,6 @@ class Known(NamedTuple):
     missing: bool = False
 
 
-class Finding(NamedTuple):
-    """Something to be mended by people. `image_tag` is the variant if a pointer is wrong."""
-
-    image_tag: str
-    code: Code
-    detail: str
-
-
 class PastRun(NamedTuple):
     """A run that read the KV."""
 
@@ -49,94 +36,119 @@ class PastRun(NamedTuple):
     seen: int
 
 
-@dataclass(slots=True)
-class Batch:
-    """What becomes of every entry. `fill` and `update` overlap with nothing."""
+class Presence(NamedTuple):
+    """Versions that the KV has lost since the last run, and those that are back."""
 
-    insert: list[ImageEntry] = field(default_factory=list)
-    deferred: list[ImageEntry] = field(default_factory=list)
-    fill: list[ImageEntry] = field(default_factory=list)
-    update: list[ImageEntry] = field(default_factory=list)
-    unchanged: int = 0
-    conflicts: list[Finding] = field(default_factory=list)
-    missing: list[ImageTag] = field(default_factory=list)
-    returned: list[ImageTag] = field(default_factory=list)
+    lost: list[ImageTag]
+    returned: list[ImageTag]
 
 
-def escape_untrusted(text: object) -> str:
-    """A hostile text as people may see it: printable ASCII, short."""
-    return str(text).encode("unicode_escape").decode("ascii")[:SHOWN]
+class Sorting:
+    """Image entries, sorted by what is to be done with them. Each is in one place.
 
-
-def classify(
-    entries: Iterable[ImageEntry],
-    known: Mapping[ImageTag, Known],
-    present: Collection[ImageTag],
-    cap: int,
-    claimed: Mapping[ImageDigest, ImageTag] = MappingProxyType({}),
-) -> Batch:
-    """Sort entries into what is to be done with them, the earliest published first.
-
-    `present` are the tags that the KV holds, valid or not; `cap` limits inserts, 0 does not;
-    `claimed` are the digests whose claims were asked for, with their holders.
+    Of several entries with one digest the earliest published has it, until `assign_digest` says
+    otherwise. `named` are the tags that a pointer of the KV names: of the new entries they come
+    first, then the oldest.
     """
-    batch = Batch()
-    owners = dict(claimed)
-    owners |= {row.image_digest: row.image_tag for row in known.values() if row.image_digest}
-    for entry in sorted(entries, key=lambda entry: (entry.published_at, entry.image_tag)):
-        row = known.get(entry.image_tag)
-        if row is not None and row.retired:
-            batch.unchanged += 1
-        elif conflict := _conflict(entry, row, owners):
-            batch.conflicts.append(conflict)
-        else:
+
+    def __init__(
+        self,
+        entries: Iterable[ImageEntry],
+        known: Mapping[ImageTag, Known],
+        named: Collection[str] = (),
+    ) -> None:
+        self.fill: deque[ImageEntry] = deque()
+        self.update: list[ImageEntry] = []
+        self.unchanged = 0
+        self.conflicts: dict[ImageTag, Finding] = {}
+        self._new: list[tuple[Rank, ImageEntry]] = []
+        self._known = known
+        self._named = named
+        self._owners = {
+            row.image_digest: row.image_tag for row in known.values() if row.image_digest
+        }
+        self._by_digest: dict[ImageDigest, list[ImageEntry]] = defaultdict(list)
+        for entry in sorted(entries, key=lambda entry: (entry.published_at, entry.image_tag)):
             if entry.image_digest:
-                owners[entry.image_digest] = entry.image_tag
-            _place(entry, row, batch, cap)
-    _compare_presence(known, present, batch)
-    return batch
+                self._by_digest[entry.image_digest].append(entry)
+            self._place(entry)
+
+    @property
+    def new(self) -> list[ImageEntry]:
+        """The new entries that were not taken, in the order in which they would be."""
+        return [entry for _, entry in sorted(self._new)]
+
+    def take_new(self, most: int, room: int) -> list[ImageEntry]:
+        """Remove and return the next new entries: at most `most`.
+
+        At most `room` of them are entries that no pointer names.
+        """
+        taken: list[ImageEntry] = []
+        while self._new and len(taken) < most:
+            _, entry = self._new[0]
+            if entry.image_tag not in self._named:
+                if not room:
+                    break
+                room -= 1
+            heappop(self._new)
+            taken.append(entry)
+        return taken
+
+    def take_fill(self, most: int) -> list[ImageEntry]:
+        """Remove and return the next entries whose digest became known: at most `most`."""
+        return [self.fill.popleft() for _ in range(min(most, len(self.fill)))]
+
+    def assign_digest(self, digest: ImageDigest, holder: ImageTag) -> None:
+        """Sort the entries with this digest again: its claim turned out to be `holder`'s.
+
+        Whichever of them had the digest so far must have been taken.
+        """
+        self._owners[digest] = holder
+        for entry in self._by_digest[digest]:
+            if not self._is_retired(entry):
+                self.conflicts.pop(entry.image_tag, None)
+                self._place(entry)
+
+    def _is_retired(self, entry: ImageEntry) -> bool:
+        row = self._known.get(entry.image_tag)
+        return row is not None and row.retired
+
+    def _place(self, entry: ImageEntry) -> None:
+        tag, digest = entry.image_tag, entry.image_digest
+        row = self._known.get(tag)
+        if self._is_retired(entry):
+            self.unchanged += 1
+        elif conflict := find_conflict(
+            entry, row, self._owners.get(digest) if digest else None
+        ):
+            self.conflicts[tag] = Finding(tag, cast("Code", conflict.code), conflict.detail)
+        else:
+            if digest:
+                self._owners[digest] = tag
+            self._place_wanted(entry, row)
+
+    def _place_wanted(self, entry: ImageEntry, row: Known | None) -> None:
+        if row is None:
+            tag = entry.image_tag
+            rank = tag not in self._named, entry.published_at, tag
+            heappush(self._new, (rank, entry))
+        elif entry.image_digest and row.image_digest is None:
+            self.fill.append(entry)
+        elif entry.openclaw_version != row.openclaw_version:
+            self.update.append(entry)
+        else:
+            self.unchanged += 1
 
 
-def _conflict(
-    entry: ImageEntry, row: Known | None, owners: Mapping[ImageDigest, ImageTag]
-) -> Finding | None:
-    digest = entry.image_digest
-    if row is not None and row.variant != entry.variant:
-        detail = f"variant is {row.variant} and stays so"
-        return Finding(entry.image_tag, "variant_changed", detail)
-    if row is not None and digest and row.image_digest not in {None, digest}:
-        detail = f"digest is {row.image_digest} and stays so"
-        return Finding(entry.image_tag, "digest_changed", detail)
-    owner = owners.get(digest, entry.image_tag) if digest else entry.image_tag
-    return None if owner == entry.image_tag else digest_in_use(entry.image_tag, owner)
-
-
-def digest_in_use(tag: ImageTag, owner: ImageTag) -> Finding:
-    return Finding(tag, "digest_in_use", f"the digest belongs to {escape_untrusted(owner)}")
-
-
-def _place(entry: ImageEntry, row: Known | None, batch: Batch, cap: int) -> None:
-    if row is None:
-        full = cap and len(batch.insert) >= cap
-        (batch.deferred if full else batch.insert).append(entry)
-    elif entry.image_digest and row.image_digest is None:
-        batch.fill.append(entry)
-    elif entry.openclaw_version != row.openclaw_version:
-        batch.update.append(entry)
-    else:
-        batch.unchanged += 1
-
-
-def _compare_presence(
-    known: Mapping[ImageTag, Known], present: Collection[ImageTag], batch: Batch
-) -> None:
-    for tag, row in known.items():
-        if row.retired:
-            continue
-        if tag in present and row.missing:
-            batch.returned.append(tag)
-        elif tag not in present and not row.missing:
-            batch.missing.append(tag)
+def compare_presence(
+    known: Mapping[ImageTag, Known], present: Collection[ImageTag]
+) -> Presence:
+    """Compare the catalog with `present`: the tags that the KV holds, valid or not."""
+    live = [row for row in known.values() if not row.retired]
+    return Presence(
+        [row.image_tag for row in live if row.image_tag not in present and not row.missing],
+        [row.image_tag for row in live if row.image_tag in present and row.missing],
+    )
 
 
 def is_suspect(seen: int, past: Iterable[PastRun]) -> bool:
@@ -148,8 +160,8 @@ def is_suspect(seen: int, past: Iterable[PastRun]) -> bool:
     good = next((run.seen for run in runs if run.outcome == "ok"), None)
     if good is None or seen >= GOOD_SHARE * good:
         return False
-    before = runs[: BELIEVED_AFTER - 1]
-    believed = len(before) == BELIEVED_AFTER - 1 and all(
+    before = runs[: TRUSTED_AFTER - 1]
+    trusted = len(before) == TRUSTED_AFTER - 1 and all(
         run == PastRun("suspect_partial", seen) for run in before
     )
-    return not believed
+    return not trusted

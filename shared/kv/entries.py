@@ -1,23 +1,16 @@
 """Image entries and the claims on their digests."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from shared.domain.entries import Tombstone, parse_entry
-from shared.domain.errors import (
-    DigestChanged,
-    DigestInUse,
-    InvalidValue,
-    KVUnavailable,
-    TagRetired,
-    VariantChanged,
-)
+from shared.domain.errors import InvalidValue, KVUnavailable
+from shared.domain.identity import find_conflict, tag_retired
 from shared.domain.model import Image, ImageEntry
-from shared.domain.sync import escape_untrusted
 from shared.domain.values import DEFAULT_VARIANT, ImageDigest, ImageTag, rfc3339
+from shared.kv.bulk import call_all, read_partition
 from shared.kv.table import (
     TRIES,
     Attributes,
@@ -30,8 +23,7 @@ from shared.kv.table import (
     texts,
 )
 
-CLAIMS_AT_ONCE = 8
-ENTRIES_A_PAGE = 500
+ITEMS_A_PAGE = 500
 """So many that a page comes well within a call's time, from the slow local table too."""
 CONDITION_ATTRIBUTES = (
     "pk", "image_tag", "image_digest", "openclaw_version", "variant", "published_at",
@@ -64,9 +56,14 @@ class Entries:
         Raises TagRetired, DigestChanged, VariantChanged, DigestInUse, KVUnavailable.
         """
         for _ in range(TRIES):
-            stored, claim, entry = self._read(wanted, now, variant_given=variant_given)
-            if claim and (owner := _holder(claim)) != entry.image_tag:
-                raise DigestInUse("another version has this digest", owner=owner)
+            stored = self.table.get_all(key("IMAGE", wanted.image_tag))[0]
+            known = _known(stored, now)
+            if known and not variant_given:
+                wanted = replace(wanted, variant=known.variant)
+            entry = _merged(known, wanted)
+            claim = self._find_claim(entry.image_digest)
+            if conflict := find_conflict(wanted, known, _holder(claim) if claim else None):
+                raise conflict
             try:
                 self.table.transact(*_writes(entry, stored, claim, token))
             except ConditionFailed:
@@ -82,8 +79,11 @@ class Entries:
         Raises KVUnavailable.
         """
         mine = {
-            "ConditionExpression": "written_by = :token AND attribute_not_exists(deleted_at)",
-            "ExpressionAttributeValues": texts(**{":token": registration.token}),
+            "ConditionExpression": "written_by = :token AND (attribute_not_exists(deleted_at)"
+            " OR attribute_type(deleted_at, :null))",
+            "ExpressionAttributeValues": texts(
+                **{":token": registration.token, ":null": "NULL"}
+            ),
         }
         made = []
         if registration.made_entry:
@@ -113,20 +113,13 @@ class Entries:
 
     def read_all(self) -> Iterator[tuple[str, dict[str, object]]]:
         """Every entry with its sort key, page by page, as of now. Raises KVUnavailable."""
-        start: dict[str, Any] = {}
-        while True:
-            page = self.table.call(
-                "query",
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues=texts(**{":pk": "IMAGE"}),
-                ConsistentRead=True,
-                Limit=ENTRIES_A_PAGE,
-                **start,
-            )
-            yield from ((item["sk"]["S"], plain(item)) for item in page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        for item in read_partition(self.table, "IMAGE", Limit=ITEMS_A_PAGE):
+            yield item["sk"]["S"], plain(item)
+
+    def read_claims(self) -> dict[str, ImageTag]:
+        """The holder of every claimed digest. Raises KVUnavailable."""
+        claims = read_partition(self.table, "DIGEST", Limit=ITEMS_A_PAGE)
+        return {claim["sk"]["S"]: _holder(claim) for claim in claims}
 
     def claim(self, digest: ImageDigest, tag: ImageTag, token: str) -> ImageTag:
         """Claim a digest for a tag; the tag that holds it, whoever that is.
@@ -145,15 +138,19 @@ class Entries:
             return _holder(failed.stored or {})
         return tag
 
-    def claim_all(self, entries: list[ImageEntry], token: str) -> list[ImageTag]:
-        """Claim the digests of entries, some at once; the holders, in the same order."""
+    def claim_all(
+        self, entries: Sequence[ImageEntry], token: str, ends: float | None = None
+    ) -> list[ImageTag | None]:
+        """Claim the digests of entries, several at a time; the holders, in the same order.
+
+        None where the KV did not answer, or the clock had reached `ends`.
+        """
 
         def claim(entry: ImageEntry) -> ImageTag:
             digest = entry.image_digest
             return self.claim(digest, entry.image_tag, token) if digest else entry.image_tag
 
-        with ThreadPoolExecutor(CLAIMS_AT_ONCE) as pool:
-            return list(pool.map(claim, entries))
+        return call_all(claim, entries, ends)
 
     def restore(self, entry: ImageEntry) -> bool:
         """Write an entry that the table has lost; False if there is one, whatever it says.
@@ -172,36 +169,40 @@ class Entries:
     def bury(self, entry: ImageEntry, at: datetime) -> bool:
         """Leave a tombstone for a retired version; False if it has one.
 
-        The claim on the digest stays. Raises KVUnavailable.
+        A malformed tombstone is replaced. The claim on the digest stays. Raises KVUnavailable.
         """
         attributes = _attributes(entry) | texts(deleted_at=rfc3339(at))
-        names = {f"#{name}": name for name in attributes}
-        values = {f":{name}": value for name, value in attributes.items()}
-        values |= texts(**{":null": "NULL"})
-        try:
-            self.table.call(
-                "update_item",
-                Key=key("IMAGE", entry.image_tag),
-                UpdateExpression="SET "
-                + ", ".join(f"#{name} = :{name}" for name in attributes),
-                ConditionExpression="attribute_not_exists(deleted_at)"
-                " OR attribute_type(deleted_at, :null)",
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=values,
-            )
-        except ConditionFailed:
-            return False
-        return True
+        for _ in range(TRIES):
+            stored = self.table.get_all(key("IMAGE", entry.image_tag))[0]
+            if stored and isinstance(_parsed(stored, at), Tombstone):
+                return False
+            condition = as_read(stored, "deleted_at")
+            try:
+                self.table.call(
+                    "update_item",
+                    Key=key("IMAGE", entry.image_tag),
+                    UpdateExpression="SET "
+                    + ", ".join(f"#{name} = :{name}" for name in attributes),
+                    ConditionExpression=condition.expression,
+                    ExpressionAttributeNames=condition.names
+                    | {f"#{name}": name for name in attributes},
+                    ExpressionAttributeValues=condition.values
+                    | {f":{name}": value for name, value in attributes.items()},
+                )
+            except ConditionFailed:
+                back_off()
+                continue
+            return True
+        raise KVUnavailable("the entry is being written by others")
 
-    def _read(
-        self, wanted: ImageEntry, now: datetime, *, variant_given: bool
-    ) -> tuple[Attributes | None, Attributes | None, ImageEntry]:
-        """The stored entry, the claim on the digest it shall have, and the entry to write."""
-        stored = self.table.get_all(key("IMAGE", wanted.image_tag))[0]
-        entry = _merged(stored, wanted, now, variant_given=variant_given)
-        if entry.image_digest is None:
-            return stored, None, entry
-        return stored, self.table.get_all(key("DIGEST", entry.image_digest))[0], entry
+    def bury_all(
+        self, entries: Sequence[ImageEntry], at: datetime, ends: float | None = None
+    ) -> list[bool | None]:
+        """Leave tombstones, several at a time; None where there was no time for one."""
+        return call_all(lambda entry: self.bury(entry, at), entries, ends)
+
+    def _find_claim(self, digest: ImageDigest | None) -> Attributes | None:
+        return self.table.get_all(key("DIGEST", digest))[0] if digest else None
 
 
 def image_of(entry: ImageEntry) -> Image:
@@ -218,25 +219,22 @@ def _parsed(item: Attributes, now: datetime) -> ImageEntry | Tombstone | None:
 
 
 def _holder(claim: Attributes) -> ImageTag:
-    """The tag that a claim names; a malformed claim holds the digest for nobody we know."""
-    return escape_untrusted(plain(claim).get("image_tag"))
+    """The tag that a claim names, as it stands there: somebody else may have written it."""
+    return str(plain(claim).get("image_tag"))
 
 
-def _merged(
-    stored: Attributes | None, wanted: ImageEntry, now: datetime, *, variant_given: bool
-) -> ImageEntry:
-    """What becomes of a stored entry; a malformed one is replaced."""
-    if stored is None:
-        return wanted
-    known = _parsed(stored, now)
+def _known(stored: Attributes | None, now: datetime) -> ImageEntry | None:
+    """The valid entry that is stored. Raises TagRetired for a tombstone."""
+    known = _parsed(stored, now) if stored else None
     if isinstance(known, Tombstone):
-        raise TagRetired("this tag was retired and stays taken")
+        raise tag_retired()
+    return known
+
+
+def _merged(known: ImageEntry | None, wanted: ImageEntry) -> ImageEntry:
+    """What becomes of a stored entry; a malformed one is replaced."""
     if known is None:
         return wanted
-    if variant_given and wanted.variant != known.variant:
-        raise VariantChanged(f"the variant of this tag is {known.variant}")
-    if known.image_digest and wanted.image_digest not in {None, known.image_digest}:
-        raise DigestChanged("this tag has another digest")
     return replace(
         known,
         openclaw_version=wanted.openclaw_version,

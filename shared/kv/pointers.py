@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.domain.pointer import Pointer, Rollout, StoredPointer, parse_pointer
 from shared.domain.values import Actor, Variant, rfc3339
+from shared.kv.bulk import read_partition
 from shared.kv.table import Attributes, ConditionFailed, Table, as_read, key, plain, texts
 
 
@@ -36,6 +37,13 @@ class Pointers:
             if "LastEvaluatedKey" not in page:
                 return names
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def named_tags(self) -> set[str]:
+        """Every tag that a pointer names, legal or not. Raises KVUnavailable."""
+        items = read_partition(
+            self.table, "POINTER", ProjectionExpression="latest_tag, candidate_tag"
+        )
+        return {str(tag) for item in items for tag in plain(item).values()}
 
     def put(
         self,

@@ -17,6 +17,7 @@ from shared.domain.errors import (
     VariantChanged,
     VersionNotActive,
 )
+from shared.domain.identity import find_conflict, tag_retired
 from shared.domain.model import ImageEntry, Initiator, Version
 from shared.domain.pointer import Pointer
 from shared.domain.values import (
@@ -105,23 +106,11 @@ def _wanted(publication: Publication, tx: Transaction, now: datetime) -> ImageEn
 def _refuse(publication: Publication, version: Version | None, tx: Transaction) -> None:
     digest = publication.image_digest
     owner = tx.versions.owner(digest) if digest else None
-    if owner not in {None, publication.image_tag}:
-        raise DigestInUse("another version has this digest", owner=owner)
-    if version is not None:
-        _refuse_change(publication, version)
-
-
-def _refuse_change(publication: Publication, version: Version) -> None:
-    if version.retired_at is not None:
-        raise TagRetired("this tag was retired and stays taken")
-    if publication.image_digest and version.image_digest not in {
-        None,
-        publication.image_digest,
-    }:
-        raise DigestChanged("this tag has another digest")
-    if publication.variant not in {None, version.variant}:
-        raise VariantChanged(f"the variant of this tag is {version.variant}")
-    if publication.set_latest and version.status != "active":
+    if version is not None and version.retired_at is not None:
+        raise tag_retired()
+    if conflict := find_conflict(publication, version, owner):
+        raise conflict
+    if publication.set_latest and version is not None and version.status != "active":
         raise VersionNotActive(f"the version is {version.status}")
 
 

@@ -13,7 +13,7 @@ from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.model import Initiator
 from shared.domain.pointer import Pointer, StoredPointer
 from shared.domain.reconciliation import Plan, Standing, plan
-from shared.domain.sync import Finding
+from shared.domain.sync_report import Finding
 from shared.domain.values import ImageTag, Variant
 from shared.kv import KV
 from shared.usecases.import_entry import FOUND_IN_KV, import_entry

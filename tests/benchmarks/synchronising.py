@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 from shared.catalog.transaction import Catalog
 from shared.domain.model import ImageEntry
 from shared.domain.values import rfc3339
-from shared.usecases.sync import SyncReport, run_sync
+from shared.usecases.sync import run_sync
 from tests.benchmarks.measuring import Measurement, at_least, at_most, seconds
 from tests.support.stores import Stores
 
 if TYPE_CHECKING:
+    from shared.domain.sync_report import SyncReport
     from shared.kv import KV
 
 ENTRIES = 10_000
@@ -28,8 +29,11 @@ class _EntriesInMemory:
     def read_all(self) -> Iterator[tuple[str, dict[str, object]]]:
         yield from self.items
 
-    def claim_all(self, entries: list[ImageEntry], _token: str) -> list[str]:
+    def claim_all(self, entries: list[ImageEntry], *_: object) -> list[str]:
         return [entry.image_tag for entry in entries]
+
+    def bury_all(self, *_: object) -> list[bool]:
+        return []
 
 
 class _KVInMemory:
@@ -37,6 +41,10 @@ class _KVInMemory:
         @staticmethod
         def variants() -> list[str]:
             return []
+
+        @staticmethod
+        def named_tags() -> set[str]:
+            return set()
 
         @staticmethod
         def read(*_: object) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from shared.catalog.transaction import Catalog
 from shared.domain.errors import Refused
 from shared.domain.model import Initiator, Instance, Intent, Version
+from shared.domain.sync_report import SyncReport
 from shared.kv import KV
 from shared.usecases.disable import VersionChange
 from shared.usecases.pins import Pinned, erase_user, put_pin, remove_pin
@@ -22,7 +23,7 @@ from shared.usecases.promote import promote
 from shared.usecases.provision import Provisioned, Start, provision
 from shared.usecases.publish import Publication, Published, publish
 from shared.usecases.retire import retire
-from shared.usecases.sync import SyncReport, run_sync
+from shared.usecases.sync import run_sync
 from shared.usecases.versions import change
 from tests.support.invariants import Write, write_of
 from tests.support.stores import Stores

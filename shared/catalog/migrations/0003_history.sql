@@ -56,6 +56,7 @@ CREATE TABLE kiloclaw_sync_runs (
     outcome text NOT NULL,
     counts jsonb NOT NULL,
     trigger text NOT NULL,
+    changed boolean NOT NULL DEFAULT false,
     CONSTRAINT sync_runs_outcome_check
         CHECK (outcome IN ('ok', 'skipped_locked', 'suspect_partial')),
     CONSTRAINT sync_runs_trigger_check CHECK (trigger IN ('schedule', 'direct', 'api'))
@@ -63,6 +64,9 @@ CREATE TABLE kiloclaw_sync_runs (
 
 CREATE INDEX sync_runs_by_started_at ON kiloclaw_sync_runs (started_at, id);
 COMMENT ON INDEX sync_runs_by_started_at IS 'Query: the runs, newest first.';
+
+CREATE INDEX sync_runs_without_effect ON kiloclaw_sync_runs (started_at) WHERE NOT changed;
+COMMENT ON INDEX sync_runs_without_effect IS 'Query: the oldest runs that changed nothing.';
 
 CREATE TABLE kiloclaw_sync_findings (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -80,3 +84,7 @@ COMMENT ON COLUMN kiloclaw_sync_findings.image_tag IS
 CREATE UNIQUE INDEX sync_findings_open ON kiloclaw_sync_findings (image_tag, code, detail)
     WHERE resolved_at IS NULL;
 COMMENT ON INDEX sync_findings_open IS 'Invariant: one open finding a cause.';
+
+CREATE INDEX sync_findings_resolved ON kiloclaw_sync_findings (resolved_at)
+    WHERE resolved_at IS NOT NULL;
+COMMENT ON INDEX sync_findings_resolved IS 'Query: the findings that were resolved long ago.';

@@ -1,18 +1,17 @@
 """The set-based statements of the sync: many rows at once, each with its event."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from shared.catalog.batches import Missing
 from shared.catalog.transaction import Catalog
 from shared.domain.model import ImageEntry
 from shared.domain.pointer import Pointer
 from shared.domain.sync import Known
-from tests.support.catalog_fixture import until_somebody_waits
 from tests.support.concurrent_actors import digest
 from tests.support.stores import CatalogStore
 
@@ -37,7 +36,7 @@ def _insert(catalog: Catalog, *entries: ImageEntry) -> int:
 
 def _update(catalog: Catalog, *entries: ImageEntry) -> int:
     with catalog.transaction() as tx:
-        return tx.batches.update(entries)
+        return tx.batches.update(entries, tx.runs.now())
 
 
 def _known(catalog: Catalog) -> dict[str, Known]:
@@ -131,27 +130,49 @@ def test_a_known_digest_is_neither_replaced_nor_erased(
     _insert(catalog, ONE)
     other = replace(ONE, image_digest=digest("other"), openclaw_version="2026.11.8")
     none = replace(ONE, image_digest=None, openclaw_version="2026.11.9")
-    _update(catalog, other)
+    assert _update(catalog, other) == 0
     assert _known(catalog)["one"].image_digest == digest(1)
     _update(catalog, none)
     assert _known(catalog)["one"] == Known("one", digest(1), "2026.11.9", "default")
-    assert len(_events(store, "version.updated")) == 2
+    assert len(_events(store, "version.updated")) == 1
 
 
-def test_a_digest_that_became_known_meanwhile_stays(
+def test_a_row_that_somebody_else_has_locked_is_left_for_the_next_run(
     catalog: Catalog, store: CatalogStore
 ) -> None:
-    """Who waited for the row finds it filled in, leaves it alone and logs nothing."""
-    _insert(catalog, TWO)
+    """No statement waits for a row, so `sync` is part of no deadlock; the other rows follow."""
+    gone, back = replace(TWO, image_tag="gone"), replace(TWO, image_tag="back")
+    _insert(catalog, ONE, TWO, BIG, gone, back)
+    _mark(catalog, "back")
     rival = store.catalog("admin_api")
-    with ThreadPoolExecutor(1) as threads:
-        with rival.transaction() as tx:
-            tx.versions.republish(replace(TWO, image_digest=digest("first")), None)
-            updated = threads.submit(_update, catalog, replace(TWO, image_digest=digest(2)))
-            until_somebody_waits(store)
-        assert updated.result() == 0
+    with rival.transaction() as tx:
+        for tag in ("two", "gone", "back"):
+            tx.versions.lock_for_change(tag)
+        renamed = [replace(entry, openclaw_version="2026.11.9") for entry in (ONE, TWO, BIG)]
+        assert _update(catalog, *renamed) == 2
+        assert _mark(catalog, "gone") == 0
+        assert _mark_found(catalog, "back") == 0
+    assert [tag for tag, *_ in _events(store, "version.updated")] == ["big", "one"]
+    assert _update(catalog, *renamed) == 3
+    assert _mark(catalog, "gone") == 1
+    assert _mark_found(catalog, "back") == 1
     rival.database.close()
-    assert _known(catalog)["two"].image_digest == digest("first")
+
+
+def test_a_row_that_is_newer_than_the_entry_is_not_overwritten(
+    catalog: Catalog, store: CatalogStore
+) -> None:
+    """It changed after the KV was read, so the entry may be older than the row."""
+    _insert(catalog, ONE)
+    rival = store.catalog("admin_api")
+    with catalog.transaction() as tx:
+        read_at = tx.runs.now()
+    with rival.transaction() as tx:
+        tx.versions.republish(replace(ONE, openclaw_version="2026.11.9"), None)
+    rival.database.close()
+    with catalog.transaction() as tx:
+        assert tx.batches.update([replace(ONE, openclaw_version="2026.11.2")], read_at) == 0
+    assert _known(catalog)["one"].openclaw_version == "2026.11.9"
     assert _events(store, "version.updated") == []
 
 
@@ -176,18 +197,22 @@ def test_a_lost_row_is_marked_until_it_is_found_again(catalog: Catalog) -> None:
     assert [row.image_tag for row in _known(catalog).values() if row.missing] == ["one"]
     with catalog.transaction() as tx:
         assert tx.versions.get("one").revision == 2
-        assert tx.batches.missing() == [("one", False, False)]
+        assert tx.batches.missing() == [Missing("one", None)]
     for _ in range(2):
-        with catalog.transaction() as tx:
-            tx.batches.mark_found(["one", "two"])
+        _mark_found(catalog, "one", "two")
     with catalog.transaction() as tx:
         assert tx.batches.missing() == []
         assert (tx.versions.get("one").revision, tx.versions.get("two").revision) == (3, 1)
 
 
-def _mark(catalog: Catalog, *tags: str, ago: float = 0) -> None:
+def _mark(catalog: Catalog, *tags: str, ago: float = 0) -> int:
     with catalog.transaction() as tx:
-        tx.batches.mark_missing(tags, tx.runs.now() - timedelta(seconds=ago))
+        return tx.batches.mark_missing(tags, tx.runs.now() - timedelta(seconds=ago))
+
+
+def _mark_found(catalog: Catalog, *tags: str) -> int:
+    with catalog.transaction() as tx:
+        return tx.batches.mark_found(tags)
 
 
 def test_a_row_that_changed_since_the_kv_was_read_is_not_lost(catalog: Catalog) -> None:
@@ -214,8 +239,8 @@ def test_what_is_missing_says_whether_it_matters(catalog: Catalog, store: Catalo
     _mark(catalog, "one", "two", "big", "gone")
     with catalog.transaction() as tx:
         assert tx.batches.missing() == [
-            ("big", False, True),
-            ("one", False, False),
-            ("two", True, False),
+            Missing("big", "latest"),
+            Missing("one", None),
+            Missing("two", "pinned"),
         ]
     assert not _known(catalog)["gone"].missing

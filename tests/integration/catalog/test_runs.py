@@ -8,7 +8,8 @@ import pytest
 
 from shared.catalog.runs import OpenFinding, Run, Trigger
 from shared.catalog.transaction import Catalog
-from shared.domain.sync import Finding, Outcome, PastRun
+from shared.domain.sync import PastRun
+from shared.domain.sync_report import Finding, Outcome, SyncReport
 from shared.domain.values import rfc3339
 from tests.support.catalog_fixture import sort_by_hand
 from tests.support.stores import CatalogStore
@@ -18,6 +19,7 @@ EPOCH = datetime(2026, 11, 1, tzinfo=UTC)
 LOST = Finding("one", "missing", "the KV lost it")
 USED = Finding("two", "digest_in_use", "the digest belongs to one")
 ODD = Finding("default", "invalid_pointer", "revision must be an integer")
+LATE = Finding("beta", "pointer_pending", "its entry is not there yet")
 
 
 @pytest.fixture
@@ -40,7 +42,8 @@ def _run(
     with catalog.transaction() as tx:
         tx.runs.record(run_id, EPOCH + timedelta(minutes=minutes), outcome, trigger)
         if seen is not None:
-            tx.runs.finish(run_id, {"seen": seen} if outcome != "skipped_locked" else {})
+            counts = {"seen": seen} if outcome != "skipped_locked" else {}
+            tx.runs.finish(run_id, counts, changed=False)
     return run_id
 
 
@@ -91,6 +94,7 @@ def test_a_run_is_kept_with_its_report(catalog: Catalog) -> None:
     [run] = _pages(catalog, 5)
     assert run.finished_at is not None
     assert run == Run(run_id, EPOCH, run.finished_at, "suspect_partial", {"seen": 7}, "api")
+    assert run.report == SyncReport(run_id, "suspect_partial", seen=7)
 
 
 @pytest.mark.parametrize(
@@ -146,48 +150,65 @@ def _open(catalog: Catalog, limit: int = 100) -> list[OpenFinding]:
     return walked
 
 
-def _report(catalog: Catalog, minutes: int, *findings: Finding) -> int:
+def _report(catalog: Catalog, minutes: int, *findings: Finding) -> None:
     with catalog.transaction() as tx:
-        return tx.runs.report(findings, EPOCH + timedelta(minutes=minutes))
+        tx.runs.report(findings, EPOCH + timedelta(minutes=minutes))
 
 
-def _resolve(catalog: Catalog, minutes: int, *, pointers: bool = False) -> None:
+def _resolve(catalog: Catalog, minutes: int, *keep: str, pointers: bool = False) -> None:
     with catalog.transaction() as tx:
-        tx.runs.resolve(EPOCH + timedelta(minutes=minutes), pointers=pointers)
+        tx.runs.resolve(EPOCH + timedelta(minutes=minutes), pointers=pointers, keep=keep)
+
+
+def _count_open(catalog: Catalog) -> int:
+    with catalog.transaction() as tx:
+        return tx.runs.count_open()
 
 
 def test_a_finding_is_open_until_it_is_not_found_any_more(catalog: Catalog) -> None:
-    """First and last seen are told apart, and only what is new counts as such."""
-    assert _report(catalog, 0, LOST, USED) == 2
-    assert _report(catalog, 1, USED) == 0
+    """It keeps when it was first seen and learns when it was last seen."""
+    _report(catalog, 0, LOST, USED)
+    assert _count_open(catalog) == 2
+    _report(catalog, 1, USED)
     _resolve(catalog, 1)
+    assert _count_open(catalog) == 1
     [left] = _open(catalog)
     assert Finding(left.image_tag, "digest_in_use", left.detail) == USED
     assert (left.first_seen, left.last_seen) == (EPOCH, EPOCH + timedelta(minutes=1))
-    assert _report(catalog, 2, LOST) == 1
-    assert len(_open(catalog)) == 2
+    _report(catalog, 2, LOST)
+    assert len(_open(catalog)) == _count_open(catalog) == 2
 
 
 def test_what_is_found_twice_in_a_run_is_one_finding(catalog: Catalog) -> None:
     """As when two entries look the same once their long keys are cut for people to see."""
-    assert _report(catalog, 0, LOST, USED, LOST) == 2
-    assert _report(catalog, 1, LOST, LOST) == 0
+    _report(catalog, 0, LOST, USED, LOST)
+    _report(catalog, 1, LOST, LOST)
     assert len(_open(catalog)) == 2
 
 
 def test_nothing_found_is_nothing_written(catalog: Catalog) -> None:
     """An empty report is no special case."""
-    assert _report(catalog, 0) == 0
+    _report(catalog, 0)
     assert _open(catalog) == []
 
 
 def test_findings_in_entries_and_in_pointers_are_resolved_apart(catalog: Catalog) -> None:
     """Entries are judged before the pointers are looked at."""
-    _report(catalog, 0, LOST, ODD)
+    _report(catalog, 0, LOST, ODD, LATE)
     _resolve(catalog, 1)
-    assert [finding.code for finding in _open(catalog)] == ["invalid_pointer"]
+    codes = {finding.code for finding in _open(catalog)}
+    assert codes == {"invalid_pointer", "pointer_pending"}
     _resolve(catalog, 2, pointers=True)
     assert _open(catalog) == []
+
+
+def test_a_finding_about_a_variant_that_nobody_looked_at_stays_open(catalog: Catalog) -> None:
+    """The run that could not reconcile the variant does not know whether it was mended."""
+    _report(catalog, 0, ODD, LATE)
+    _resolve(catalog, 1, "default", pointers=True)
+    assert [finding.image_tag for finding in _open(catalog)] == ["default"]
+    _resolve(catalog, 1, "default")
+    assert [finding.image_tag for finding in _open(catalog)] == ["default"]
 
 
 def test_an_older_run_takes_nothing_back(catalog: Catalog) -> None:

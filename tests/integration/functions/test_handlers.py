@@ -36,7 +36,7 @@ PREVIOUS = {
 }  # fmt: skip
 REPORT = {
     "run_id", "outcome", "seen", "inserted", "updated", "filled", "unchanged", "deferred",
-    "missing", "pointers_copied", "rejected", "new_findings", "duration_ms",
+    "missing", "pointers_copied", "rejected", "rejected_total", "duration_ms",
 }  # fmt: skip
 
 
@@ -204,11 +204,11 @@ def test_syncing(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
         first = json.loads(json.dumps(sync.handler({}, None)))
         second = sync.handler(scheduled_event(), None)
     assert first.keys() == REPORT
-    assert (first["outcome"], first["new_findings"], second["new_findings"]) == ("ok", 1, 0)
+    assert (first["outcome"], first["rejected_total"], second["rejected_total"]) == ("ok", 1, 1)
     assert [item["code"] for item in first["rejected"]] == ["digest_in_use"]
     runs = api.stores.sql("SELECT trigger FROM kiloclaw_sync_runs ORDER BY started_at")
     assert runs == [("direct",), ("schedule",)]
-    assert {"SyncOk", "NewConflicts", "CatalogAge"} <= counted(capsys)
+    assert {"SyncOk", "OpenFindings", "FailedVariants", "CatalogAge"} <= counted(capsys)
 
 
 @pytest.mark.parametrize("what", ["catalog", "kv"])

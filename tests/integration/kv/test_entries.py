@@ -122,24 +122,27 @@ def _known(**attributes: object) -> Callable[[Stores], None]:
 @pytest.mark.parametrize(
     ("prepare", "refusal"),
     [
-        (_owned, DigestInUse),
-        (_known(image_digest=digest("another")), DigestChanged),
-        (_known(variant="beta"), VariantChanged),
-        (_known(deleted_at="2026-11-02T00:00:00Z"), TagRetired),
+        (_owned, DigestInUse("", owner="owner")),
+        (
+            _known(image_digest=digest("another")),
+            DigestChanged("", image_digest=digest("another")),
+        ),
+        (_known(variant="beta"), VariantChanged("")),
+        (_known(deleted_at="2026-11-02T00:00:00Z"), TagRetired("")),
     ],
 )
 def test_a_refused_entry_leaves_all_as_it_was(
     stores: Stores,
     entries: Entries,
     prepare: Callable[[Stores], None],
-    refusal: type[Refused],
+    refusal: Refused,
 ) -> None:
     """Whatever is refused is refused before anything is written."""
     prepare(stores)
     before = stores.items()
-    with pytest.raises(refusal) as refused:
+    with pytest.raises(type(refusal)) as refused:
         register(entries, WHOLE, variant_given=True)
-    assert refused.value.facts == ({"owner": "owner"} if refusal is DigestInUse else {})
+    assert refused.value.facts == refusal.facts
     assert stores.items() == before
 
 

@@ -48,6 +48,7 @@ def test_a_pointer_that_may_not_be_is_neither_served_nor_fatal(
     assert sandbox.provision("ana").resolution.image.image_tag == served
     report = sandbox.sync()
     [finding] = report.rejected
+    assert report.rejected_total == 1
     assert (finding.image_tag, finding.code) == ("default", "invalid_pointer")
     assert finding.detail.startswith(fault)
     assert sandbox.provision("ana").resolution.image.image_tag == served

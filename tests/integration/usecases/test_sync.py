@@ -6,11 +6,13 @@ from itertools import count
 from typing import Any
 
 import pytest
+from psycopg import sql
 
 from shared.domain.errors import CatalogUnavailable, KVUnavailable
-from shared.kv import KV
-from shared.usecases import sync as module
-from shared.usecases.sync import SyncReport, run_sync
+from shared.domain.sync_report import SyncReport
+from shared.kv import KV, bulk
+from shared.usecases import sync
+from shared.usecases.sync import entries, pointers, run_sync
 from tests.support.concurrent_actors import Sandbox, digest
 from tests.support.failing_clients import Refusing, closed_catalog, refusal, unreachable
 from tests.support.invariants import faults
@@ -52,7 +54,7 @@ def test_every_outcome_in_one_run(sandbox: Sandbox, runner: Sandbox, stores: Sto
     stores.put("IMAGE", "No Tag! ü")
     report = runner.sync()
     assert _counts(report) == {"inserted": 1, "filled": 1, "updated": 1}
-    assert (report.outcome, report.seen, report.new_findings) == ("ok", 9, 5)
+    assert (report.outcome, report.seen, report.rejected_total) == ("ok", 9, 5)
     assert _rejected(report) == {
         ("fixed", "digest_changed"),
         ("same", "variant_changed"),
@@ -80,19 +82,18 @@ def test_every_outcome_in_one_run(sandbox: Sandbox, runner: Sandbox, stores: Sto
 
 
 def test_the_report_is_stored_as_a_run(runner: Sandbox, stores: Stores) -> None:
-    """All of it, and at most a hundred rejections."""
+    """The first hundred rejections are named, and all are counted."""
     for number in range(105):
         stores.put("IMAGE", f"bad-{number}")
     report = runner.sync()
-    assert len(report.rejected) == 105
+    assert (len(report.rejected), report.rejected_total) == (100, 105)
     [(run_id, outcome, counts, trigger)] = stores.sql(
         "SELECT id, outcome, counts, trigger FROM kiloclaw_sync_runs"
         " WHERE finished_at >= started_at"
     )
     assert (run_id, outcome, trigger) == (report.run_id, "ok", "direct")
-    stored = report.as_json()
-    stored["rejected"] = stored["rejected"][:100]
-    assert counts == stored
+    assert counts == report.as_json()
+    assert SyncReport.parse(run_id, outcome, counts) == report
 
 
 @pytest.mark.parametrize("cap", [0, 2])
@@ -115,25 +116,29 @@ def test_the_cap_limits_what_is_new_oldest_first(
     assert faults(stores) == []
 
 
-def test_new_entries_stop_when_time_is_up(
+def test_claims_stop_when_time_is_up(
     sandbox: Sandbox,
     runner: Sandbox,
     stores: Stores,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The rest is deferred, the youngest; what is known is still updated."""
-    sandbox.publish("empty")
-    stores.put_entry("empty", image_digest=digest("empty"))
+    """What was claimed is written. The rest is deferred, digests that became known included."""
+    for number in range(3):
+        sandbox.publish(f"known-{number}")
+        stores.put_entry(f"known-{number}", image_digest=digest(number))
     for number in range(7):
         stores.put_entry(f"new-{number}", published_at=f"2026-10-0{number + 1}T00:00:00Z")
-    seconds = count()
+    stores.put("POINTER", "default", revision=1, latest_tag="new-6")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "CLAIMS_A_ROUND", 2)
-        patch.setattr(module, "monotonic", lambda: float(next(seconds)))
-        report = runner.sync(seconds=2.5)
-    assert _counts(report) == {"inserted": 4, "filled": 1, "deferred": 3}
-    assert _tags(stores) == ["empty", "new-0", "new-1", "new-2", "new-3"]
-    assert _counts(runner.sync())["inserted"] == 3
+        patch.setattr(entries, "CLAIMS_A_ROUND", 1)
+        patch.setattr(entries, "monotonic", count().__next__)
+        for module in (sync, bulk, pointers):
+            patch.setattr(module, "monotonic", lambda: 0.0)
+        report = runner.sync(seconds=1.5)
+    assert _counts(report) == {"inserted": 2, "filled": 2, "deferred": 6}
+    assert _tags(stores)[3:] == ["new-0", "new-6"]
+    assert faults(stores) != []
+    assert _counts(runner.sync()) == {"inserted": 5, "filled": 1, "unchanged": 4}
     assert faults(stores) == []
 
 
@@ -191,7 +196,7 @@ def test_a_second_run_has_nothing_to_write(
     after = dump(stores)
     assert changed(before, after) == {"kiloclaw_sync_runs", "kiloclaw_sync_findings"}
     assert len(after["kiloclaw_sync_runs"]) == len(before["kiloclaw_sync_runs"]) + 1
-    assert (_counts(report), report.new_findings) == ({"unchanged": 5}, 0)
+    assert _counts(report) == {"unchanged": 5}
     assert _rejected(report) == {("thief", "digest_in_use"), ("beta", "pointer_pending")}
     findings = stores.sql(
         "SELECT image_tag, first_seen < last_seen, resolved_at"
@@ -251,14 +256,45 @@ def test_a_store_that_is_down_ends_a_run(
 def test_a_kv_that_is_lost_halfway_leaves_the_first_half(
     runner: Sandbox, stores: Stores
 ) -> None:
-    """The entries are in; the run counts as none, and the next one finishes the rest."""
+    """The entries are in; the variants that could not be reconciled wait for the next run."""
     stores.put_entry("new")
     stores.put("POINTER", "default", revision=1, latest_tag="new")
     client = Refusing(stores.client, *[DOWN] * 9, operation="batch_get_item")
     kv = KV(client, stores.table)
-    with pytest.raises(KVUnavailable):
-        run_sync(catalog=runner.catalog, kv=kv, cap=0, trigger="schedule")
-    assert _tags(stores) == ["new"]
-    assert stores.sql("SELECT finished_at FROM kiloclaw_sync_runs") == [(None,)]
+    report = run_sync(catalog=runner.catalog, kv=kv, cap=0, trigger="schedule")
+    assert (report.inserted, report.failed_variants) == (1, ("default",))
+    assert "failed_variants" not in report.as_json()
     assert runner.sync().pointers_copied == 1
     assert faults(stores) == []
+
+
+def test_a_locked_variant_does_not_keep_the_others_waiting(
+    world: Sandbox, runner: Sandbox, stores: Stores
+) -> None:
+    """It is left for the next run, and what was found in its pointer stays open."""
+    world.promote("b1")
+    stores.put("POINTER", "beta", revision="x")
+    stores.put("POINTER", "default", revision=7, latest_tag="v1")
+    stores.put("POINTER", "gamma", revision="x")
+    runner.sync()
+    stores.put("POINTER", "beta", revision="y")
+    stores.put("POINTER", "default", revision=8, latest_tag="v4")
+    stores.client.delete_item(
+        TableName=stores.table, Key={"pk": {"S": "POINTER"}, "sk": {"S": "gamma"}}
+    )
+    impatient = Sandbox(stores, stores.client, "sync")
+    with stores.server_connection() as connection:
+        short = sql.SQL("ALTER ROLE kiloclaw_sync IN DATABASE {} SET lock_timeout = '100ms'")
+        connection.execute(short.format(sql.Identifier(stores.dbname)))
+        with connection.transaction():
+            connection.execute(
+                "SELECT FROM kiloclaw_variants WHERE variant = 'beta' FOR UPDATE"
+            )
+            report = impatient.sync()
+    impatient.close()
+    assert (report.outcome, report.failed_variants) == ("ok", ("beta",))
+    assert report.pointers_copied == 1
+    assert stores.sql(
+        "SELECT image_tag FROM kiloclaw_sync_findings WHERE resolved_at IS NULL"
+    ) == [("beta",)]
+    assert runner.sync().failed_variants == ()

@@ -45,7 +45,7 @@ def test_what_the_kv_lost_is_marked_and_never_deleted(
     runner.sync()
     _lose(stores, "IMAGE", "v1", "v3", "v4")
     report = runner.sync()
-    assert (report.outcome, report.missing, report.new_findings) == ("ok", 3, 2)
+    assert (report.outcome, report.missing) == ("ok", 3)
     assert _missing(stores) == ["v1", "v3", "v4"]
     assert _findings(stores) == [("v1", "missing"), ("v3", "missing")]
     assert world.provision("ana").resolution.image.image_tag == "v3"
@@ -75,7 +75,8 @@ def test_an_invalid_entry_is_not_missing(runner: Sandbox, stores: Stores) -> Non
     assert runner.sync().rejected == ()
     assert _findings(stores) == []
     stores.put_entry("tag", published_at="soon")
-    assert runner.sync().new_findings == 1
+    assert runner.sync().rejected_total == 1
+    assert _findings(stores) == [("tag", "invalid_entry")]
 
 
 def test_too_few_entries_are_not_believed_at_first(runner: Sandbox, stores: Stores) -> None:
@@ -159,6 +160,7 @@ def test_pointers_of_every_variant_are_reconciled(
     stores.put("POINTER", "delta", revision=1, latest_tag="latest")
     report = runner.sync()
     assert report.pointers_copied == 3
+    assert report.rejected_total == 2
     assert {(finding.image_tag, finding.code) for finding in report.rejected} == {
         ("No Variant", "invalid_pointer"),
         ("delta", "invalid_pointer"),
@@ -170,3 +172,23 @@ def test_pointers_of_every_variant_are_reconciled(
     report = runner.sync()
     assert (report.rejected, report.pointers_copied) == ((), 0)
     assert _findings(stores) == []
+
+
+def test_an_entry_that_a_pointer_names_does_not_wait_for_its_turn(
+    runner: Sandbox, stores: Stores
+) -> None:
+    """Everybody gets it, so it must be in the catalog; the cap is for the others."""
+    for number in range(5):
+        stores.put_entry(f"tag-{number}", published_at=f"2026-10-0{number + 1}T00:00:00Z")
+    stores.put(
+        "POINTER", "default", revision=1, latest_tag="tag-4", candidate_tag="tag-3",
+        percent=5, salt="s",
+    )  # fmt: skip
+    report = runner.sync(cap=1)
+    assert (report.inserted, report.deferred, report.pointers_copied) == (3, 2, 1)
+    assert mirrors(stores) == pointers(stores)
+    assert stores.sql("SELECT image_tag FROM kiloclaw_available_versions ORDER BY 1") == [
+        ("tag-0",), ("tag-3",), ("tag-4",),
+    ]  # fmt: skip
+    report = runner.sync(cap=1)
+    assert (report.inserted, report.deferred) == (1, 1)

@@ -3,10 +3,10 @@
 import pytest
 
 from shared.domain.errors import InvalidRequest, Refused, VersionPinned
+from shared.domain.identity import escape_untrusted
 from shared.domain.model import Image, Instance
 from shared.domain.pointer import Pointer, StoredPointer, parse_pointer
 from shared.domain.resolution import variant_of
-from shared.domain.sync import digest_in_use, escape_untrusted
 
 PINNED = Image("p", None, "2026.11.1", "of-the-pin")
 RECORD = Instance(
@@ -50,11 +50,6 @@ def test_what_the_kv_does_not_have() -> None:
 def test_hostile_texts_as_people_may_see_them(hostile: object, text: str) -> None:
     """Printable, ASCII and short."""
     assert escape_untrusted(hostile) == text
-
-
-def test_a_digest_in_use_names_its_owner() -> None:
-    """As people may see it: the claim is somebody else's text."""
-    assert digest_in_use("v2", "v\n1").detail == r"the digest belongs to v\n1"
 
 
 def test_a_refusal_carries_facts() -> None:

@@ -1,7 +1,7 @@
 """Properties of the sync: carrying a batch out gives the wanted state of the catalog."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -17,7 +17,8 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 TAGS = ("a", "b", "c", "d", "e")
 VARIANTS = ("default", "gpu")
 SHARED = ("x", "y")
-CAPS = (0, 1, 2)
+ROOMS = (0, 1, 2)
+HOLDERS = (*TAGS, "elsewhere")
 
 
 def _rows(tag: str) -> list[Known | None]:
@@ -45,6 +46,13 @@ class World:
     rows: tuple[Known | None, ...]
     entries: tuple[ImageEntry | None, ...]
     damaged: str
+    claims: dict[str, str]
+    named: set[str]
+
+    def has_claim(self, entry: ImageEntry) -> bool:
+        """Would the KV give the entry the claim on its digest?"""
+        holder = self.claims.get(entry.image_digest or "", entry.image_tag)
+        return holder == entry.image_tag
 
     @property
     def known(self) -> dict[str, Known]:
@@ -64,6 +72,8 @@ WORLDS = st.builds(
     st.tuples(*[st.sampled_from(_rows(tag)) for tag in TAGS]),
     st.tuples(*[st.sampled_from(_entries(tag)) for tag in TAGS]),
     st.sampled_from(("a", "z")),
+    st.dictionaries(st.sampled_from(SHARED), st.sampled_from(HOLDERS)),
+    st.sets(st.sampled_from(TAGS), max_size=2),
 )
 
 
@@ -81,10 +91,12 @@ def contradiction(entry: ImageEntry, row: Known | None) -> str | None:
 
 
 def owner(digest: str, world: World) -> str:
-    """Whoever has it in the catalog, else the earliest published that may have it."""
+    """Whoever has it in the catalog, or the claim; else the earliest that may have it."""
     for row in world.known.values():
         if row.image_digest == digest:
             return row.image_tag
+    if digest in world.claims:
+        return world.claims[digest]
     claims = [
         entry
         for entry in world.given
@@ -123,28 +135,62 @@ def taken(world: World) -> list[ImageEntry]:
     ]
 
 
+@dataclass
+class Batch:
+    """What a run writes: claims are taken, and other holders' are respected."""
+
+    insert: list[ImageEntry]
+    fill: list[ImageEntry]
+    rest: Any
+
+
+def sort(world: World, most: int = 9, room: int = 9) -> Batch:
+    """Sort the world's entries, taking at most `most` at a time and `room` in all."""
+    sorting = sync.Sorting(reversed(world.given), world.known, world.named)
+    batch = Batch([], [], sorting)
+    left = room
+    for _ in range(100):
+        new, fill = sorting.take_new(most, left), sorting.take_fill(most)
+        if not new and not fill:
+            return batch
+        assert max(len(new), len(fill)) <= most
+        for entry in new + fill:
+            holder = world.claims.get(entry.image_digest or "", entry.image_tag)
+            if entry.image_digest and holder != entry.image_tag:
+                sorting.assign_digest(entry.image_digest, holder)
+        batch.insert += [entry for entry in new if world.has_claim(entry)]
+        batch.fill += [entry for entry in fill if world.has_claim(entry)]
+        left = room - sum(entry.image_tag not in world.named for entry in batch.insert)
+    raise AssertionError("the entries are never sorted")
+
+
 def check(world: World) -> None:
-    free = sync.classify(world.given, world.known, world.present, 0)
-    for cap in CAPS:
-        batch = sync.classify(reversed(world.given), world.known, world.present, cap)
+    unclaimed = replace(world, claims={})
+    free = sort(unclaimed)
+    for most, room in product((1, 9), ROOMS):
+        batch = sort(unclaimed, most, room)
+        every_entry_has_one_place(unclaimed, batch)
+        the_cap_holds_back_new_ones_only(unclaimed, batch, free, room)
+        carried_out_it_is_as_wanted(unclaimed, batch)
+    for most in (1, 9):
+        batch = sort(world, most)
         every_entry_has_one_place(world, batch)
-        the_cap_holds_back_new_ones_only(world, batch, free, cap)
+        conflicts_are_named(world, batch)
         carried_out_it_is_as_wanted(world, batch)
-    conflicts_are_named(world, free)
-    what_the_kv_lost_is_told(world, free)
+    what_the_kv_lost_is_told(world)
 
 
-def every_entry_has_one_place(world: World, batch: Any) -> None:
+def every_entry_has_one_place(world: World, batch: Batch) -> None:
     """None is lost, none is done twice."""
-    placed = [*batch.insert, *batch.deferred, *batch.fill, *batch.update]
-    tags = [entry.image_tag for entry in placed] + [one.image_tag for one in batch.conflicts]
+    placed = [*batch.insert, *batch.rest.new, *batch.fill, *batch.rest.update]
+    tags = [entry.image_tag for entry in placed] + list(batch.rest.conflicts)
     assert len(tags) == len(set(tags))
-    assert len(tags) + batch.unchanged == len(world.given)
+    assert len(tags) + batch.rest.unchanged == len(world.given)
 
 
-def conflicts_are_named(world: World, batch: Any) -> None:
+def conflicts_are_named(world: World, batch: Batch) -> None:
     """By tag and code, with the owner of a digest in use."""
-    found = {one.image_tag: one for one in batch.conflicts}
+    found = batch.rest.conflicts
     expected = {entry.image_tag: code(entry, world) for entry in world.given}
     assert {tag: one.code for tag, one in found.items()} == {
         tag: named for tag, named in expected.items() if named
@@ -154,25 +200,28 @@ def conflicts_are_named(world: World, batch: Any) -> None:
             assert owner(str(entry.image_digest), world) in found[entry.image_tag].detail
 
 
-def the_cap_holds_back_new_ones_only(world: World, batch: Any, free: Any, cap: int) -> None:
-    """Oldest first; without a cap the rest of the batch is the same."""
+def the_cap_holds_back_new_ones_only(
+    world: World, batch: Batch, free: Batch, room: int
+) -> None:
+    """Named ones first, then the oldest; without a cap the rest of the batch is the same."""
     new = sorted((e for e in taken(world) if e.image_tag not in world.known), key=age)
-    cut = cap or len(new)
-    assert (batch.insert, batch.deferred) == (new[:cut], new[cut:])
-    assert (free.fill, free.update, free.conflicts) == (
-        batch.fill,
-        batch.update,
-        batch.conflicts,
-    )
+    named = [entry for entry in new if entry.image_tag in world.named]
+    others = [entry for entry in new if entry.image_tag not in world.named]
+    inserted = named + others[:room]
+    assert sorted(batch.insert, key=age) == sorted(inserted, key=age)
+    assert batch.rest.new == others[room:]
+    assert sorted(batch.fill, key=age) == sorted(free.fill, key=age)
+    assert list(batch.rest.update) == list(free.rest.update)
+    assert batch.rest.conflicts == free.rest.conflicts
 
 
-def carried_out(known: dict[str, Known], batch: Any) -> dict[str, Known]:
+def carried_out(known: dict[str, Known], batch: Batch) -> dict[str, Known]:
     """The catalog after the batch, as its statements would leave it."""
     rows = dict(known)
     for entry in batch.insert:
         assert entry.image_tag not in rows
         rows[entry.image_tag] = _row(entry)
-    for entry in (*batch.fill, *batch.update):
+    for entry in (*batch.fill, *batch.rest.update):
         row = rows[entry.image_tag]
         assert row.image_digest in {None, entry.image_digest} or entry.image_digest is None
         rows[entry.image_tag] = row._replace(
@@ -186,7 +235,7 @@ def _row(entry: ImageEntry) -> Known:
     return Known(entry.image_tag, entry.image_digest, entry.openclaw_version, entry.variant)
 
 
-def carried_out_it_is_as_wanted(world: World, batch: Any) -> None:
+def carried_out_it_is_as_wanted(world: World, batch: Batch) -> None:
     """Entries are rows, what they lack stays, all else is untouched, and it is done."""
     rows = carried_out(world.known, batch)
     wanted = dict(world.known)
@@ -196,20 +245,22 @@ def carried_out_it_is_as_wanted(world: World, batch: Any) -> None:
             openclaw_version=entry.openclaw_version,
             image_digest=before.image_digest or entry.image_digest,
         )
-    late = {entry.image_tag for entry in batch.deferred}
+    late = {entry.image_tag for entry in batch.rest.new}
     assert rows == {tag: row for tag, row in wanted.items() if tag not in late}
     digests = [row.image_digest for row in rows.values() if row.image_digest]
     assert len(digests) == len(set(digests))
-    again = sync.classify(world.given, rows, world.present, 0)
-    assert (again.insert, again.fill, again.update) == (batch.deferred, [], [])
+    again = sort(replace(world, rows=tuple(rows.values())))
+    assert sorted(again.insert, key=age) == sorted(batch.rest.new, key=age)
+    assert (again.fill, list(again.rest.update)) == ([], [])
 
 
-def what_the_kv_lost_is_told(world: World, batch: Any) -> None:
+def what_the_kv_lost_is_told(world: World) -> None:
     """Once, and once more when it is back; a retired version may be lost."""
+    presence = sync.compare_presence(world.known, world.present)
     live = [row for row in world.known.values() if not row.retired]
     lost = [row for row in live if row.image_tag not in world.present]
-    assert batch.missing == _tags(row for row in lost if not row.missing)
-    assert batch.returned == _tags(row for row in live if row.missing and row not in lost)
+    assert presence.lost == _tags(row for row in lost if not row.missing)
+    assert presence.returned == _tags(row for row in live if row.missing and row not in lost)
 
 
 def _tags(rows: Iterable[Known]) -> list[str]:

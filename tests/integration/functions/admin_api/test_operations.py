@@ -10,7 +10,7 @@ from tests.support.stores import Stores
 
 REPORT = {
     "run_id", "outcome", "seen", "inserted", "updated", "filled", "unchanged", "deferred",
-    "missing", "pointers_copied", "rejected", "new_findings", "duration_ms",
+    "missing", "pointers_copied", "rejected", "rejected_total", "duration_ms",
 }  # fmt: skip
 EVENT = {
     "id", "at", "actor", "action", "subject", "before", "after", "reason", "request_id"
@@ -56,10 +56,10 @@ def test_syncing_now(api: Api) -> None:
     first = api.call("POST", "/v1/sync").json
     assert first.keys() == REPORT
     assert (first["outcome"], first["seen"], first["inserted"]) == ("ok", 5, 2)
-    assert (first["deferred"], first["new_findings"]) == (1, 2)
+    assert (first["deferred"], first["rejected_total"]) == (1, 2)
     assert [item.keys() for item in first["rejected"]] == [{"image_tag", "code", "detail"}] * 2
     second = api.call("POST", "/v1/sync").json
-    assert (second["inserted"], second["unchanged"], second["new_findings"]) == (1, 2, 0)
+    assert (second["inserted"], second["unchanged"], second["deferred"]) == (1, 2, 0)
     runs = api.get("/v1/sync-runs", roles=("viewer",))["items"]
     assert [run["run_id"] for run in runs] == [second["run_id"], first["run_id"]]
     assert all(run.keys() == REPORT | {"started_at", "finished_at", "trigger"} for run in runs)

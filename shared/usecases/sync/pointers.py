@@ -1,0 +1,70 @@
+"""The last step of a run: the two copies of every variant's pointer are made to agree."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import monotonic
+
+from shared.catalog.transaction import Catalog
+from shared.domain.errors import CatalogUnavailable, InvalidValue, KVUnavailable
+from shared.domain.identity import escape_untrusted
+from shared.domain.sync_report import Finding
+from shared.domain.values import VARIANT, Variant
+from shared.kv import KV
+from shared.usecases.reconcile import reconcile
+
+
+@dataclass(slots=True)
+class PointerCounts:
+    """What reconciling every variant came to. `failed` are variants left for the next run."""
+
+    copied: int = 0
+    rejected: list[Finding] = field(default_factory=list)
+    failed: list[Variant] = field(default_factory=list)
+
+
+def reconcile_all(
+    catalog: Catalog, kv: KV, started_at: datetime, ends: float | None
+) -> PointerCounts:
+    """Reconcile every variant that either store knows, each in transactions of its own.
+
+    One that is locked for too long, or whose pointer cannot be read or written, fails, and the
+    others go on; so does one that the clock leaves no time for. Raises CatalogUnavailable,
+    KVUnavailable where that stops the rest too.
+    """
+    counts = PointerCounts()
+    variants, illegal = _list_variants(catalog, kv)
+    for variant in sorted(variants):
+        if ends is not None and monotonic() > ends:
+            counts.failed.append(variant)
+        else:
+            _reconcile(variant, catalog, kv, counts)
+    counts.rejected += illegal
+    with catalog.transaction() as tx:
+        tx.runs.report(illegal, started_at)
+    with catalog.transaction() as tx:
+        tx.runs.resolve(started_at, pointers=True, keep=counts.failed)
+    return counts
+
+
+def _list_variants(catalog: Catalog, kv: KV) -> tuple[set[Variant], list[Finding]]:
+    """The variants of both stores, and the pointers under names that are not legal."""
+    with catalog.transaction() as tx:
+        variants = set(tx.variants.all())
+    illegal: list[Finding] = []
+    for sort_key in kv.pointers.variants():
+        try:
+            variants.add(VARIANT.parse(sort_key))
+        except InvalidValue as error:
+            name = escape_untrusted(sort_key)
+            illegal.append(Finding(name, "invalid_pointer", str(error)))
+    return variants, illegal
+
+
+def _reconcile(variant: Variant, catalog: Catalog, kv: KV, counts: PointerCounts) -> None:
+    try:
+        reconciled = reconcile(variant, catalog=catalog, kv=kv)
+    except (CatalogUnavailable, KVUnavailable):
+        counts.failed.append(variant)
+        return
+    counts.copied += reconciled.wrote
+    counts.rejected += reconciled.findings
