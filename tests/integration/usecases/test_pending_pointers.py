@@ -1,135 +1,263 @@
-"""Not yet is not never: pointers that wait for an entry, and what automation undoes aloud."""
+"""A pointer that comes before its entry is left alone, and a person's move takes its place."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from shared.domain.errors import KVUnavailable, VersionNotActive, VersionNotFound
+from shared.domain.errors import (
+    KVUnavailable,
+    VersionInUse,
+    VersionNotActive,
+    VersionNotFound,
+)
+from shared.domain.values import rfc3339
 from shared.kv import KV
+from shared.usecases.disable import VersionChange
 from shared.usecases.reconcile import reconcile
 from tests.support.concurrent_actors import Sandbox, digest
-from tests.support.failing_clients import Refusing, refusal
-from tests.support.invariants import faults
-from tests.support.store_dump import changed, dump
+from tests.support.failing_clients import Interposing, refusal
+from tests.support.invariants import faults, pointers
 from tests.support.stores import Stores
-from tests.support.version_fixture import contents, pipeline
+from tests.support.version_fixture import change_by, contents, disabled, pipeline
 
-DOWN = refusal("InternalServerError", status=500)
+Row = tuple[Any, ...]
 
 
-def _reverts(stores: Stores) -> list[tuple[Any, ...]]:
+def _findings(stores: Stores) -> list[Row]:
     return stores.sql(
-        "SELECT action, (after ->> 'revision')::integer, after ->> 'refused_because'"
-        "  FROM kiloclaw_audit_log WHERE action LIKE '%.reverted' ORDER BY id"
+        "SELECT image_tag, code FROM kiloclaw_sync_findings WHERE resolved_at IS NULL"
     )
 
 
-def test_a_pending_pointer_comes_into_force_with_its_entry(
-    world: Sandbox, stores: Stores
-) -> None:
-    """It is left alone however often sync runs, then adopted, and its finding closes."""
-    pipeline(world, 7, "soon")
+def _reverts(stores: Stores) -> list[Row]:
+    """The events that say what automation undid: action, revision, why."""
+    return stores.sql(
+        "SELECT action, after -> 'revision', after ->> 'refused_because'"
+        "  FROM kiloclaw_audit_log WHERE action LIKE '%%.reverted' ORDER BY id"
+    )
+
+
+@pytest.fixture
+def pending(world: Sandbox) -> Sandbox:
+    """v1 is latest with the candidate v2; the KV's pointer names `ghost` at revision 5."""
+    pipeline(world, 5, "ghost")
+    return world
+
+
+def test_it_waits_and_readers_use_the_mirror(pending: Sandbox, stores: Stores) -> None:
+    """A pointer without an entry stays in the KV, is reported, and moves nobody."""
     for _ in range(2):
-        assert world.sync().pointers_copied == 0
-    assert contents(stores) == ((7, "soon", None), (2, "v1", "v2"))
-    assert world.provision("bob").resolution.image.image_tag == "v1"
-    stores.put_entry("soon", image_digest=digest("soon"))
-    assert world.sync().pointers_copied == 1
-    assert contents(stores) == ((7, "soon", None), (7, "soon", None))
-    assert stores.sql(
-        "SELECT count(*) FROM kiloclaw_sync_findings WHERE resolved_at IS NULL"
-    ) == [(0,)]
+        report = pending.sync()
+        assert [finding.code for finding in report.rejected] == ["pointer_pending"]
+        assert contents(stores) == ((5, "ghost", None), (2, "v1", "v2"))
+        assert _findings(stores) == [("default", "pointer_pending")]
+    assert pending.provision("bob").resolution.image.image_tag == "v1"
     assert _reverts(stores) == []
 
 
-def test_a_promotion_takes_a_pending_pointers_place(world: Sandbox, stores: Stores) -> None:
-    """It goes on from the mirror; a refused one leaves the pending pointer where it is."""
-    pipeline(world, 7, "soon")
-    world.deprecate("v3")
-    with pytest.raises(VersionNotActive):
-        world.promote("v3")
-    assert contents(stores)[0] == (7, "soon", None)
-    world.promote("v4")
-    assert contents(stores) == ((8, "v4", "v2"), (8, "v4", "v2"))
+def test_it_comes_into_force_with_its_entry(pending: Sandbox, stores: Stores) -> None:
+    """As soon as the entry is there, readers follow the pointer and the mirror adopts it."""
+    pending.sync()
+    stores.put_entry("ghost", image_digest=digest("ghost"))
+    assert pending.provision("bob").resolution.image.image_tag == "ghost"
+    pending.sync()
+    assert contents(stores) == ((5, "ghost", None), (5, "ghost", None))
+    assert _findings(stores) == []
+    assert faults(stores) == []
 
 
-def test_a_kill_switch_takes_a_pending_pointers_place(world: Sandbox, stores: Stores) -> None:
-    """The mirror is in force, so a version that it names gives way in both copies."""
-    pipeline(world, 7, "soon")
-    world.disable("v1", "v4")
-    assert contents(stores) == ((8, "v4", "v2"), (8, "v4", "v2"))
-    assert world.provision("bob").resolution.image.image_tag in {"v4", "v2"}
-
-
-def test_a_rollout_that_is_put_back_is_held(world: Sandbox, stores: Stores) -> None:
-    """Unless the KV still has it, the brake may have stopped it and nobody has seen that."""
-    pipeline(world, 3, "v1")
-    stores.sql(
-        "UPDATE kiloclaw_available_versions SET status = 'disabled' WHERE image_tag = 'v4'"
-    )
-    pipeline(world, 4, "v4", candidate_tag="v2", percent=20, salt="salt")
+def test_a_publish_time_ahead_of_our_clock_is_waited_for(
+    world: Sandbox, stores: Stores
+) -> None:
+    """An entry whose publish time is still ahead is pending, not malformed."""
+    ahead = datetime.now(UTC) + timedelta(minutes=5)
+    stores.put_entry("ghost", published_at=rfc3339(ahead))
+    pipeline(world, 5, "ghost")
     world.sync()
-    held = stores.sql("SELECT latest_tag, candidate_tag, held FROM kiloclaw_variants")
-    assert ("v1", "v2", False) in held
+    assert contents(stores)[0] == (5, "ghost", None)
+    assert ("default", "pointer_pending") in _findings(stores)
+
+
+@pytest.mark.parametrize("tag", ["v4", "v1"])
+def test_a_promotion_takes_its_place(pending: Sandbox, stores: Stores, tag: str) -> None:
+    """One put on exactly the pending revision; also of the version that is latest already."""
+    pending.promote(tag)
+    assert contents(stores) == ((6, tag, "v2"), (6, tag, "v2"))
+    assert faults(stores) == []
+    [(held,)] = stores.sql("SELECT held FROM kiloclaw_variants WHERE variant = 'default'")
+    assert held, "the rollout is carried over a pointer that does not know it"
+
+
+def test_a_publish_takes_its_place(pending: Sandbox, stores: Stores) -> None:
+    """Publishing with set_latest moves over a pending pointer like a promotion."""
+    pending.publish("v5", set_latest=True)
+    assert contents(stores) == ((6, "v5", "v2"), (6, "v5", "v2"))
+
+
+def test_a_rollout_that_both_copies_know_is_not_held(world: Sandbox, stores: Stores) -> None:
+    """The KV's own word on the rollout counts where it carries the same salt."""
+    rollout = {"candidate_tag": "v2", "percent": 20, "salt": "salt"}
+    pipeline(world, 5, "ghost", **rollout)
+    world.promote("v4")
+    assert contents(stores) == ((6, "v4", "v2"), (6, "v4", "v2"))
+    assert stores.sql("SELECT held FROM kiloclaw_variants WHERE variant = 'default'") == [
+        (False,)
+    ]
+
+
+def test_a_refused_move_puts_nothing(pending: Sandbox, stores: Stores) -> None:
+    """A refusal leaves the pending pointer as it was."""
+    pending.disable("v3", force=True)
+    with pytest.raises(VersionNotActive):
+        pending.promote("v3")
+    with pytest.raises(VersionNotFound):
+        pending.promote("unknown")
+    assert contents(stores)[0] == (5, "ghost", None)
+
+
+def test_a_pipeline_that_moves_on_is_not_overwritten(pending: Sandbox, stores: Stores) -> None:
+    """The put is on exactly the pending revision: a newer pointer counts first."""
+    client = Interposing(stores.client, "put_item", lambda: pipeline(pending, 6, "v3"))
+    change_by(pending, "v1", disabled("v4"), client)
+    pending.sync()
+    assert contents(stores) == ((6, "v3", None), (6, "v3", None))
+
+
+def test_the_kill_switch_takes_its_place(pending: Sandbox, stores: Stores) -> None:
+    """Disabling what the mirror names moves on from the mirror."""
+    pending.disable("v1", "v4")
+    assert contents(stores) == ((6, "v4", "v2"), (6, "v4", "v2"))
+    assert pending.provision("bob").resolution.image.image_tag == "v4"
+    assert faults(stores) == []
+
+
+def test_the_kill_switch_leaves_it_alone(pending: Sandbox, stores: Stores) -> None:
+    """Disabling a version that the mirror does not name puts nothing."""
+    pending.disable("v4")
+    assert contents(stores)[0] == (5, "ghost", None)
+
+
+def test_its_candidate_needs_a_replacement(world: Sandbox, stores: Stores) -> None:
+    """A version that a pending pointer names is in use, even as candidate."""
+    pipeline(world, 5, "ghost", candidate_tag="v4", percent=5, salt="new")
+    with pytest.raises(VersionInUse):
+        world.disable("v4")
+    world.disable("v4", "v1")
+    assert contents(stores)[0] == (5, "ghost", "v4")
+
+
+def test_enabling_puts_the_mirror_back(world: Sandbox, stores: Stores) -> None:
+    """Enabling refuses a pending pointer that would bring the version into force by itself."""
+    world.disable("v4")
+    pipeline(world, 5, "ghost", candidate_tag="v4", percent=100, salt="new")
+    world.enable("v4")
+    assert contents(stores) == ((6, "v1", "v2"), (6, "v1", "v2"))
+    [(action, revision, _)] = _reverts(stores)
+    assert (action, revision) == ("latest.reverted", 5)
+    stores.put_entry("ghost")
+    world.sync()
+    assert world.provision("bob").resolution.image.image_tag == "v1"
+
+
+def test_enabling_another_version_leaves_it_alone(pending: Sandbox, stores: Stores) -> None:
+    """Enabling a version that the pending pointer does not name touches no pointer."""
+    pending.disable("v4")
+    pending.enable("v4")
+    assert contents(stores) == ((5, "ghost", None), (2, "v1", "v2"))
+
+
+def test_a_pending_candidate_counts_as_absent(world: Sandbox, stores: Stores) -> None:
+    """The mirror copies the pointer without it, the KV keeps it, and later both have it."""
+    rollout = {"candidate_tag": "ghost", "percent": 100, "salt": "new"}
+    pipeline(world, 5, "v4", **rollout)
+    for _ in range(2):
+        world.sync()
+        assert contents(stores) == ((5, "v4", "ghost"), (5, "v4", None))
+    assert world.provision("bob").resolution.image.image_tag == "v4"
+    stores.put_entry("ghost")
+    world.sync()
+    assert contents(stores) == ((6, "v4", "ghost"), (6, "v4", "ghost"))
+    assert _reverts(stores) == []
+
+
+def test_what_sync_puts_back_is_logged_once(world: Sandbox, stores: Stores) -> None:
+    """A dead pointer is announced before it is overwritten, once for its revision."""
+    world.disable("v4")
+    pipeline(world, 5, "v4")
+    down = refusal("InternalServerError", status=500)
+    failing = Interposing(stores.client, "put_item", *[_fail(down)] * 2)
+    for _ in range(2):
+        with pytest.raises(KVUnavailable):
+            reconcile("default", catalog=world.catalog, kv=KV(failing, stores.table))
+    assert contents(stores)[0] == (5, "v4", None)
+    why = "latest v4 is disabled, retired or of another variant"
+    assert _reverts(stores) == [("latest.reverted", 5, why)]
+    world.sync()
+    assert contents(stores) == ((6, "v1", "v2"), (6, "v1", "v2"))
+    assert _reverts(stores) == [("latest.reverted", 5, why)]
+
+
+def test_a_candidate_that_is_put_back_is_logged(world: Sandbox, stores: Stores) -> None:
+    """Ending a rollout of a disabled candidate is a revert of the rollout alone."""
+    world.disable("v4")
+    pipeline(world, 5, "v1", candidate_tag="v4", percent=5, salt="new")
+    world.sync()
+    assert contents(stores) == ((6, "v1", None), (6, "v1", None))
+    assert _reverts(stores) == [("rollout.reverted", 5, "candidate v4 cannot be rolled out")]
+
+
+def test_a_damaged_pointer_is_logged_each_time(world: Sandbox, stores: Stores) -> None:
+    """A pointer without a legal revision identifies nothing, so each revert is an event."""
+    for _ in range(2):
+        stores.put("POINTER", "default", revision="x", latest_tag="v4")
+        world.sync()
+    assert [(action, revision) for action, revision, _ in _reverts(stores)] == [
+        ("latest.reverted", None)
+    ] * 2
+
+
+def test_a_lost_pointer_comes_back_with_its_rollout_held(
+    world: Sandbox, stores: Stores
+) -> None:
+    """The brake may have held the rollout in the copy that was lost."""
     key = {"pk": {"S": "POINTER"}, "sk": {"S": "default"}}
     stores.client.delete_item(TableName=stores.table, Key=key)
     world.sync()
     item = stores.item("POINTER", "default")
     assert item is not None
-    assert (item["candidate_tag"], item["held"]) == ({"S": "v2"}, {"BOOL": True})
+    assert (item["revision"], item["held"]) == ({"N": "2"}, {"BOOL": True})
+    assert stores.sql("SELECT held FROM kiloclaw_variants WHERE variant = 'default'") == [
+        (True,)
+    ]
+    assert pointers(stores)
+    trace = world.provision("bob").resolution.trace
+    assert "rollout_held" in {step.code for step in trace}
 
 
-def test_a_revert_is_logged_before_it_happens_and_once(world: Sandbox, stores: Stores) -> None:
-    """A put that fails leaves the event alone in the log; the next try does not repeat it."""
-    world.disable("v4")
-    pipeline(world, 7, "v4")
-    before = dump(stores)
-    kv = KV(Refusing(stores.client, DOWN, operation="put_item"), stores.table)
-    with pytest.raises(KVUnavailable):
-        reconcile("default", catalog=world.catalog, kv=kv)
-    assert changed(before, dump(stores)) == {"kiloclaw_audit_log"}
-    [(action, revision, why)] = _reverts(stores)
-    assert (action, revision) == ("latest.reverted", 7)
-    assert "v4 is disabled" in why
-    world.sync()
-    assert contents(stores) == ((8, "v1", "v2"), (8, "v1", "v2"))
-    assert len(_reverts(stores)) == 1
-
-
-def test_a_candidate_that_is_undone_is_logged_as_such(world: Sandbox, stores: Stores) -> None:
-    """The latest of that revision stays in force."""
-    world.disable("v4")
-    pipeline(world, 7, "v3", candidate_tag="v4", percent=20, salt="other")
-    world.sync()
-    assert [row[:2] for row in _reverts(stores)] == [("rollout.reverted", 7)]
-    assert contents(stores) == ((8, "v3", None), (8, "v3", None))
-
-
-def test_the_kill_switch_reaches_what_only_the_kv_knows(world: Sandbox, stores: Stores) -> None:
-    """The entry is imported first, and disabled like any other."""
-    stores.put_entry("unseen", image_digest=digest("unseen"))
-    pipeline(world, 7, "unseen")
-    assert world.provision("bob").resolution.image.image_tag == "unseen"
-    assert world.disable("unseen", "v4").status == "disabled"
-    assert contents(stores) == ((8, "v4", None), (8, "v4", None))
-    assert world.provision("bob", "upgrade").resolution.image.image_tag == "v4"
-    assert faults(stores) == []
-
-
-def test_what_cannot_be_imported_is_not_served_any_more(world: Sandbox, stores: Stores) -> None:
-    """The kill switch answers that it is unknown, and the pointer to it is put back."""
-    stores.put_entry("copied", image_digest=digest(1))
-    pipeline(world, 7, "copied")
-    with pytest.raises(VersionNotFound):
-        world.disable("copied", "v4")
-    assert contents(stores) == ((8, "v1", "v2"), (8, "v1", "v2"))
-
-
-def test_enabling_puts_back_a_pending_pointer_that_names_the_version(
+def test_a_hold_at_the_same_revision_keeps_the_mirrors_content(
     world: Sandbox, stores: Stores
 ) -> None:
-    """Else the version would come into force as its candidate without anybody's decision."""
+    """Of two contents at one revision the mirror's stays, with the hold of the brake."""
+    rollout = {"candidate_tag": "v2", "percent": 20, "salt": "salt"}
+    item = {"revision": 2, "latest_tag": "v4", "held": True, "moved_by": "brake"} | rollout
+    stores.put("POINTER", "default", **item)
+    world.sync()
+    assert contents(stores) == ((3, "v1", "v2"), (3, "v1", "v2"))
+    assert stores.sql("SELECT held FROM kiloclaw_variants WHERE variant = 'default'") == [
+        (True,)
+    ]
+
+
+def test_enabling_needs_no_put_where_nothing_is_named(world: Sandbox, stores: Stores) -> None:
+    """Enabling writes the status alone where the KV does not name the version."""
     world.disable("v4")
-    pipeline(world, 7, "soon", candidate_tag="v4", percent=100, salt="other")
-    world.enable("v4")
-    assert contents(stores) == ((8, "v1", "v2"), (8, "v1", "v2"))
+    change_by(world, "v4", VersionChange("active"))
+    assert contents(stores) == ((2, "v1", "v2"), (2, "v1", "v2"))
+
+
+def _fail(error: Exception) -> Any:
+    def fail() -> None:
+        raise error
+
+    return fail
