@@ -1,4 +1,4 @@
-"""What is written once: the variant and the digest of a tag, and the tag of a digest."""
+"""The write-once rules: a tag's variant and digest, and a digest's tag, never change."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ SHOWN = 128
 
 
 class Identified(Protocol):
-    """A tag and its write-once facts; None is a fact not known yet, or not given."""
+    """A tag with its write-once facts. None: not known yet, or not given."""
 
     @property
     def image_tag(self) -> ImageTag: ...

@@ -1,4 +1,4 @@
-"""What a run of `sync` reports: its counts, and what people have to mend."""
+"""What a sync run reports: its counts, and what people have to mend."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -18,7 +18,7 @@ Code = Literal[
     "missing",
 ]
 REJECTED_NAMED = 100
-"""So many rejections are named in a report; `rejected_total` counts all."""
+"""How many rejections a report names. `rejected_total` counts all."""
 
 
 class Finding(NamedTuple):
@@ -76,11 +76,11 @@ class SyncReport:
 
     @property
     def wrote(self) -> bool:
-        """Did the run change a version or a pointer?"""
+        """Whether the run changed a version or a pointer."""
         return bool(self.inserted or self.updated or self.filled or self.pointers_copied)
 
     def as_json(self) -> dict[str, Any]:
-        """The answer, which is stored too."""
+        """The report as it is answered and stored."""
         report = asdict(self)
         del report["failed_variants"]
         rejected = [finding._asdict() for finding in self.rejected]

@@ -1,4 +1,4 @@
-"""Whole partitions of the KV, and many calls at once, slower while it is short of capacity."""
+"""Read whole partitions, and make many calls at once, backing off while the KV throttles."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ PASSES = 3
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
 GIVE_UP_AFTER = 3 * AT_ONCE
-"""So many failures in a row mean that the KV is down, not that it is busy."""
+"""This many failures in a row mean that the KV is down, not that it is busy."""
 
 _random = SystemRandom()
 
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 def read_partition(table: Table, pk: str, **options: Any) -> Iterator[Attributes]:
-    """Every item of a partition, page by page, each page as of now. Raises KVUnavailable."""
+    """Read every item of a partition, page by page, consistently. Raises KVUnavailable."""
     start: dict[str, Any] = {}
     while True:
         page = table.call(

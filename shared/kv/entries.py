@@ -24,7 +24,7 @@ from shared.kv.table import (
 )
 
 ITEMS_A_PAGE = 500
-"""So many that a page comes well within a call's time, from the slow local table too."""
+"""A page of this size arrives well within a call's time limit, also from the local table."""
 CONDITION_ATTRIBUTES = (
     "pk", "image_tag", "image_digest", "openclaw_version", "variant", "published_at",
     "deleted_at", "written_by",
@@ -33,7 +33,7 @@ CONDITION_ATTRIBUTES = (
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What one call wrote. `token` marks its writes until another call takes them over."""
+    """What one call wrote. `token` marks its writes until another call overwrites them."""
 
     entry: ImageEntry
     token: str
@@ -74,7 +74,7 @@ class Entries:
         raise KVUnavailable("the entry is being written by others")
 
     def undo(self, registration: Registration) -> None:
-        """Take back what this very call made and nobody has taken over or retired.
+        """Delete what this call created, unless another call has overwritten or retired it.
 
         Raises KVUnavailable.
         """
@@ -102,27 +102,27 @@ class Entries:
         return None if item is None else plain(item)
 
     def find(self, tag: ImageTag, now: datetime) -> ImageEntry | None:
-        """The entry, if it is there, valid and not retired. Raises KVUnavailable."""
+        """Find an entry that is valid and not retired. Raises KVUnavailable."""
         return self.find_all([tag], now).get(tag)
 
     def find_all(self, tags: Iterable[ImageTag], now: datetime) -> dict[ImageTag, ImageEntry]:
-        """The valid entries among `tags`. Raises KVUnavailable."""
+        """Find the valid entries among `tags`. Raises KVUnavailable."""
         items = self.table.get_all(*(key("IMAGE", tag) for tag in tags))
         entries = (_parsed(item, now) for item in items if item is not None)
         return {entry.image_tag: entry for entry in entries if isinstance(entry, ImageEntry)}
 
     def read_all(self) -> Iterator[tuple[str, dict[str, object]]]:
-        """Every entry with its sort key, page by page, as of now. Raises KVUnavailable."""
+        """Read every entry with its sort key, consistently. Raises KVUnavailable."""
         for item in read_partition(self.table, "IMAGE", Limit=ITEMS_A_PAGE):
             yield item["sk"]["S"], plain(item)
 
     def read_claims(self) -> dict[str, ImageTag]:
-        """The holder of every claimed digest. Raises KVUnavailable."""
+        """Read the holder of every claimed digest. Raises KVUnavailable."""
         claims = read_partition(self.table, "DIGEST", Limit=ITEMS_A_PAGE)
         return {claim["sk"]["S"]: _holder(claim) for claim in claims}
 
     def claim(self, digest: ImageDigest, tag: ImageTag, token: str) -> ImageTag:
-        """Claim a digest for a tag; the tag that holds it, whoever that is.
+        """Claim a digest for a tag, and return the tag that holds it now.
 
         Raises KVUnavailable.
         """
@@ -141,7 +141,7 @@ class Entries:
     def claim_all(
         self, entries: Sequence[ImageEntry], token: str, ends: float | None = None
     ) -> list[ImageTag | None]:
-        """Claim the digests of entries, several at a time; the holders, in the same order.
+        """Claim the digests of entries, several at a time, and return the holders in order.
 
         None where the KV did not answer, or the clock had reached `ends`.
         """
@@ -153,7 +153,7 @@ class Entries:
         return call_all(claim, entries, ends)
 
     def restore(self, entry: ImageEntry) -> bool:
-        """Write an entry that the table has lost; False if there is one, whatever it says.
+        """Write an entry that the table has lost. False if there is an item, whatever it says.
 
         Raises KVUnavailable.
         """
@@ -206,12 +206,12 @@ class Entries:
 
 
 def image_of(entry: ImageEntry) -> Image:
-    """An image that the catalog does not know yet."""
+    """Make an image of an entry that the catalog does not know yet."""
     return Image(entry.image_tag, entry.image_digest, entry.openclaw_version, entry.variant)
 
 
 def _parsed(item: Attributes, now: datetime) -> ImageEntry | Tombstone | None:
-    """What is stored there; None for something malformed."""
+    """Parse a stored item; None if it is malformed."""
     try:
         return parse_entry(item["sk"]["S"], plain(item), now)
     except InvalidValue:
@@ -219,7 +219,7 @@ def _parsed(item: Attributes, now: datetime) -> ImageEntry | Tombstone | None:
 
 
 def _holder(claim: Attributes) -> ImageTag:
-    """The tag that a claim names, as it stands there: somebody else may have written it."""
+    """The tag that a claim names, unparsed: others may have written it."""
     return str(plain(claim).get("image_tag"))
 
 
@@ -232,7 +232,7 @@ def _known(stored: Attributes | None, now: datetime) -> ImageEntry | None:
 
 
 def _merged(known: ImageEntry | None, wanted: ImageEntry) -> ImageEntry:
-    """What becomes of a stored entry; a malformed one is replaced."""
+    """Merge what is wanted into a stored entry. A malformed one is replaced."""
     if known is None:
         return wanted
     return replace(

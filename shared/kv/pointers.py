@@ -1,4 +1,4 @@
-"""Pointers: written only on the revision that was read."""
+"""Pointers. Every put is conditional on the revision that was read."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ class Pointers:
         return read_pointer(self.table.get_all(key("POINTER", variant))[0], mirror)
 
     def variants(self) -> list[str]:
-        """The sort keys of all pointer items, legal variants or not. Raises KVUnavailable."""
+        """List the sort keys of all pointers, legal variants or not. Raises KVUnavailable."""
         start: dict[str, Any] = {}
         names: list[str] = []
         while True:

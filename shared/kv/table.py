@@ -1,4 +1,4 @@
-"""The one DynamoDB table: calls with their deadlines, and the forms that attributes take."""
+"""The one DynamoDB table: calls within a deadline, and conversion of attributes."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from shared.deadline import Deadline
 from shared.domain.errors import KVUnavailable
 
 CALL_SECONDS = 2.1
-"""The longest that one call takes when the table does not answer: two attempts of 1 s."""
+"""How long one call takes if the table does not answer: two attempts of 1 s, and a pause."""
 
 ITEMS_A_CALL = 100
 
@@ -41,7 +41,7 @@ UNREAD: Final = Unread.UNREAD
 
 
 class ConditionFailed(Exception):
-    """The item is not what the write was conditional on; `stored` is what it is."""
+    """The item is not what the write was conditional on. `stored` is the item as it is."""
 
     def __init__(self, stored: Attributes | None = None) -> None:
         super().__init__("the condition failed")
@@ -66,7 +66,7 @@ class Condition(NamedTuple):
 
 
 def as_read(stored: Attributes | None, *names: str) -> Condition:
-    """These attributes are still what they were when the item was read, absent ones absent."""
+    """Demand that these attributes are still as they were read, absent ones still absent."""
     item = stored or {}
     clauses = [
         f"#{index} = :{index}" if name in item else f"attribute_not_exists(#{index})"
@@ -78,9 +78,9 @@ def as_read(stored: Attributes | None, *names: str) -> Condition:
 
 
 def connect() -> Any:
-    """A DynamoDB client for the region and endpoint that the environment names.
+    """Make a DynamoDB client for the region and endpoint that the environment names.
 
-    botocore rather than boto3: the same client, without the import of what is not used.
+    It is boto3's client without the import of boto3.
     """
     config = Config(
         connect_timeout=1,
@@ -94,7 +94,7 @@ def connect() -> Any:
 
 
 class Table:
-    """The table, and how its failures are told apart.
+    """The table. A failed condition is told apart from every other failure.
 
     `deadline` is that of the current event: no call begins that could end after it. `errors`
     collects the codes of the answers that made the KV unavailable; a silent table adds none.
@@ -153,7 +153,7 @@ class Table:
                 raise KVUnavailable("the KV is short of capacity")
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Call, again after a pause while another transaction is at work on the item."""
+        """Call; pause and repeat while another transaction is writing the item."""
         for _ in range(TRIES):
             if self.deadline.left < CALL_SECONDS:
                 raise KVUnavailable("no time is left to ask the KV")
@@ -169,7 +169,7 @@ class Table:
         raise KVUnavailable("the item is being written by others")
 
     def _translated(self, error: ClientError) -> ConditionFailed | KVUnavailable:
-        """A failed condition is news of the item; after any other error the KV is down."""
+        """Translate an error: either a condition failed, or the KV counts as down."""
         code = error.response["Error"]["Code"]
         reasons = _reasons(error)
         if code == "ConditionalCheckFailedException" or "ConditionalCheckFailed" in reasons:
@@ -184,13 +184,13 @@ def back_off() -> None:
 
 
 def _in_conflict(error: ClientError) -> bool:
-    """Did another transaction, not the item, stand in the way?"""
+    """Whether another transaction was in the way, rather than the item's content."""
     code = error.response["Error"]["Code"]
     return code == "TransactionConflictException" or _reasons(error) == {"TransactionConflict"}
 
 
 def _reasons(error: ClientError) -> set[str | None]:
-    """Why a transaction was cancelled."""
+    """The reasons why a transaction was cancelled."""
     reasons = error.response.get("CancellationReasons", [])
     return {reason.get("Code") for reason in reasons} - {"None"}
 
@@ -209,12 +209,12 @@ def _name(item: Attributes) -> tuple[str, str]:
 
 
 def texts(**values: str | None) -> dict[str, Any]:
-    """String attributes; None leaves one out."""
+    """Make string attributes. None leaves one out."""
     return {name: {"S": value} for name, value in values.items() if value is not None}
 
 
 def plain(item: Attributes) -> dict[str, object]:
-    """An item as plain values; what is no text, integer, flag or null stays as it came."""
+    """Convert an item to plain values. Other types than S, N (integers), BOOL, NULL stay."""
     return {name: _plain(attribute) for name, attribute in item.items()}
 
 

@@ -1,4 +1,4 @@
-"""Publishing a version: the KV's half first, then the catalog's."""
+"""Publish a version: the KV's half first, then the catalog's."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -49,14 +49,14 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The version, and whether the catalog learned of it now."""
+    """The version, and whether it is new to the catalog."""
 
     version: Version
     is_new: bool
 
 
 def publish(publication: Publication, *, by: Initiator, catalog: Catalog, kv: KV) -> Published:
-    """Publish a version, once, however often it is repeated.
+    """Publish a version. Idempotent.
 
     Raises InvalidRequest, DigestInUse, DigestChanged, VariantChanged, TagRetired,
     VersionNotActive (only with `set_latest`), CatalogUnavailable, KVUnavailable. What a
@@ -79,7 +79,7 @@ def publish(publication: Publication, *, by: Initiator, catalog: Catalog, kv: KV
 
 
 def _wanted(publication: Publication, tx: Transaction, now: datetime) -> ImageEntry:
-    """The entry to register, refused here while nothing is written yet."""
+    """Return the entry to register, or refuse it while nothing is written yet."""
     try:
         published_at = check_published_at(publication.published_at or now, now)
     except InvalidValue as error:
