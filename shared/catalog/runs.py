@@ -18,7 +18,7 @@ Trigger = Literal["schedule", "direct", "api"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A stored run; `counts` is its report as it was stored, maybe by another release."""
+    """A stored run. `counts` is its report, perhaps stored by another release."""
 
     id: UUID
     started_at: datetime
@@ -51,14 +51,14 @@ class Runs:
     connection: RawConnection
 
     def try_lock(self) -> bool:
-        """One run at a time, until the end of this transaction."""
+        """Claim to be the only run, until this transaction ends. False if another one is."""
         [(locked,)] = self.connection.execute(
             "SELECT pg_try_advisory_xact_lock(hashtext('kiloclaw_sync'))"
         ).fetchall()
         return bool(locked)
 
     def now(self) -> datetime:
-        """The database's clock at this moment, not at the start of the transaction."""
+        """Read the database's clock now, not as of the start of the transaction."""
         [(moment,)] = self.connection.execute("SELECT clock_timestamp()").fetchall()
         return cast("datetime", moment)
 
@@ -81,7 +81,7 @@ class Runs:
         )
 
     def age(self) -> float | None:
-        """Seconds since the last good run ended, None before the first."""
+        """Return the seconds since the last good run ended, None before the first."""
         row = self.connection.execute(
             """
             SELECT extract(epoch FROM clock_timestamp() - finished_at)::float8
@@ -93,7 +93,7 @@ class Runs:
         return row[0] if row else None
 
     def past(self) -> list[PastRun]:
-        """The latest runs that read the KV: two of any outcome and the last good one."""
+        """Find the latest runs that read the KV: two of any outcome, and the last good one."""
         rows = self.connection.execute(
             """
             (SELECT outcome, (counts ->> 'seen')::integer, started_at
@@ -111,7 +111,7 @@ class Runs:
         return [PastRun(outcome, seen) for outcome, seen, _ in rows]
 
     def page(self, after: tuple[str, UUID] | None, limit: int) -> list[Run]:
-        """Up to `limit` runs before `after`: start (as text) and id of the last one."""
+        """List up to `limit` runs before `after`: start (as text) and id of the last one."""
         started_at, run_id = after or (None, None)
         return fetch(
             self.connection,
@@ -129,7 +129,7 @@ class Runs:
         )
 
     def report(self, findings: Collection[Finding], at: datetime) -> None:
-        """Open these findings, or keep them open. Equal ones are one."""
+        """Open these findings, or keep them open. Equal ones count as one."""
         self.connection.execute(
             """
             INSERT INTO kiloclaw_sync_findings AS f
@@ -170,14 +170,14 @@ class Runs:
         )
 
     def count_open(self) -> int:
-        """How many findings are open."""
+        """Count the open findings."""
         [(number,)] = self.connection.execute(
             "SELECT count(*) FROM kiloclaw_sync_findings WHERE resolved_at IS NULL"
         ).fetchall()
         return int(number)
 
     def findings(self, after: int | None, limit: int) -> list[OpenFinding]:
-        """Up to `limit` open findings, the newest first."""
+        """List up to `limit` open findings, newest first."""
         return fetch(
             self.connection,
             OpenFinding,

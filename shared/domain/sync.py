@@ -15,7 +15,7 @@ TRUSTED_AFTER = 3
 GOOD_SHARE = 0.8
 
 Rank = tuple[bool, datetime, ImageTag]
-"""The place of a new entry among others: those that a pointer names, then the oldest."""
+"""Sort key of new entries: first those that a pointer names, then the oldest."""
 
 
 class Known(NamedTuple):
@@ -75,11 +75,11 @@ class Sorting:
 
     @property
     def new(self) -> list[ImageEntry]:
-        """The new entries that were not taken, in the order in which they would be."""
+        """The new entries that have not been taken, in order."""
         return [entry for _, entry in sorted(self._new)]
 
     def take_new(self, most: int, room: int) -> list[ImageEntry]:
-        """Remove and return the next new entries: at most `most`.
+        """Remove and return at most `most` new entries.
 
         At most `room` of them are entries that no pointer names.
         """
@@ -95,7 +95,7 @@ class Sorting:
         return taken
 
     def take_fill(self, most: int) -> list[ImageEntry]:
-        """Remove and return the next entries whose digest became known: at most `most`."""
+        """Remove and return at most `most` entries whose digest became known."""
         return [self.fill.popleft() for _ in range(min(most, len(self.fill)))]
 
     def assign_digest(self, digest: ImageDigest, holder: ImageTag) -> None:
@@ -152,7 +152,7 @@ def compare_presence(
 
 
 def is_suspect(seen: int, past: Iterable[PastRun]) -> bool:
-    """Did too few entries arrive to believe that the others are gone?
+    """Whether too few entries arrived to believe that the others are gone.
 
     `past` is the newest first. The same count three runs running is believed.
     """

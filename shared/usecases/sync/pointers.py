@@ -1,4 +1,4 @@
-"""The last step of a run: the two copies of every variant's pointer are made to agree."""
+"""The last step of a run: make the two copies of every variant's pointer agree."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +15,7 @@ from shared.usecases.reconcile import reconcile
 
 @dataclass(slots=True)
 class PointerCounts:
-    """What reconciling every variant came to. `failed` are variants left for the next run."""
+    """The outcome of all reconciles. `failed` are the variants left for the next run."""
 
     copied: int = 0
     rejected: list[Finding] = field(default_factory=list)
@@ -27,9 +27,9 @@ def reconcile_all(
 ) -> PointerCounts:
     """Reconcile every variant that either store knows, each in transactions of its own.
 
-    One that is locked for too long, or whose pointer cannot be read or written, fails, and the
-    others go on; so does one that the clock leaves no time for. Raises CatalogUnavailable,
-    KVUnavailable where that stops the rest too.
+    A variant fails if it is locked for too long, its pointer cannot be read or written, or no
+    time is left; the others go on. Raises CatalogUnavailable, KVUnavailable if a store's
+    failure stops them all.
     """
     counts = PointerCounts()
     variants, illegal = _list_variants(catalog, kv)
@@ -47,7 +47,7 @@ def reconcile_all(
 
 
 def _list_variants(catalog: Catalog, kv: KV) -> tuple[set[Variant], list[Finding]]:
-    """The variants of both stores, and the pointers under names that are not legal."""
+    """List the variants of both stores, and a finding for each illegal name."""
     with catalog.transaction() as tx:
         variants = set(tx.variants.all())
     illegal: list[Finding] = []
