@@ -1,4 +1,4 @@
-"""The CDK app: `cdk.json` starts it, tests build it in process."""
+"""The CDK app. The CDK CLI runs it as a program; tests call `build`."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ CONTEXT: dict[str, Any] = json.loads(Path("cdk.json").read_text())["context"]
 
 
 def build(context: Mapping[str, Any] = CONTEXT, folder: Path | None = None) -> App:
-    """The app of the stage that the context names, or that `cdk -c stage=…` did."""
+    """Build the app for one stage: the one in the context, or of `cdk -c stage=…`."""
     app = App(
         context=dict(context),
         analytics_reporting=False,

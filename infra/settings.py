@@ -1,4 +1,4 @@
-"""What differs between stages: read from the context of `cdk.json`, typed and checked."""
+"""The settings of a stage, read from the context of `cdk.json` and validated."""
 
 import json
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from infra.functions import FUNCTIONS
 
 LogDays = Literal[7, 14, 30, 60, 90, 180, 365]
+Zone = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")]
 Memory = Annotated[int, Field(ge=128, le=3008)]
 """In MiB. It buys processor time too: one whole core at 1,769."""
 RoleArn = Annotated[
@@ -22,7 +23,7 @@ class _Settings(BaseModel):
 
 
 class DatabaseSize(_Settings):
-    """`storage_gib` is the disk at first; it grows by itself up to `max_storage_gib`."""
+    """The disk has `storage_gib` at first and grows by itself up to `max_storage_gib`."""
 
     instance: str = Field(pattern=r"^[a-z0-9]+\.[a-z0-9]+$")
     storage_gib: int = Field(ge=20, le=16_384)
@@ -38,33 +39,29 @@ class DatabaseSize(_Settings):
 
 
 class Throttling(_Settings):
-    """Of all callers of the API together, in requests."""
+    """Limits for all callers of the API together, in requests a second."""
 
     rate: int = Field(ge=1, le=10_000)
     burst: int = Field(ge=1, le=5_000)
 
 
 class PipelineRights(_Settings):
-    """A build pipeline that writes the KV itself, and who assumes its role."""
+    """A build pipeline that writes the KV itself. `principal` may assume its role."""
 
     principal: RoleArn
     may_move_pointers: bool = False
 
 
 class Stage(_Settings):
-    """One deployment of the system.
+    """One deployment of the system. docs/deploy.md explains every setting.
 
-    `protected`: stores outlive mistakes (deletion protection, retained or snapshot when the
-    stack goes). `caller_role`: who invokes `provisioning`, a role's name here or its ARN.
-    `provisioned_concurrency`: environments of `provisioning` that are kept warm; 0 starts them
-    from a snapshot instead. `table_name`: serve an existing (restored) table, not one's own.
-    `callback_urls`: where people may land after signing in, beside the API's console.
-    `release`: names one deployment, so that each of them migrates.
+    `release` is not in `cdk.json`: it names one deployment, so that each of them migrates.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,19}$")
     release: str = "none"
     protected: bool
+    availability_zones: tuple[Zone, Zone]
     network: str = Field(pattern=r"^10\.\d{1,3}\.\d{1,3}\.0/2[0-2]$")
     database: DatabaseSize
     memory_mib: dict[str, Memory] = {}
@@ -77,6 +74,7 @@ class Stage(_Settings):
     caller_role: RoleArn | RoleName | None = None
     pipeline: PipelineRights | None = None
     callback_urls: tuple[str, ...] = ()
+    restored_database: str | None = Field(default=None, pattern=r"^db-[A-Z0-9]{10,64}$")
     table_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{3,255}$")
 
     @property
@@ -93,7 +91,7 @@ class Stage(_Settings):
 
 
 def read_stage(name: object, stages: Mapping[str, Any], release: object = None) -> Stage:
-    """The stage of that name. Raises ValueError saying what is wrong with its settings."""
+    """Read the settings of the named stage. Raises ValueError with what is wrong."""
     if not isinstance(name, str) or name not in stages:
         raise ValueError(f"choose a stage: -c stage={'|'.join(stages)}")
     given = {**stages[name], "name": name} | ({"release": release} if release else {})

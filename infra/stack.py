@@ -46,9 +46,10 @@ class KiloClaw(Stack):
         functions = {entry.name: deploy(entry) for entry in FUNCTIONS.values()}
         migrate = functions["migrate"]
         catalog.admit(migrate, MASTER)
+        provisioning = functions["provisioning"]
         others = [function for function in functions.values() if function is not migrate]
-        Release(self, stage, migrate, catalog, before=others)
-        ControlPlane(self, stage, functions["provisioning"])
+        Release(self, stage, migrate, provisioning, after=[network, catalog], before=others)
+        ControlPlane(self, stage, provisioning)
         HttpApi(self, stage, functions["admin_api"])
         schedule = Schedules(self, stage, functions["sync"])
         if stage.pipeline:

@@ -1,4 +1,4 @@
-"""Findings of cdk-nag that stand, each with its reason, said where the thing is made."""
+"""Findings of cdk-nag that are accepted, each with its reason, where the resource is made."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from constructs import IConstruct
 
 
 def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
-    """Let rules of AwsSolutions pass for a construct and what it is made of."""
+    """Accept findings of the rule set AwsSolutions for a construct and its children."""
     for rule, reason in reasons.items():
         Validations.of(construct).acknowledge(
             Acknowledgment(id=f"AwsSolutions::AwsSolutions-{rule}", reason=reason)
@@ -15,10 +15,10 @@ def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
 
 
 def acknowledge_snap_start(construct: IConstruct) -> None:
-    """CDK reminds whoever takes snapshots that these are of versions."""
+    """Accept CDK's reminder that only published versions start from a snapshot."""
     warning = "Annotation::@aws-cdk/aws-lambda:snapStartRequirePublish"
     reason = "The alias `live` names a version, and callers name the alias."
     Validations.of(construct).acknowledge(Acknowledgment(id=warning, reason=reason))
 
 
-RUNTIME = {"L1": "The packages' wheels and bytecode are made for 3.13."}
+RUNTIME = {"L1": "The packages' wheels and bytecode are made for Python 3.13."}

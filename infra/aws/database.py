@@ -1,4 +1,4 @@
-"""PostgreSQL behind its proxy."""
+"""PostgreSQL and the proxy before it."""
 
 from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -18,7 +18,7 @@ MASTER = "kiloclaw_master"
 
 PARAMETERS = {
     "rds.force_ssl": "1",
-    # Details and statements of an error may hold what users wrote.
+    # Details and statements in an error's log entry may hold what users wrote.
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
     "log_parameter_max_length": "0",
@@ -27,17 +27,16 @@ PARAMETERS = {
 
 
 class CatalogDatabase(Construct):
-    """PostgreSQL and the proxy before it: everyone connects through that, by IAM.
+    """The instance and its proxy. Functions connect to the proxy only, with tokens of IAM.
 
-    The proxy signs in to the database by IAM too, as the master as well: no password is
-    anywhere. (Since PostgreSQL 16 who makes a role belongs to it, and RDS lets nobody sign in
-    with a password who belongs to rds_iam, by whatever way: a master would shut itself out.)
+    The proxy connects to the instance with tokens as well, so there is no password. Why the
+    master does so too: docs/decisions/0003-the-master-signs-in-by-iam.md.
     """
 
     def __init__(self, scope: Construct, stage: Stage, network: Network) -> None:
         super().__init__(scope, "Catalog")
         self.database = self._database(stage, network)
-        self.proxy = self._proxy(stage, network, self._proxy_role())
+        self.proxy = self._proxy(stage, network, self._proxy_role(stage.restored_database))
 
     def conninfo(self, function: Function) -> str:
         """The connection string of a function, which adds password and root certificates."""
@@ -47,7 +46,7 @@ class CatalogDatabase(Construct):
         )
 
     def admit(self, function: LambdaFunction, user: str) -> None:
-        """Let a function connect to the proxy as this user of the database."""
+        """Let a function connect through the proxy as the given database user."""
         self.proxy.grant_connect(function, user)
 
     def _database(self, stage: Stage, network: Network) -> rds.DatabaseInstance:
@@ -83,28 +82,31 @@ class CatalogDatabase(Construct):
         )
         _sign_in_master_by_iam(database)
         acknowledge(
-            database, {"RDS11": "The proxy alone reaches it; another port would hide nothing."}
+            database,
+            {"RDS11": "Only the proxy can reach it, so another port would hide nothing."},
         )
         if not stage.protected:
             acknowledge(
                 database,
                 {
-                    "RDS3": "Nobody waits for this stage while its one instance restarts.",
+                    "RDS3": "Nobody depends on this stage while its only instance restarts.",
                     "RDS10": "This stage is made to be thrown away.",
                 },
             )
         return database
 
-    def _proxy_role(self) -> iam.Role:
-        """Signs in to the database as whom it was asked for, if that is one of these."""
+    def _proxy_role(self, restored: str | None) -> iam.Role:
+        """The proxy's role: open a connection as the given database user, one of these."""
         role = iam.Role(self, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
+        instances = [self.database.instance_resource_id, *filter(None, [restored])]
         users = [
             Stack.of(self).format_arn(
                 service="rds-db",
                 resource="dbuser",
-                resource_name=f"{self.database.instance_resource_id}/{user}",
+                resource_name=f"{instance}/{user}",
                 arn_format=ArnFormat.COLON_RESOURCE_NAME,
             )
+            for instance in instances
             for user in (MASTER, *(function.database_role for function in FUNCTIONS.values()))
         ]
         role.add_to_policy(iam.PolicyStatement(actions=["rds-db:connect"], resources=users))
@@ -124,18 +126,18 @@ class CatalogDatabase(Construct):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
             security_groups=[network.proxy],
             require_tls=True,
-            # A start waits at most 3 s for the catalog: time to hear that it is down.
+            # A start waits 3 s for the catalog at most, so the proxy must give up before that.
             borrow_timeout=Duration.seconds(1),
             max_connections_percent=90,
             max_idle_connections_percent=50,
         )
-        # Else the proxy would make a log that is kept for ever.
+        # The proxy would make the log group itself, to be kept for ever.
         proxy.node.add_dependency(log)
         return proxy
 
 
 def _sign_in_master_by_iam(database: rds.DatabaseInstance) -> None:
-    """CDK's construct knows passwords only, RDS's among them."""
+    """Set the property that CDK's construct does not know; it always asks for a password."""
     resource = database.node.default_child
     if not isinstance(resource, rds.CfnDBInstance):
         raise TypeError("an instance is made of an instance")

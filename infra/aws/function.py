@@ -1,4 +1,4 @@
-"""One construct for every function: the same runtime, log, network and bare rights."""
+"""One construct for all functions: the same runtime, logs and network, minimal rights."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ NETWORK_ACTIONS = [
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 ]
-"""What Lambda does in the function's name to put it into the network."""
+"""What Lambda does with the function's role to connect it to the network."""
 
 
 class LambdaFunction(lambda_.Function):
@@ -38,7 +38,7 @@ class LambdaFunction(lambda_.Function):
         environment: Mapping[str, str],
     ) -> None:
         name = entry.name
-        full_name = f"kiloclaw-{stage.name}-{name}"
+        self.full_name = full_name = f"kiloclaw-{stage.name}-{name}"
         log = log_group(scope, stage, f"{name}_log", f"/aws/lambda/{full_name}")
         snap_start = entry.trigger == "control_plane" and not stage.provisioned_concurrency
         role = _role(scope, f"{name}_role", full_name)
@@ -65,19 +65,31 @@ class LambdaFunction(lambda_.Function):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
             security_groups=[network.functions],
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
-            # An alias is moved back to a version, so a version outlives its successor.
-            current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),
+            # The alias may be moved back to a version, so it outlives its successor; but not a
+            # failed deployment, or Lambda would refuse to publish the same code a second time.
+            current_version_options=lambda_.VersionOptions(
+                removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            ),
         )
+        self.package = _package(self)
         acknowledge(self, RUNTIME)
         if snap_start:
             acknowledge_snap_start(self)
 
 
-def _role(scope: Construct, construct: str, function: str) -> iam.Role:
-    """A role that Lambda can work with and code can do nothing with.
+def _package(function: lambda_.Function) -> str:
+    """Name the package, which holds its hash."""
+    resource = function.node.default_child
+    if not isinstance(resource, lambda_.CfnFunction):
+        raise TypeError("a function is made of a function")
+    return str(Stack.of(function).resolve(resource.code)["s3Key"])
 
-    Network interfaces can't be named in advance, so Lambda needs them all; a denial that holds
-    for the function's own calls takes them from its code.
+
+def _role(scope: Construct, construct: str, function: str) -> iam.Role:
+    """Make a role with which Lambda can connect the function, and its code can do nothing.
+
+    Lambda needs rights on all network interfaces, because they have no names in advance. A
+    denial for calls that come from the function takes these rights from its code.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
     """
     role = iam.Role(scope, construct, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
@@ -103,7 +115,7 @@ def _role(scope: Construct, construct: str, function: str) -> iam.Role:
         role,
         {
             "IAM5[Resource::*]": "Network interfaces, which the code is denied, and traces "
-            "have no names to grant."
+            "have no names in advance."
         },
     )
     return role

@@ -1,4 +1,4 @@
-"""The HTTP API: below `/v1` only with a token of the user pool."""
+"""The HTTP API. Paths below `/v1` need a token of the user pool."""
 
 import json
 
@@ -20,18 +20,18 @@ LOGGED = {
     "status": "$context.status",
     "request_id": "$context.requestId",
 }
-"""No path: it holds users' ids."""
+"""Without the path, which may hold a user id."""
 
 
 class HttpApi(Construct):
-    """All of it leads to one function, which tells paths apart."""
+    """All routes lead to one function, which has its own router."""
 
     def __init__(self, scope: Construct, stage: Stage, function: LambdaFunction) -> None:
-        super().__init__(scope, "Gateway")
+        super().__init__(scope, "HttpApi")
         self.api = apigateway.HttpApi(
             self, "Api", api_name=f"kiloclaw-{stage.name}", create_default_stage=False
         )
-        self.sign_in = UserPool(self, stage, self.api.api_endpoint)
+        self.users = UserPool(self, stage, self.api.api_endpoint)
         self._add_stage(stage)
         self._add_routes(function)
         output(self, "ApiUrl", self.api.api_endpoint)
@@ -55,7 +55,7 @@ class HttpApi(Construct):
 
     def _add_routes(self, function: LambdaFunction) -> None:
         authorizer = HttpUserPoolAuthorizer(
-            "Tokens", self.sign_in.pool, user_pool_clients=self.sign_in.clients
+            "Tokens", self.users.pool, user_pool_clients=self.users.clients
         )
         integration = HttpLambdaIntegration("AdminApi", function)
         for path in GUARDED:
@@ -69,5 +69,5 @@ class HttpApi(Construct):
         )
         acknowledge(
             open_to_all,
-            {"APIG4": "Without claims the function answers with the API's description alone."},
+            {"APIG4": "Without a token the function answers with documentation only."},
         )

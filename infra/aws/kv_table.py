@@ -1,4 +1,4 @@
-"""The one DynamoDB table, and who may touch which of its items."""
+"""The DynamoDB table, and the rights on its items."""
 
 from collections.abc import Iterable, Mapping
 
@@ -16,7 +16,7 @@ RECOVERY_DAYS = 35
 
 
 class KvTable(Construct):
-    """The table: a new one, or an existing one that was restored."""
+    """The table: one of the stack's own, or a restored one."""
 
     def __init__(self, scope: Construct, stage: Stage) -> None:
         super().__init__(scope, "KV")
@@ -26,7 +26,7 @@ class KvTable(Construct):
     def grant(
         self, grantee: iam.IGrantable, rights: Mapping[Operation, Iterable[Items]]
     ) -> None:
-        """Allow operations, each on items with these partition keys alone."""
+        """Allow operations, each only on items with the given partition keys."""
         for operation, items in rights.items():
             self._allow(
                 grantee,
@@ -36,12 +36,12 @@ class KvTable(Construct):
             )
 
     def grant_index(self, grantee: iam.IGrantable, operations: Iterable[Operation]) -> None:
-        """Allow operations on the index, which holds nothing but instances."""
+        """Allow operations on the index, which holds instances only."""
         for operation in operations:
             self._allow(grantee, operation, self.index_arn)
 
     def through(self, network: Network) -> None:
-        """Let the network's endpoint lead to this table and to no other."""
+        """Let the network's endpoint lead to this table only."""
         network.dynamodb.add_to_policy(
             iam.PolicyStatement(
                 principals=[iam.AnyPrincipal()],

@@ -1,4 +1,4 @@
-"""Logs that end: each group is made here, with the days that it is kept."""
+"""Log groups, each with the number of days that its entries are kept."""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ RETENTION: Final[dict[LogDays, logs.RetentionDays]] = {
 
 
 def log_group(scope: Construct, stage: Stage, construct: str, name: str) -> logs.LogGroup:
-    """CloudWatch encrypts every group by itself."""
+    """Make a log group. CloudWatch encrypts it with a key of its own."""
     return logs.LogGroup(
         scope,
         construct,
@@ -31,7 +31,10 @@ def log_group(scope: Construct, stage: Stage, construct: str, name: str) -> logs
 
 
 def kept(stage: Stage) -> RemovalPolicy:
-    """What becomes of a thing with content when its stack goes, unless it was never used."""
+    """Say whether a resource with content outlives its stack.
+
+    In a protected stage it does, unless the deployment that made it fails; else it goes.
+    """
     if stage.protected:
         return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
     return RemovalPolicy.DESTROY

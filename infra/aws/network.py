@@ -1,4 +1,4 @@
-"""Private subnets without a way out: what the functions call is inside, or has an endpoint."""
+"""Private subnets without a route to the internet; DynamoDB is reached by an endpoint."""
 
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
@@ -11,10 +11,10 @@ HTTPS = 443
 
 
 class Network(Construct):
-    """The network, and who in it may talk to whom.
+    """The network and its security groups.
 
-    No interface endpoint is needed: tokens for the database are signed in the function, and
-    Lambda itself carries logs, traces and events.
+    No interface endpoint is needed: functions sign the tokens for the database themselves, and
+    Lambda delivers logs, traces and events.
     """
 
     def __init__(self, scope: Construct, stage: Stage) -> None:
@@ -23,7 +23,9 @@ class Network(Construct):
             self,
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr(stage.network),
-            max_azs=2,
+            # RDS Proxy is not offered in every zone: Amazon RDS User Guide, "Amazon RDS Proxy",
+            # quotas and limitations.
+            availability_zones=list(stage.availability_zones),
             nat_gateways=0,
             create_internet_gateway=False,
             restrict_default_security_group=False,
@@ -40,7 +42,9 @@ class Network(Construct):
         self.proxy = self._group("Proxy")
         self.database = self._group("Database")
         self._connect()
-        acknowledge(self.vpc, {"VPC7": "No route leads in or out: there is little to watch."})
+        acknowledge(
+            self.vpc, {"VPC7": "No route leads in or out, so flow logs would show little."}
+        )
 
     def _group(self, name: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(
@@ -48,9 +52,9 @@ class Network(Construct):
         )
 
     def _connect(self) -> None:
-        """Functions → proxy (which lets itself into the database), and → DynamoDB."""
+        """Let functions reach the proxy and DynamoDB. CDK lets the proxy reach the database."""
         postgres = ec2.Port.tcp(POSTGRES)
         self.functions.connections.allow_to(self.proxy, postgres, "PostgreSQL")
-        # The routes lead to the gateway endpoint alone, whose list of addresses only a look-up
-        # in an account would name.
+        # Any address, because the endpoint's own are known only from a look-up in an account.
+        # The routes lead to the endpoint and nowhere else.
         self.functions.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(HTTPS), "DynamoDB")

@@ -1,9 +1,9 @@
-"""What whoever deployed needs to know next."""
+"""Outputs of the stack: the names and addresses that docs/deploy.md uses."""
 
 from aws_cdk import CfnOutput
 from constructs import Construct
 
 
 def output(scope: Construct, name: str, value: str) -> None:
-    """An output of the stack, called `name` and nothing else."""
+    """Add an output with exactly this name."""
     CfnOutput(scope, name, value=value).override_logical_id(name)

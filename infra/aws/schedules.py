@@ -1,4 +1,4 @@
-"""The clock: `sync` every minute, and what becomes of runs that fail."""
+"""`sync` runs every minute; runs that fail end in dead-letter queues."""
 
 from aws_cdk import ArnFormat, Aws, Duration, Stack
 from aws_cdk import aws_iam as iam
@@ -15,14 +15,14 @@ STALE = Duration.minutes(5)
 
 
 class Schedules(Construct):
-    """Nothing keeps two runs apart but the lock that they take in the catalog."""
+    """The schedule, its group and the queues. Two runs are kept apart by the catalog's lock."""
 
     def __init__(self, scope: Construct, stage: Stage, function: LambdaFunction) -> None:
-        super().__init__(scope, "Schedule")
+        super().__init__(scope, "Schedules")
         self.undelivered = self._dead_letters("Undelivered")
         self.failed = self._dead_letters("Failed")
         self._keep_failed_runs(function)
-        self._schedule(f"kiloclaw-{stage.name}-sync", function)
+        self._schedule(stage, function)
 
     def _dead_letters(self, name: str) -> sqs.Queue:
         queue = sqs.Queue(
@@ -32,11 +32,11 @@ class Schedules(Construct):
             enforce_ssl=True,
             retention_period=Duration.days(14),
         )
-        acknowledge(queue, {"SQS3": "It is a dead-letter queue itself."})
+        acknowledge(queue, {"SQS3": "It is a dead-letter queue."})
         return queue
 
     def _keep_failed_runs(self, function: LambdaFunction) -> None:
-        """Lambda tries an event three times in all."""
+        """Lambda makes three attempts in all before an event counts as failed."""
         function.add_to_role_policy(_sends_to(self.failed))
         lambda_.CfnEventInvokeConfig(
             self,
@@ -52,16 +52,18 @@ class Schedules(Construct):
             ),
         ).node.add_dependency(function.role or function)
 
-    def _schedule(self, name: str, function: LambdaFunction) -> None:
+    def _schedule(self, stage: Stage, function: LambdaFunction) -> None:
+        group = scheduler.CfnScheduleGroup(self, "Group", name=f"kiloclaw-{stage.name}")
         scheduler.CfnSchedule(
             self,
             "EveryMinute",
-            name=name,
+            name=f"kiloclaw-{stage.name}-sync",
+            group_name=group.ref,
             schedule_expression="rate(1 minute)",
             flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=function.function_arn,
-                role_arn=self._role(name, function).role_arn,
+                role_arn=self._role(group, function).role_arn,
                 dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(
                     arn=self.undelivered.queue_arn
                 ),
@@ -71,20 +73,24 @@ class Schedules(Construct):
             ),
         )
 
-    def _role(self, name: str, function: LambdaFunction) -> iam.Role:
-        """For this schedule alone, whoever else may make schedules."""
+    def _role(self, group: scheduler.CfnScheduleGroup, function: LambdaFunction) -> iam.Role:
+        """A role for schedules of this group alone.
+
+        The condition must name a group: EventBridge Scheduler User Guide, "Confused deputy
+        prevention", says not to scope it to a schedule.
+        """
         arn = Stack.of(self).format_arn(
             service="scheduler",
-            resource="schedule",
-            resource_name=f"default/{name}",
+            resource="schedule-group",
+            resource_name=group.ref,
             arn_format=ArnFormat.SLASH_RESOURCE_NAME,
         )
-        mine = {"aws:SourceAccount": Aws.ACCOUNT_ID, "aws:SourceArn": arn}
+        this_group = {"aws:SourceAccount": Aws.ACCOUNT_ID, "aws:SourceArn": arn}
         role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com", conditions={"StringEquals": mine}
+                "scheduler.amazonaws.com", conditions={"StringEquals": this_group}
             ),
         )
         role.add_to_policy(

@@ -1,4 +1,4 @@
-"""Who people and pipelines are: the user pool that signs the API's tokens."""
+"""The user pool: people and pipelines sign in there, and it signs the API's tokens."""
 
 from aws_cdk import Aws, Duration
 from aws_cdk import aws_cognito as cognito
@@ -18,15 +18,24 @@ PASSWORDS = cognito.PasswordPolicy(
     require_uppercase=True,
     temp_password_validity=Duration.days(3),
 )
+PASSWORD_SIGN_IN = cognito.AuthFlow(user_srp=True, custom=False)
+"""The sign-in page offers what the client allows: Amazon Cognito Developer Guide, "Configure
+authentication methods for managed login". SRP sends no password over the network.
+"""
+
+NO_USERS = cognito.AuthFlow(user_srp=False, custom=False)
+"""Without this Cognito would allow SRP and custom sign-in: Amazon Cognito API Reference,
+`CreateUserPoolClient`, `ExplicitAuthFlows`. Refresh tokens are always allowed.
+"""
 
 
 class UserPool(Construct):
-    """People have an ID token, in whose groups their roles are; a pipeline has an access token,
+    """People send an ID token, whose groups are their roles. A pipeline sends an access token,
     whose scope is its role.
     """
 
     def __init__(self, scope: Construct, stage: Stage, origin: str) -> None:
-        super().__init__(scope, "SignIn")
+        super().__init__(scope, "UserPool")
         self.pool = self._pool(stage)
         for name in ROLES:
             cognito.CfnUserPoolGroup(
@@ -35,7 +44,7 @@ class UserPool(Construct):
         domain = self.pool.add_domain(
             "Domain",
             cognito_domain=cognito.CognitoDomainOptions(
-                # Unique in the region, and nobody has to think one up.
+                # Domain prefixes are unique in a region; the account makes this one so.
                 domain_prefix=f"kiloclaw-{stage.name}-{Aws.ACCOUNT_ID}"
             ),
         )
@@ -55,7 +64,7 @@ class UserPool(Construct):
             self_sign_up_enabled=False,
             sign_in_aliases=cognito.SignInAliases(email=True),
             sign_in_case_sensitive=False,
-            # Events name people by their e-mail, so it stays what it was when they were made.
+            # The audit log names people by their e-mail address, so it must not change.
             standard_attributes=cognito.StandardAttributes(
                 email=cognito.StandardAttribute(required=True, mutable=False)
             ),
@@ -68,17 +77,18 @@ class UserPool(Construct):
         )
         acknowledge(
             pool,
-            {"COG8": "Few people sign in, each let in by hand: the plus tier guards crowds."},
+            {"COG8": "Administrators create the few people who sign in."},
         )
         if not stage.require_mfa:
-            acknowledge(pool, {"COG2": "There is nothing to protect in this stage."})
+            acknowledge(pool, {"COG2": "This stage holds nothing to protect."})
         return pool
 
     def _people(self, stage: Stage, origin: str) -> cognito.UserPoolClient:
-        """Signs people in by code and PKCE; a public client has no secret to lose."""
+        """The client of people: authorization code with PKCE, and no secret."""
         return self.pool.add_client(
             "People",
             generate_secret=False,
+            auth_flows=PASSWORD_SIGN_IN,
             prevent_user_existence_errors=True,
             enable_token_revocation=True,
             id_token_validity=Duration.hours(1),
@@ -93,7 +103,7 @@ class UserPool(Construct):
         )
 
     def _pipeline(self) -> cognito.UserPoolClient:
-        """Publishes as itself, with a secret that the user pool made."""
+        """The client of pipelines: a secret, and the one scope that lets them publish."""
         publisher = cognito.ResourceServerScope(
             scope_name="publisher", scope_description="Publish versions"
         )
@@ -101,6 +111,7 @@ class UserPool(Construct):
         return self.pool.add_client(
             "Pipeline",
             generate_secret=True,
+            auth_flows=NO_USERS,
             enable_token_revocation=True,
             access_token_validity=Duration.minutes(15),
             o_auth=cognito.OAuthSettings(

@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 
-from functions.migrate import handler as migrate
-from infra.aws import migration_resource as migrating
-from infra.functions import FUNCTIONS
 from infra.local.aws.dynamodb import create_table
 from infra.local.aws.gateway import route_key
 from infra.local.aws.scheduler import Scheduler
@@ -83,14 +80,6 @@ def test_a_function_connects_as_itself(template: Template, name: str) -> None:
     assert function["Handler"] == f"functions.{name}.handler.handler"
 
 
-def test_migrate_has_its_time_within_the_release() -> None:
-    """It says that the time was too short before whoever waits for it gives up."""
-    from infra.aws.release import SECONDS  # noqa: PLC0415  aws_cdk takes seconds to import
-
-    assert migrate.MARGIN_SECONDS > 0
-    assert FUNCTIONS["migrate"].timeout_seconds < migrating.TIMEOUT_SECONDS < SECONDS
-
-
 def test_routes_are_the_same(template: Template) -> None:
     """Behind the authorizer what the local gateway guards, the rest open."""
     routes = {
@@ -101,8 +90,8 @@ def test_routes_are_the_same(template: Template) -> None:
     assert routes == {**guarded, route_key("/docs"): "NONE"}
     authorizer = template.only("AWS::ApiGatewayV2::Authorizer")
     assert [text(client) for client in authorizer["JwtConfiguration"]["Audience"]] == [
-        "${GatewaySignInPoolPeople}",
-        "${GatewaySignInPoolPipeline}",
+        "${HttpApiUserPoolPeople}",
+        "${HttpApiUserPoolPipeline}",
     ]
     [integration] = template.of("AWS::ApiGatewayV2::Integration").values()
     assert integration["PayloadFormatVersion"] == "2.0"
@@ -117,9 +106,9 @@ def test_the_clock_is_the_same(template: Template) -> None:
     assert "Input" not in schedule["Target"]
     assert text(schedule["Target"]["Arn"]) == "${sync.Arn}"
     dead_letters = schedule["Target"]["DeadLetterConfig"]
-    assert text(dead_letters["Arn"]) == "${ScheduleUndelivered.Arn}"
+    assert text(dead_letters["Arn"]) == "${SchedulesUndelivered.Arn}"
     failed = template.only("AWS::Lambda::EventInvokeConfig")["DestinationConfig"]
-    assert text(failed["OnFailure"]["Destination"]) == "${ScheduleFailed.Arn}"
+    assert text(failed["OnFailure"]["Destination"]) == "${SchedulesFailed.Arn}"
 
 
 def test_the_table_is_the_same(template: Template) -> None:

@@ -23,6 +23,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> Template:
         callback_urls=["http://localhost:8080/console/signed-in"],
         publisher_may_promote=False,
         table_name="kiloclaw-restored",
+        restored_database="db-RESTORED0123456789ABCDEFGHI",
     )
     return synthesise(tmp_path_factory.mktemp("chosen"), release="v7", **choices)
 
@@ -69,8 +70,25 @@ def test_what_is_told_follows(chosen: Template) -> None:
     assert chosen.only("Custom::Migrated")["Release"] == "v7"
     environment = chosen.functions()["admin_api"]["Environment"]["Variables"]
     assert environment["PUBLISHER_MAY_PROMOTE"] == "off"
-    people = chosen.of("AWS::Cognito::UserPoolClient")["GatewaySignInPoolPeople"]
+    people = chosen.of("AWS::Cognito::UserPoolClient")["HttpApiUserPoolPeople"]
     assert "http://localhost:8080/console/signed-in" in people["CallbackURLs"]
+
+
+def test_the_proxy_may_connect_to_a_restored_database(chosen: Template) -> None:
+    """Its resource id is another; the rights on the stack's own instance stay."""
+    granted = {resource for _, resource, _ in rights(chosen)["CatalogProxyRole"]}
+    instances = {resource.split(":dbuser:")[1].split("/")[0] for resource in granted}
+    own = "${CatalogDatabase.DbiResourceId}"
+    assert instances == {own, "db-RESTORED0123456789ABCDEFGHI"}
+    users = {resource.rpartition("/")[2] for resource in granted}
+    assert len(granted) == 2 * len(users)
+
+
+def test_publishers_may_promote_in_dev_only(template: Template) -> None:
+    """In production a person with the role `admin` makes a version the latest."""
+    told = template.functions()["admin_api"]["Environment"]["Variables"]
+    expected = {"dev": "on", "prod": "off"}[template.stage]
+    assert told["PUBLISHER_MAY_PROMOTE"] == expected
 
 
 def test_a_restored_table_takes_the_place_of_ours(chosen: Template) -> None:

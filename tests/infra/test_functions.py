@@ -69,6 +69,6 @@ def test_alarms_have_different_names(template_of: Callable[[str], Template]) -> 
     names = [alarm.name for function in FUNCTIONS.values() for alarm in function.alarms]
     assert len(names) == len(set(names))
     assert set(names) <= {
-        name.removeprefix("WatchingAlarms")
+        name.removeprefix("MonitoringAlarms")
         for name in template_of("dev").of("AWS::CloudWatch::Alarm")
     }

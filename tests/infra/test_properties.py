@@ -1,5 +1,7 @@
 """What must hold of single resources: sizes, encryption, backups, nothing public."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ TARGETS = "AWS::RDS::DBProxyTargetGroup"
     ("kind", "path", "dev", "prod"),
     [
         (DATABASE, "EngineVersion", "17", "17"),
+        (DATABASE, "DBInstanceClass", "db.t4g.small", "db.m7g.large"),
         (DATABASE, "StorageEncrypted", True, True),
         (DATABASE, "PubliclyAccessible", False, False),
         (DATABASE, "EnableIAMDatabaseAuthentication", True, True),
@@ -139,7 +142,7 @@ def test_ways_through_the_network(template: Template) -> None:
 def test_dead_letters_are_kept_encrypted(template: Template) -> None:
     """For two weeks, the runs that failed and those that were not delivered."""
     queues = template.of("AWS::SQS::Queue")
-    assert set(queues) == {"ScheduleFailed", "ScheduleUndelivered"}
+    assert set(queues) == {"SchedulesFailed", "SchedulesUndelivered"}
     for queue in queues.values():
         assert queue["SqsManagedSseEnabled"] is True
         assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
@@ -157,14 +160,17 @@ def test_access_logs_name_nobody(template: Template) -> None:
 def test_people_and_pipelines_sign_in_their_own_way(template: Template) -> None:
     """Code with PKCE without a secret; client credentials with the one scope."""
     clients = template.of("AWS::Cognito::UserPoolClient")
-    people = clients["GatewaySignInPoolPeople"]
-    pipeline = clients["GatewaySignInPoolPipeline"]
+    people = clients["HttpApiUserPoolPeople"]
+    pipeline = clients["HttpApiUserPoolPipeline"]
     assert people["AllowedOAuthFlows"] == ["code"]
     assert people["AllowedOAuthScopes"] == ["openid", "email"]
     assert people["GenerateSecret"] is False
+    # Nobody may sign in through the user pool's API by the flows that Cognito adds by itself.
+    assert people["ExplicitAuthFlows"] == ["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
+    assert pipeline["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
     assert pipeline["AllowedOAuthFlows"] == ["client_credentials"]
     assert [text(scope) for scope in pipeline["AllowedOAuthScopes"]] == [
-        "${GatewaySignInPoolApi}/publisher"
+        "${HttpApiUserPoolApi}/publisher"
     ]
     assert pipeline["GenerateSecret"] is True
     groups = template.of("AWS::Cognito::UserPoolGroup").values()
@@ -174,7 +180,7 @@ def test_people_and_pipelines_sign_in_their_own_way(template: Template) -> None:
 
 
 def test_migrations_come_before_every_change(template: Template) -> None:
-    """The others wait for the run; the run waits for its function and for the proxy."""
+    """The others wait for the run; the run waits for its function, network and proxy."""
     resources = template.resources
     [run] = [key for key in resources if resources[key]["Type"] == "Custom::Migrated"]
     functions = {
@@ -187,4 +193,91 @@ def test_migrations_come_before_every_change(template: Template) -> None:
     waits_for = resources[run]["DependsOn"]
     assert functions["migrate"][0] in waits_for
     assert [key for key in waits_for if resources[key]["Type"] == TARGETS]
-    assert resources[run]["Properties"]["ServiceTimeout"] == 900
+    kinds = {resources[key]["Type"] for key in waits_for}
+    assert kinds >= {
+        "AWS::EC2::SecurityGroupIngress",
+        "AWS::EC2::SubnetRouteTableAssociation",
+        "AWS::EC2::VPCEndpoint",
+        "AWS::Lambda::Function",
+        TARGETS,
+    }
+
+
+def test_a_new_package_migrates_by_itself(template: Template) -> None:
+    """CloudFormation asks for a release if a package has changed, also without `release`."""
+    packages = {
+        name: function["Code"]["S3Key"] for name, function in template.functions().items()
+    }
+    asked = template.only("Custom::Migrated")
+    assert asked["Packages"] == [packages["migrate"], packages["provisioning"]]
+    assert asked["Release"] == "none"
+
+
+def test_a_version_does_not_outlive_a_failed_deployment(template: Template) -> None:
+    """Else Lambda would refuse to publish the same code again: AWS CloudFormation Template
+    Reference, "DeletionPolicy attribute", `RetainExceptOnCreate`.
+    """
+    versions = [
+        resource
+        for resource in template.resources.values()
+        if resource["Type"] == "AWS::Lambda::Version"
+    ]
+    assert versions
+    for version in versions:
+        assert version["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert version["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_network_is_in_the_zones_of_the_stage(template: Template) -> None:
+    """cdk.json names two, because RDS Proxy is not offered in every zone."""
+    zones = [subnet["AvailabilityZone"] for subnet in template.of("AWS::EC2::Subnet").values()]
+    assert zones == CONTEXT["stages"][template.stage]["availability_zones"]
+    assert len(set(zones)) == 2
+
+
+def test_metrics_are_those_of_the_stage(template: Template) -> None:
+    """Functions, alarms and dashboard agree on one namespace, which no other stage uses."""
+    namespace = f"KiloClaw/{template.stage}"
+    for function in template.functions().values():
+        told = function["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
+        assert told == namespace
+    alarms = list(template.of("AWS::CloudWatch::Alarm").values())
+    plain = [alarm["Namespace"] for alarm in alarms if "Namespace" in alarm]
+    summed = [
+        metric["MetricStat"]["Metric"]["Namespace"]
+        for alarm in alarms
+        for metric in alarm.get("Metrics", [])
+        if "MetricStat" in metric
+    ]
+    own = {name for name in (*plain, *summed) if not name.startswith("AWS/")}
+    assert own == {namespace}
+    [board] = template.of("AWS::CloudWatch::Dashboard").values()
+    body = text(board["DashboardBody"])
+    assert set(re.findall(r'"(KiloClaw[^"]*)"', body)) == {namespace}
+
+
+def test_alarms_know_open_findings_and_store_errors(template: Template) -> None:
+    """Findings are a gauge; errors of a store are summed over the functions that use it."""
+    alarms = template.of("AWS::CloudWatch::Alarm")
+    findings = alarms["MonitoringAlarmsOpenFindings"]
+    assert (findings["MetricName"], findings["Statistic"]) == ("OpenFindings", "Maximum")
+    for name in ("CatalogErrors", "KVErrors"):
+        metrics = alarms[f"MonitoringAlarms{name}"]["Metrics"]
+        summed = {
+            metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]
+            for metric in metrics
+            if "MetricStat" in metric
+        }
+        assert summed == {"admin_api", "provisioning", "sync"}
+
+
+def test_nothing_of_a_stage_that_is_thrown_away_stays(
+    template_of: Callable[[str], Template],
+) -> None:
+    """In `dev` only published versions are retained, which go with their function."""
+    retained = {
+        resource["Type"]
+        for resource in template_of("dev").resources.values()
+        if resource.get("DeletionPolicy", "Delete") != "Delete"
+    }
+    assert retained == {"AWS::Lambda::Version"}

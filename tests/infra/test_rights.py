@@ -1,9 +1,12 @@
 """Least privilege: who may do what, named one by one, and nobody anything else."""
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
+from infra.functions import FUNCTIONS
 from tests.support.templates import Template, name_of, statements, text, texts
 
 Right = tuple[str, str, tuple[str, ...]]
@@ -14,7 +17,6 @@ INDEX = f"{TABLE}/index/instances_by_image"
 ACCOUNT = "${AWS::Region}:${AWS::AccountId}"
 PROXY = f"arn:${{AWS::Partition}}:rds-db:{ACCOUNT}:dbuser:${{CatalogProxy.DBProxyArn}}[:6]"
 INSTANCE = f"arn:${{AWS::Partition}}:rds-db:{ACCOUNT}:dbuser:${{CatalogDatabase.DbiResourceId}}"
-ROLES = ("admin_api", "migrate", "provisioning", "sync")
 NETWORK = {
     ("ec2:AssignPrivateIpAddresses", "*", ()),
     ("ec2:CreateNetworkInterface", "*", ()),
@@ -58,7 +60,7 @@ RIGHTS: dict[str, set[Right]] = {
         kv("BatchGetItem", "IMAGE", "POINTER"),
         kv("PutItem", "IMAGE", "DIGEST", "POINTER"),
         kv("UpdateItem", "IMAGE"),
-        ("sqs:SendMessage", "${ScheduleFailed.Arn}", ()),
+        ("sqs:SendMessage", "${SchedulesFailed.Arn}", ()),
     ),
     "adminapirole": function(
         "admin_api",
@@ -71,14 +73,33 @@ RIGHTS: dict[str, set[Right]] = {
         ("dynamodb:Scan", INDEX, ()),
     ),
     "CatalogProxyRole": {
-        ("rds-db:connect", f"{INSTANCE}/kiloclaw_{name}", ()) for name in (*ROLES, "master")
+        ("rds-db:connect", f"{INSTANCE}/kiloclaw_{name}", ()) for name in (*FUNCTIONS, "master")
     },
-    "ReleaseRole": writes_log("ReleaseLog") | {("lambda:InvokeFunction", "${migrate.Arn}", ())},
-    "ScheduleRole": {
+    "ReleaseRole": writes_log("ReleaseLog"),
+    "ReleaseMachineRole": {
+        ("lambda:InvokeFunction", "${migrate.Arn}", ()),
+        ("lambda:InvokeFunction", "${ReleaseFunction.Arn}", ()),
+    },
+    "SchedulesRole": {
         ("lambda:InvokeFunction", "${sync.Arn}", ()),
-        ("sqs:SendMessage", "${ScheduleUndelivered.Arn}", ()),
+        ("sqs:SendMessage", "${SchedulesUndelivered.Arn}", ()),
     },
 }
+
+
+def rights_of_the_release(stage: str) -> set[Right]:
+    """Start the state machine, ask about the stack, and delete versions of `provisioning`."""
+    machine = f"arn:${{AWS::Partition}}:states:{ACCOUNT}:stateMachine:kiloclaw-{stage}-release"
+    versions = (
+        f"arn:${{AWS::Partition}}:lambda:{ACCOUNT}:function:kiloclaw-{stage}-provisioning"
+    )
+    return {
+        ("states:StartExecution", machine, ()),
+        ("cloudformation:DescribeStacks", "${AWS::StackId}", ()),
+        ("lambda:ListAliases", versions, ()),
+        ("lambda:ListVersionsByFunction", versions, ()),
+        ("lambda:DeleteFunction", f"{versions}:*", ()),
+    }
 
 
 def rights(template: Template, effect: str = "Allow") -> dict[str, set[Right]]:
@@ -110,7 +131,8 @@ def _rights(statement: dict[str, Any]) -> set[Right]:
 
 def test_every_role_has_exactly_what_it_uses(template: Template) -> None:
     """Action by action, resource by resource, key by key: a grant more or less fails."""
-    assert rights(template) == RIGHTS
+    release = RIGHTS["ReleaseRole"] | rights_of_the_release(template.stage)
+    assert rights(template) == RIGHTS | {"ReleaseRole": release}
 
 
 def test_nothing_else_grants_a_role_anything(template: Template) -> None:
@@ -127,13 +149,14 @@ def test_nothing_else_grants_a_role_anything(template: Template) -> None:
 
 
 def test_a_wildcard_is_in_no_action_and_where_nothing_has_a_name(template: Template) -> None:
-    """Network interfaces and traces alone are granted without a name."""
+    """Network interfaces and traces are granted without a name, versions without a number."""
     for granted in rights(template).values():
         assert not [action for action, _, _ in granted if "*" in action]
-        assert {right for right in granted if "*" in right[1]} <= NETWORK | TRACES
+        numberless = {right for right in granted if right[0] == "lambda:DeleteFunction"}
+        assert {right for right in granted if "*" in right[1]} <= NETWORK | TRACES | numberless
 
 
-@pytest.mark.parametrize("name", ROLES)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_code_is_denied_the_network(template: Template, name: str) -> None:
     """What Lambda needs to place a function, the function itself may not do."""
     role = f"{name.replace('_', '')}role"
@@ -152,20 +175,24 @@ def test_code_is_denied_the_network(template: Template, name: str) -> None:
 
 
 def test_each_role_is_for_one_service(template: Template) -> None:
-    """And the scheduler's for the one schedule."""
+    """Those of Scheduler and Step Functions act for resources of this account alone."""
     trusted = {}
     for name, role in template.of("AWS::IAM::Role").items():
         [statement] = statements(role["AssumeRolePolicyDocument"])
         assert statement["Action"] == "sts:AssumeRole"
         trusted[name] = statement["Principal"]["Service"]
-        assert ("Condition" in statement) == (name == "ScheduleRole")
-    service = {"CatalogProxyRole": "rds", "ScheduleRole": "scheduler"}
+        assert ("Condition" in statement) == (name in {"SchedulesRole", "ReleaseMachineRole"})
+    service = {
+        "CatalogProxyRole": "rds",
+        "ReleaseMachineRole": "states",
+        "SchedulesRole": "scheduler",
+    }
     assert trusted == {name: f"{service.get(name, 'lambda')}.amazonaws.com" for name in RIGHTS}
 
 
 def test_who_may_invoke_functions(template: Template) -> None:
     """The API the admin API, by its routes; in production the control plane `live`."""
-    api = f"arn:${{AWS::Partition}}:execute-api:{ACCOUNT}:${{GatewayApi}}"
+    api = f"arn:${{AWS::Partition}}:execute-api:{ACCOUNT}:${{HttpApi}}"
     permissions = {
         (
             text(permission["FunctionName"]),
@@ -196,12 +223,94 @@ def test_the_networks_endpoint_leads_to_our_table_alone(template: Template) -> N
     assert set(texts(statement["Resource"])) == {TABLE, INDEX}
 
 
-def test_queues_and_topic_take_nothing_in_the_clear(template: Template) -> None:
-    """Their own policies grant nothing: they deny whoever comes without TLS."""
+def test_queues_and_topic_refuse_calls_without_tls(template: Template) -> None:
+    """Their own policies deny every call without TLS; that of the topic grants one right."""
     kinds = ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")
     policies = [policy for kind in kinds for policy in template.of(kind).values()]
     assert len(policies) == 3
+    granted = []
     for policy in policies:
-        for statement in statements(policy["PolicyDocument"]):
-            assert statement["Effect"] == "Deny"
-            assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        [denied] = [
+            statement
+            for statement in statements(policy["PolicyDocument"])
+            if statement["Effect"] == "Deny"
+        ]
+        assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        granted += [each for each in statements(policy["PolicyDocument"]) if each != denied]
+    # Amazon SNS Developer Guide, "Example cases for Amazon SNS access control".
+    assert granted == [
+        {
+            "Sid": "AlarmsOfThisAccount",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": {"Ref": template.logical_id("MonitoringTopic")},
+            "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+        }
+    ]
+
+
+def test_every_alarm_reaches_the_topic(template: Template) -> None:
+    """CloudWatch may use the key of the topic that each alarm notifies."""
+    for alarm in template.of("AWS::CloudWatch::Alarm").values():
+        assert texts(alarm["AlarmActions"]) == ["${MonitoringTopic}"]
+    by_cloudwatch = [
+        statement["Action"]
+        for statement in statements(template.only("AWS::KMS::Key")["KeyPolicy"])
+        if statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    ]
+    assert {action for actions in by_cloudwatch for action in actions} >= {
+        "kms:Decrypt",
+        "kms:GenerateDataKey*",
+    }
+
+
+def test_the_scheduler_acts_for_one_group_of_schedules(template: Template) -> None:
+    """EventBridge Scheduler User Guide, "Confused deputy prevention": a group, no schedule."""
+    [statement] = statements(
+        template.of("AWS::IAM::Role")["SchedulesRole"]["AssumeRolePolicyDocument"]
+    )
+    group = template.only("AWS::Scheduler::ScheduleGroup")
+    assert group["Name"] == f"kiloclaw-{template.stage}"
+    assert text(template.only("AWS::Scheduler::Schedule")["GroupName"]) == "${SchedulesGroup}"
+    condition = statement["Condition"]["StringEquals"]
+    assert {key: text(value) for key, value in condition.items()} == {
+        "aws:SourceAccount": "${AWS::AccountId}",
+        "aws:SourceArn": (
+            f"arn:${{AWS::Partition}}:scheduler:{ACCOUNT}:schedule-group/${{SchedulesGroup}}"
+        ),
+    }
+
+
+def test_step_functions_acts_for_this_account(template: Template) -> None:
+    """AWS Step Functions Developer Guide, "Creating an IAM role for your state machine"."""
+    [statement] = statements(
+        template.of("AWS::IAM::Role")["ReleaseMachineRole"]["AssumeRolePolicyDocument"]
+    )
+    condition = statement["Condition"]
+    assert text(condition["StringEquals"]["aws:SourceAccount"]) == "${AWS::AccountId}"
+    machines = f"arn:${{AWS::Partition}}:states:{ACCOUNT}:stateMachine:*"
+    assert text(condition["ArnLike"]["aws:SourceArn"]) == machines
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    ["ana", "oauth/google:114000741928328149731", "a/b/c", "o'brien@example.com", "*"],
+)
+def test_rights_on_instances_cover_every_user_id(user_id: str) -> None:
+    """`*` stands for any text, slashes too: IAM User Guide, "IAM JSON policy elements:
+    Condition operators", string condition operators.
+    """
+    keys = FUNCTIONS["provisioning"].rights["PutItem"]
+    assert string_like(f"INSTANCE#{user_id}", keys)
+    assert not string_like(f"IMAGE#{user_id}", keys)
+    assert not string_like(f"XINSTANCE#{user_id}", keys)
+
+
+def string_like(value: str, patterns: Iterable[str]) -> bool:
+    """Compare as IAM's `StringLike` does: case counts, `*` is any text, `?` one character."""
+    wildcards = {"*": ".*", "?": "."}
+    return any(
+        re.fullmatch("".join(wildcards.get(sign, re.escape(sign)) for sign in pattern), value)
+        for pattern in patterns
+    )

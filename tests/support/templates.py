@@ -39,6 +39,11 @@ class Template:
             if resource["Type"] == kind
         }
 
+    def logical_id(self, name: str) -> str:
+        """The id in the template of a resource by its name."""
+        [found] = [logical_id for logical_id in self.resources if name_of(logical_id) == name]
+        return found
+
     def only(self, kind: str) -> dict[str, Any]:
         """The properties of the one resource of a type."""
         [properties] = self.of(kind).values()
