@@ -1,4 +1,4 @@
-"""Bring what the tests need beyond Python packages: Debian's PostgreSQL and DynamoDB Local."""
+"""Install what the tests need beside Python packages: PostgreSQL and DynamoDB Local."""
 
 import base64
 import hashlib
@@ -59,5 +59,7 @@ def fetch_dynamodb_local() -> None:
 
 
 if __name__ == "__main__":
+    print("Set-up 3 of 4: Debian's PostgreSQL", flush=True)
     install_postgres()
+    print("Set-up 4 of 4: Amazon's DynamoDB Local", flush=True)
     fetch_dynamodb_local()
