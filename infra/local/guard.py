@@ -1,8 +1,8 @@
-"""A process of its own that cleans up after ours, should ours be killed.
+"""A process of its own that cleans up if the local system is killed.
 
-It learns from its standard input what exists: `+ pid signal` and `+ folder`, the same with `-`
-for what is gone. When the input ends it sends each process its signal and deletes the folders.
-Run as a plain script, so that it starts in no time.
+It reads from its standard input what exists, a line each: `+ pid signal` for a process,
+`+ path` for a folder, the same with `-` once it is gone. When the input ends it sends each
+process its signal and deletes the folders. It is run as a plain script, which starts fast.
 """
 
 import os
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def end(processes: dict[int, int]) -> None:
-    """Signal each, and kill what is still there after a while."""
+    """Send each process its signal, and SIGKILL to those that are still there later."""
     for pid, last_signal in processes.items():
         send(pid, last_signal)
         send(pid, signal.SIGCONT)
@@ -51,7 +51,7 @@ def send(pid: int, number: int) -> None:
 
 
 def exists(pid: int) -> bool:
-    """Does it still run? A zombie does not, whose new parent may take its time."""
+    """Does the process still run? A zombie does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own in a temporary folder, reachable on the loopback only."""
+"""A PostgreSQL server in a temporary folder, reachable on the loopback only."""
 
 import ctypes
 import importlib.util
@@ -28,7 +28,7 @@ SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": "100",
-    # Parallel queries share memory in the data folder, so that nothing is left in /dev/shm.
+    # Parallel queries keep their memory in the data folder: nothing is left in /dev/shm.
     "dynamic_shared_memory_type": "mmap",
     "log_timezone": "UTC",
     "timezone": "UTC",
@@ -49,9 +49,9 @@ class Postgres:
 
     @classmethod
     def start(cls, bin_dir: Path | str | None = None, *, fsync: bool = True) -> Self:
-        """Make a database cluster and serve it; embedded binaries unless told otherwise.
+        """Make a database cluster and serve it; the default binaries are the embedded ones.
 
-        Root's server runs as `nobody`, for PostgreSQL refuses root. Raises NotStarted.
+        PostgreSQL refuses to run as root, so root starts it as `nobody`. Raises NotStarted.
         """
         programs = Path(bin_dir) if bin_dir else embedded_programs()
         if not (programs / "initdb").exists():
@@ -79,7 +79,7 @@ class Postgres:
         with (folder / "log").open("wb") as log:
             process = processes.start(
                 [*command, *(f"--{name}={value}" for name, value in settings.items())],
-                # An immediate shutdown gives back the shared memory that a kill would leave.
+                # An immediate shutdown frees the shared memory that SIGKILL would leave.
                 last_signal=signal.SIGQUIT,
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -106,7 +106,7 @@ class Postgres:
     def conninfo(
         self, dbname: str = "postgres", user: str = SUPERUSER, password: str | None = None
     ) -> str:
-        """The connection string; without a password unless it is given."""
+        """The connection string, with the password if one is given."""
         return make_conninfo(
             host=HOST,
             port=self.port,
@@ -121,7 +121,7 @@ class Postgres:
         return self.conninfo(dbname, SUPERUSER, self.password)
 
     def stop(self) -> None:
-        """Shut down fast and delete all data; safe to repeat, and after a crash."""
+        """Shut down and delete all data; may be repeated, and called after a crash."""
         processes.stop(self._process, signal.SIGINT, signal.SIGQUIT)
         _free_shared_memory(self._folder / "data" / "postmaster.pid")
         processes.delete(self._folder)
@@ -150,7 +150,7 @@ def embedded_programs() -> Path:
 
 
 def _account() -> dict[str, Any]:
-    """How a process is started as an account that PostgreSQL accepts."""
+    """Options that start a process as an account that PostgreSQL accepts."""
     if not processes.is_root():
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -163,7 +163,7 @@ def _initdb(folder: Path, programs: Path, account: dict[str, Any], password: str
     options = [f"--username={SUPERUSER}", "--auth=scram-sha-256", "--encoding=UTF8"]
     process = processes.start(
         [*command, *options, *_locale(programs), "--no-sync", "--pwfile", secret],
-        # It ends its own children then, and they give back their shared memory.
+        # It ends its children then, and they free their shared memory.
         last_signal=signal.SIGTERM,
         cwd=folder,
         stdin=subprocess.DEVNULL,
@@ -194,7 +194,7 @@ def _locale(programs: Path) -> list[str]:
 
 
 def _secret(folder: Path, account: dict[str, Any], password: str) -> Path:
-    """A file for initdb alone: command lines are for everybody to read."""
+    """The password in a file that only initdb can read; command lines are public."""
     secret = folder / "password"
     secret.touch(mode=0o600)
     secret.write_text(password)
@@ -218,9 +218,9 @@ def _reachable_parent() -> Path:
 
 
 def _reachable_programs(programs: Path, folder: Path) -> Path:
-    """The binaries where another account can run them: here, or copied into `folder`.
+    """The folder of binaries that another account can run: `programs`, or a copy in `folder`.
 
-    The embedded ones find their libraries by their place in the installation.
+    The copy keeps the installation's layout, by which the binaries find their libraries.
     """
     programs = programs.resolve()
     if _open_to_all(programs):
@@ -235,7 +235,7 @@ def _reachable_programs(programs: Path, folder: Path) -> Path:
 
 
 def _free_shared_memory(pid_file: Path) -> None:
-    """Remove the segment that a killed server left; its file says which one it was."""
+    """Free the shared memory that a killed server left; its pid file names the segment."""
     if not pid_file.exists():
         return
     lines = pid_file.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""The processes and folders that the local system makes, none of which may outlive it."""
+"""Processes and folders of the local system; none of them may outlive it."""
 
 import atexit
 import os
@@ -22,11 +22,11 @@ Process = subprocess.Popen[bytes]
 
 
 class NotStarted(Exception):
-    """A part of the system can't start; the message is one line for people."""
+    """A part of the system cannot start. The message is one line for people."""
 
 
 class _Guard:
-    """Tells the guard what exists. It is started with the first thing to be guarded."""
+    """Tells the guard what exists; the first call starts it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -34,7 +34,7 @@ class _Guard:
 
     def tell(self, sign: str, *words: object) -> None:
         line = "\t".join(str(word) for word in (sign, *words)) + "\n"
-        # A guard that somebody killed guards nothing, and is no reason to stop.
+        # Without its guard the system goes on.
         with self._lock, suppress(BrokenPipeError):
             pipe = self._started().stdin
             assert pipe is not None  # noqa: S101
@@ -63,9 +63,9 @@ GUARD = _Guard()
 def start(
     command: Sequence[str | Path], *, last_signal: int = signal.SIGKILL, **options: Any
 ) -> Process:
-    """Start a program that Ctrl-C in our terminal does not reach; we end it ourselves.
+    """Start a program in a process group of its own, so that Ctrl-C does not reach it.
 
-    `last_signal` is what it gets if we are killed.
+    The guard sends it `last_signal` if this process is killed.
     """
     process = subprocess.Popen[bytes](command, process_group=0, **options)
     GUARD.tell("+", process.pid, last_signal)
@@ -73,11 +73,11 @@ def start(
 
 
 def stop(process: Process, *signals: int, seconds: float = 5.0) -> None:
-    """Send the signals in turn, each when the one before was not enough; at last SIGKILL."""
+    """Send the signals one after another until the process ends, and at last SIGKILL."""
     for number in (*signals, signal.SIGKILL):
         with suppress(subprocess.TimeoutExpired):
             process.send_signal(number)
-            # A stopped process takes no other signal.
+            # A stopped process handles no other signal.
             process.send_signal(signal.SIGCONT)
             process.wait(seconds)
             break
@@ -85,14 +85,14 @@ def stop(process: Process, *signals: int, seconds: float = 5.0) -> None:
 
 
 def make_folder(name: str, parent: Path | None = None) -> Path:
-    """A new temporary folder, to be given to `delete`."""
+    """A new temporary folder; `delete` removes it."""
     path = tempfile.mkdtemp(prefix=f"kiloclaw-{name}-", dir=parent)
     GUARD.tell("+", path)
     return Path(path)
 
 
 def delete(folder: Path, seconds: float = 5.0) -> None:
-    """Delete a folder in which a process that is ending may still be writing."""
+    """Delete a folder, in which an ending process may still be writing."""
     give_up = time.monotonic() + seconds
     while folder.exists() and time.monotonic() < give_up:
         shutil.rmtree(folder, ignore_errors=True)

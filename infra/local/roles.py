@@ -1,4 +1,4 @@
-"""The database and those who may use it, as a deployment sets them up once."""
+"""The local database and its roles."""
 
 import secrets
 
@@ -14,7 +14,7 @@ OBSERVER = "kiloclaw_local"
 
 
 def create_database(postgres: Postgres) -> dict[str, str]:
-    """Make the roles and the empty database; answers each role's new password."""
+    """Make the roles and the empty database; returns the new password of each role."""
     roles = [*(function.database_role for function in FUNCTIONS.values()), OBSERVER]
     passwords = {name: secrets.token_urlsafe(24) for name in roles}
     with psycopg.connect(postgres.superuser(), autocommit=True) as connection:

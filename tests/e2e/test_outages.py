@@ -1,4 +1,4 @@
-"""Stores that are killed and stores that hang: everybody gets what the failure table says."""
+"""With stores killed and stores stopped, every answer is that of the failure table."""
 
 import os
 import signal
@@ -31,19 +31,19 @@ def fleet_in(folder: Path, *options: str) -> Iterator[OutageFleet]:
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutageFleet]:
-    """One whose stores come back."""
+    """A system whose stores are stopped and go on."""
     yield from fleet_in(tmp_path_factory.mktemp("outages"))
 
 
 @pytest.fixture
 def own_fleet(tmp_path: Path) -> Iterator[OutageFleet]:
-    """One whose stores may be lost: nobody waits long for what is not there."""
+    """A system whose stores may be killed; one environment a function is enough."""
     yield from fleet_in(tmp_path, "--environments", "1")
 
 
 @pytest.mark.parametrize("down", ["postgres", "dynamodb", "both"])
 def test_a_store_hangs(fleet: OutageFleet, down: str) -> None:
-    """In time, though nothing answers; when it goes on, so does everything, unrestarted."""
+    """Answers come in time while a store is stopped, and all is well once it goes on."""
     fleet.warm()
     pids = fleet.pids.values() if down == "both" else [fleet.pids[down]]
     with stopped(*pids):
@@ -63,7 +63,7 @@ def test_a_store_hangs(fleet: OutageFleet, down: str) -> None:
 
 
 def test_a_hanging_kv_holds_up_no_kill_switch(fleet: OutageFleet) -> None:
-    """Though a promotion holds the variant while it waits for the KV."""
+    """A version can be disabled while a promotion holds the variant and waits for the KV."""
     with stopped(fleet.pids["dynamodb"]), ThreadPoolExecutor() as pool:
         promotion = pool.submit(fleet.ask, "POST", "/v1/versions/spare/promote")
         time.sleep(0.3)
@@ -91,14 +91,14 @@ def test_backends_of_all_functions_are_silent(fleet: OutageFleet) -> None:
 
 
 def test_the_catalog_is_lost(own_fleet: OutageFleet) -> None:
-    """Known instances keep what they run; `/healthz` names what died."""
+    """Known instances keep their image while PostgreSQL is dead, and /healthz names it."""
     kill_catalog(own_fleet.system)
     assert not own_fleet.faults("postgres")
     assert own_fleet.system.get("/healthz").json["down"] == ["postgres"]
 
 
 def test_the_kv_is_lost_and_then_the_catalog(own_fleet: OutageFleet) -> None:
-    """Pins are served without the KV; without both nobody is."""
+    """Pins are served without the KV; without both stores every start is refused."""
     os.kill(own_fleet.pids["dynamodb"], signal.SIGKILL)
     assert not own_fleet.faults("dynamodb")
     assert own_fleet.system.get("/healthz").json["down"] == ["dynamodb"]

@@ -1,4 +1,4 @@
-"""What the README says is so, and the commands that `make run` prints work as printed."""
+"""The README is right, and the commands that `make run` prints work as printed."""
 
 import json
 import re
@@ -34,7 +34,7 @@ class Started:
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    """As `make run` starts it, but on a free port."""
+    """The system as `make run` starts it, but on a free port."""
     log, began = tmp_path_factory.mktemp("readme") / "log", time.monotonic()
     with running(log) as system:
         seconds = time.monotonic() - began
@@ -44,7 +44,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
 
 
 def shell(command: str) -> str:
-    """What a command prints in a shell that stops at the first error."""
+    """The output of a command in a shell that stops at the first error."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         cwd=ROOT,
@@ -58,7 +58,7 @@ def shell(command: str) -> str:
 
 
 def commands(printed: str) -> list[str]:
-    """The commands that are printed, those of several lines in one piece."""
+    """The printed commands; one of several lines is one text."""
     _, _, below = printed.partition("What is in the database?\n")
     return re.findall(r"^  (\S(?:.|(?<=\\)\n)*)", below, re.MULTILINE)
 
@@ -66,27 +66,27 @@ def commands(printed: str) -> list[str]:
 def test_the_start_is_measured(
     started: Started, record_property: Callable[[str, object], None]
 ) -> None:
-    """Under 5 s on a machine with nothing else to do; here only a hang fails."""
+    """The start takes less than 5 s on an idle machine; here only a hang fails."""
     record_property("start_seconds", round(started.seconds, 2))
     assert started.seconds < 60
 
 
 def test_the_list_of_versions(started: Started) -> None:
-    """The first two commands: a token, and what it opens."""
+    """The first two commands get a token and list the versions."""
     token, versions, *_ = commands(started.printed)
     listed = json.loads(shell(f"{token}\n{versions}"))
     assert len(listed["items"]) > 10
 
 
 def test_an_invocation_of_provisioning(started: Started) -> None:
-    """The third command tells which image a user gets."""
+    """The third command answers which image a user gets."""
     answer = json.loads(shell(commands(started.printed)[2]))
     assert answer["user_id"] == "ana@example.com"
     assert answer["image_tag"]
 
 
 def test_a_look_into_the_database(started: Started) -> None:
-    """The last command shows the pins."""
+    """The last command shows the pins in the database."""
     command = commands(started.printed)[3]
     assert "psql" in command
     table = shell(command)
@@ -95,7 +95,7 @@ def test_a_look_into_the_database(started: Started) -> None:
 
 
 def test_what_else_is_printed_is_there(started: Started) -> None:
-    """The page, the table's endpoint and the folder of the logs."""
+    """The printed page, endpoint and folder of logs exist."""
     addresses = dict(re.findall(r"^  (\w+) +(\S+?),?(?: .*)?$", started.printed, re.MULTILINE))
     assert addresses["API"] == f"{started.system.url}/docs"
     assert addresses["DynamoDB"] == started.system.status()["dynamodb"]["endpoint"]
@@ -103,7 +103,7 @@ def test_what_else_is_printed_is_there(started: Started) -> None:
 
 
 def test_what_the_readme_shows_is_what_is_printed(started: Started) -> None:
-    """But for ports and the folder's name; and its page is there."""
+    """The README shows what is printed, but for ports and the folder's name."""
     [shown] = re.findall(
         r"^```text\n(KiloClaw runs on .*?)^```", README, re.DOTALL | re.MULTILINE
     )
@@ -113,7 +113,7 @@ def test_what_the_readme_shows_is_what_is_printed(started: Started) -> None:
 
 
 def test_the_answer_that_the_readme_shows(started: Started) -> None:
-    """It has the fields that a start is told, in their order."""
+    """The README's example has the fields of a real answer, in their order."""
     [shown] = re.findall(r"^```json\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     answer = json.loads(shell(commands(started.printed)[2]))
     assert list(json.loads(shown)) == list(answer)
@@ -182,12 +182,12 @@ def _without_chance(text: str) -> str:
 
 @pytest.mark.parametrize("command", MAKE)
 def test_its_make_targets_are_there(command: str) -> None:
-    """Nothing is made: make only says what it would do."""
+    """Every make target that the README names exists."""
     assert shell(command.replace("make ", "make --dry-run --no-print-directory ", 1))
 
 
 def test_its_commands_are_the_usual_ones() -> None:
-    """The system is started and tested by one command each, and says how it can be started."""
+    """Both commands are named, and every option that is shown exists."""
     assert {"make run", "make test"} <= set(MAKE)
     assert "-m infra.local" in shell("make --dry-run --no-print-directory run")
     options = shell(f"{sys.executable} -m infra.local --help")
@@ -197,10 +197,10 @@ def test_its_commands_are_the_usual_ones() -> None:
 
 @pytest.mark.parametrize("name", sorted({*re.findall(PATH, README), *re.findall(LINK, README)}))
 def test_its_files_are_there(name: str) -> None:
-    """A path, or a file beside one that was named before it."""
+    """Every file that the README names exists."""
     assert (ROOT / name).exists() or list(ROOT.glob(f"functions/*/{name}"))
 
 
 def test_it_is_short() -> None:
-    """Whoever wants to know more is told where."""
+    """The README has at most 120 lines; it links to the rest."""
     assert len(README.splitlines()) <= 120

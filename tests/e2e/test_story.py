@@ -1,4 +1,4 @@
-"""The system as its users meet it: publish, promote, pin, retire a bad one, lose a store."""
+"""A version's life as users see it: publish, promote, pin, disable, lose a store."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def _client(service: Any, endpoint: str) -> Any:
 
 
 class Story:
-    """A system of its own, and what its users say to it."""
+    """A system and its clients."""
 
     def __init__(self, system: RunningSystem) -> None:
         self.system = system
@@ -50,7 +50,7 @@ def story(tmp_path: Path) -> Iterator[Story]:
 
 
 def test_from_publishing_to_a_lost_catalog(story: Story) -> None:
-    """What each user gets at every turn of a version's life."""
+    """Each user gets the right image after every step of a version's life."""
     for tag, digit in (("one", "1"), ("two", "2")):
         body = {"image_tag": tag, "openclaw_version": f"2026.11.{digit}",
                 "image_digest": f"sha256:{digit * 64}"}  # fmt: skip
@@ -93,7 +93,7 @@ def test_from_publishing_to_a_lost_catalog(story: Story) -> None:
 
 
 def test_what_comes_later_is_refused(story: Story) -> None:
-    """Neither an endpoint nor a header that is not built is ignored."""
+    """What is not built yet is refused, never ignored."""
     for path in ("/v1/variants/default/rollback", "/v1/pins/bulk", "/v1/sync"):
         headers = story.system.bearer("admin") | {"Idempotency-Key": "once"}
         assert story.system.call("POST", path, None, headers).status == 501

@@ -1,4 +1,4 @@
-"""Handlers that misbehave on purpose, run in real environments by the tests."""
+"""Handlers for tests of the local environments; some misbehave on purpose."""
 
 import os
 import signal
@@ -9,8 +9,8 @@ calls = 0
 
 
 def echo(event: Any, context: Any) -> dict[str, Any]:
-    """What was sent, by which process, and how many events that one has had."""
-    global calls  # noqa: PLW0603  an environment lives on between events, which is shown here
+    """The event, the process, and how many events that process has handled."""
+    global calls  # noqa: PLW0603  it shows that an environment outlives an event
     calls += 1
     return {
         "event": event,

@@ -23,7 +23,7 @@ COMMAND = (sys.executable, "-m", "infra.local")
 
 @dataclass(frozen=True)
 class HttpReply:
-    """`json` is None where the body is none."""
+    """An answer; `json` is None if its content type is not JSON."""
 
     status: int
     headers: dict[str, str]
@@ -36,7 +36,7 @@ class HttpReply:
 
 @dataclass(frozen=True)
 class RunningSystem:
-    """The system as a client sees it."""
+    """The process of a running system, and calls to it."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -105,7 +105,7 @@ def running(log: Path, *arguments: str, ready: bool = True) -> Generator[Running
 
 
 def children(pid: int) -> set[int]:
-    """All processes below this one."""
+    """The ids of all descendants of a process."""
     found = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -119,12 +119,12 @@ def children(pid: int) -> set[int]:
 
 
 def alive(pids: set[int]) -> set[int]:
-    """Those that still run; a zombie that nobody has buried yet does not."""
+    """Those that still run; zombies do not."""
     return set(filter(exists, pids))
 
 
 def kill_catalog(system: RunningSystem) -> None:
-    """Kill PostgreSQL, and wait for those of its processes that notice a moment later."""
+    """Kill PostgreSQL, and wait until all its processes have ended."""
     pid = system.status()["postgres"]["pid"]
     started = {pid, *children(pid)}
     os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What everybody gets while stores are down: the failure table, and how stores go down."""
+"""The failure table, row by row, and the ways in which stores go down."""
 
 import json
 import os
@@ -17,18 +17,18 @@ from tests.support.local_system import HttpReply, RunningSystem, children
 
 LIMIT_SECONDS = 6.0
 MARGIN_SECONDS = 2.0
-"""What a busy machine may add to an answer on its way."""
+"""What a busy machine may add to the time of an answer."""
 
 
 class StartRow(NamedTuple):
-    """A payload of provisioning, and the fields of its answer or the error that matter."""
+    """A start: its payload, and the expected fields of the answer, or the type of the error."""
 
     payload: dict[str, str]
     expected: dict[str, object] | str
 
 
 class AskRow(NamedTuple):
-    """A request to the admin API, its status, and the code of a refusal."""
+    """A request to the admin API: the expected status, and the code of a refusal."""
 
     method: str
     path: str
@@ -120,11 +120,11 @@ VERSIONS = {
     "one": "default", "two": "default", "bad": "killed", "good": "killed", "off": "off",
     "spare": "spare", "useless": "useless",
 }  # fmt: skip
-"""Each variant has one lock: what is asked at the same time is about different ones."""
+"""Each variant has one lock, so that requests made at the same time name different variants."""
 
 
 class OutageFleet:
-    """A system with users and versions for every row, and its clients."""
+    """A system with the users and versions that the rows need, and its clients."""
 
     def __init__(self, system: RunningSystem) -> None:
         self.system = system
@@ -146,7 +146,7 @@ class OutageFleet:
         return self.system.call(method, path, body, self.admin)
 
     def done(self, method: str, path: str, body: object = None) -> Any:
-        """What a request answers that must succeed."""
+        """The body of a request that must succeed."""
         reply = self.ask(method, path, body)
         assert reply.status < 300, reply.body
         return reply.json if reply.body else None
@@ -189,7 +189,7 @@ class OutageFleet:
                 pool.submit(self.start, user_id="known")
 
     def faults(self, down: str) -> list[str]:
-        """Every row of the table that is not as it should be, or comes too late."""
+        """The rows whose answer is wrong or comes too late."""
         with ThreadPoolExecutor(4) as starting, ThreadPoolExecutor(4) as asking:
             rows = [
                 *(starting.submit(_timed, self._start_fault, row) for row in STARTS[down]),
@@ -211,7 +211,7 @@ class OutageFleet:
         return reply if (reply.status, code) != (row.status, row.code) or later else None
 
     def mend(self) -> None:
-        """Bring back what the rows have changed, once the stores answer again."""
+        """Undo what the rows have changed, once the stores answer again."""
         give_up = time.monotonic() + 20
         while not self.start(user_id="known").get("recorded"):
             assert time.monotonic() < give_up
@@ -232,11 +232,11 @@ def _timed(check: Callable[[Any], object], row: tuple[object, ...]) -> str | Non
 
 @contextmanager
 def stopped(*pids: int) -> Generator[None]:
-    """Stop these processes and all below them; they go on at the end, whatever happens."""
+    """Stop these processes and their descendants, and let them go on at the end."""
     stopped_pids = []
     try:
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)  # first, so that it starts no more of them
+            os.kill(pid, signal.SIGSTOP)  # first, so that it starts no more descendants
             stopped_pids += [pid, *children(pid)]
         for pid in stopped_pids:
             os.kill(pid, signal.SIGSTOP)

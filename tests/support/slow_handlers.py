@@ -1,4 +1,4 @@
-"""A handler whose module takes its time to load."""
+"""A handler whose module takes a second to load."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""A local OpenID issuer: it stands in for the user pool that people sign in to."""
+"""The local OpenID issuer, in place of the user pool on AWS."""
 
 import base64
 import hashlib
@@ -18,25 +18,25 @@ CLIENT_ID = "kiloclaw-console"
 TOKEN_SECONDS = 3600
 CODE_SECONDS = 60
 ALGORITHM = "RS256"
-"""API Gateway's JWT authorizer takes RSA signatures only."""
+"""API Gateway's JWT authorizer accepts RSA signatures only."""
 VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 """RFC 7636, section 4.1."""
 
 
 class BadToken(Exception):
-    """The token is not one of ours, or not any more."""
+    """The token is not from this issuer, or it has expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who signed in. The roles travel as the user pool's groups."""
+    """A person who signed in. Tokens carry the roles as the user pool's groups."""
 
     sub: str
     roles: tuple[str, ...] = ()
     email: str | None = None
 
     def claims(self) -> dict[str, Any]:
-        # As in a user pool, who is in no group has no such claim.
+        # As with a user pool, the claim is absent without a group.
         groups = {"cognito:groups": list(self.roles)} if self.roles else {}
         email = {"email": self.email} if self.email else {}
         return {"sub": self.sub, **email, **groups}
@@ -44,7 +44,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What an authorization code stands for."""
+    """What an authorization code was given for; `expires` is a monotonic time."""
 
     person: Person
     redirect_uri: str
@@ -54,7 +54,7 @@ class Grant:
 
 
 class Issuer:
-    """Signs tokens with a key made at start."""
+    """Signs tokens with a key that is made at start."""
 
     def __init__(self, origin: str) -> None:
         self.url = f"{origin}/local/issuer"
@@ -93,7 +93,7 @@ class Issuer:
         return self._sign(person.claims() | claims | ({"nonce": nonce} if nonce else {}))
 
     def verify(self, token: str) -> dict[str, Any]:
-        """The claims of a token that holds for our client. Raises BadToken."""
+        """The claims of a valid token for the console. Raises BadToken."""
         try:
             claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
             jwt.JWTClaimsRegistry(
@@ -104,24 +104,24 @@ class Issuer:
         except (JoseError, ValueError) as error:
             raise BadToken(str(error)) from None
         if CLIENT_ID not in {claims.get("aud"), claims.get("client_id")}:
-            raise BadToken("made for another client")
+            raise BadToken("for another client")
         return claims
 
     def may_redirect_to(self, uri: str) -> bool:
-        """Codes go to this system's own console only."""
+        """Only addresses of this system's console get a code."""
         return self._redirects.fullmatch(uri) is not None
 
     def grant(
         self, person: Person, redirect_uri: str, challenge: str, nonce: str | None
     ) -> str:
-        """An authorization code for someone who has signed in."""
+        """A new authorization code for a person who has signed in."""
         code = secrets.token_urlsafe(32)
         expires = time.monotonic() + CODE_SECONDS
         self._grants[code] = Grant(person, redirect_uri, challenge, nonce, expires)
         return code
 
     def redeem(self, code: str, redirect_uri: str, verifier: str) -> dict[str, Any] | None:
-        """The tokens for a code, once; None if anything about it is wrong."""
+        """The tokens for a code, which can be used once; None if anything about it is wrong."""
         grant = self._grants.pop(code, None)
         if grant is None or grant.expires < time.monotonic():
             return None

@@ -8,7 +8,7 @@ from infra.local.endpoints import TokenRequest
 
 
 def test_a_token_request() -> None:
-    """Roles may be empty, the mail absent."""
+    """A token request names a person; roles may be empty and the email absent."""
     body = b'{"sub": "ana", "roles": ["admin"], "email": "ana@example.com"}'
     assert TokenRequest.parse(body).person == Person("ana", ("admin",), "ana@example.com")
     assert TokenRequest.parse(b'{"sub": "ana", "roles": []}').person == Person("ana")
@@ -34,13 +34,13 @@ def test_a_token_request() -> None:
     ],
 )
 def test_a_bad_token_request(body: bytes) -> None:
-    """Each fault is said, none is a 500."""
+    """Every faulty token request is a ValueError with a message."""
     with pytest.raises(ValueError, match=r"."):
         TokenRequest.parse(body)
 
 
 def test_the_scheduler_sends_its_default_event() -> None:
-    """`detail` is a text there, not an object."""
+    """The Scheduler's default event has a `detail` that is text, not an object."""
     event = scheduled_event()
     assert event["source"] == "aws.scheduler"
     assert event["detail-type"] == "Scheduled Event"

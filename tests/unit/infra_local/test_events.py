@@ -36,12 +36,12 @@ def make(request: Request, claims: dict[str, Any] | None = None) -> dict[str, An
     ],
 )
 def test_the_path_is_decoded_once(raw: str, path: str) -> None:
-    """Once and no further; cut at a decoded `?`; bytes that are not UTF-8 become U+FFFD."""
+    """A path is decoded once, and cut at a decoded `?`; broken UTF-8 becomes U+FFFD."""
     assert decoded_path(http_request("GET", raw)) == path
 
 
 def test_query_parameters_are_decoded_and_joined() -> None:
-    """Repeats are joined by commas; the raw query is passed as it came."""
+    """Values of a repeated parameter are joined by commas; the raw query is passed on."""
     made = make(
         http_request("GET", "/v1/versions", "q=a%20b+c&status=active&status=disabled&x")
     )
@@ -54,7 +54,7 @@ def test_query_parameters_are_decoded_and_joined() -> None:
 
 
 def test_what_is_not_there_is_absent() -> None:
-    """No query, cookie or body: no such keys."""
+    """Without a query, cookies or a body the event lacks these keys."""
     made = make(http_request("GET", "/v1/versions"))
     assert not {"queryStringParameters", "cookies", "body"} & made.keys()
     assert made["rawQueryString"] == ""
@@ -62,7 +62,7 @@ def test_what_is_not_there_is_absent() -> None:
 
 
 def test_cookies_and_headers() -> None:
-    """Cookies stand on their own; the client's address is added to the forwarded ones."""
+    """Cookies are a list of their own; the client's address is added to `x-forwarded-for`."""
     headers = {"cookie": "a=1; b=2", "x-forwarded-for": "10.0.0.1", "host": "localhost:8080"}
     made = make(http_request("GET", "/v1/versions", headers=headers))
     assert made["cookies"] == ["a=1", "b=2"]
@@ -73,7 +73,7 @@ def test_cookies_and_headers() -> None:
 
 
 def test_the_context_names_the_request() -> None:
-    """Route, stage, path and the claims as texts."""
+    """The context has the route, the stage, the path, and the claims as text."""
     claims = {"sub": "ana", "exp": 5, "cognito:groups": ["admin", "viewer"], "ok": True}
     made = make(http_request("GET", "/v1/pins"), claims)
     context = made["requestContext"]
@@ -88,7 +88,7 @@ def test_the_context_names_the_request() -> None:
 
 
 def test_no_claims_no_authorizer() -> None:
-    """Outside the authorizer's routes the context has none."""
+    """Outside the authorizer's routes the context has no authorizer."""
     request = http_request("GET", "/docs")
     made = event(request, "$default", "/docs", None)
     assert "authorizer" not in made["requestContext"]
@@ -109,7 +109,7 @@ def test_no_claims_no_authorizer() -> None:
     ],
 )
 def test_bodies(headers: dict[str, str], body: bytes, is_text: bool) -> None:
-    """Text goes as it is, all else in base 64."""
+    """A body known to be text is passed as it is, any other in base 64."""
     made = make(http_request("POST", "/v1/versions", headers=headers, body=body))
     assert made["isBase64Encoded"] is not is_text
     expected = body.decode() if is_text else base64.b64encode(body).decode()
@@ -117,7 +117,7 @@ def test_bodies(headers: dict[str, str], body: bytes, is_text: bool) -> None:
 
 
 def test_an_answer_becomes_a_response() -> None:
-    """Status, headers, every cookie, and a body that may be in base 64."""
+    """A response has the answer's status, headers, all cookies, and its decoded body."""
     answer = {
         "statusCode": 201,
         "headers": {"ETag": '"1"', "Content-Type": "image/png"},
@@ -132,19 +132,19 @@ def test_an_answer_becomes_a_response() -> None:
 
 
 def test_an_answer_without_a_status_is_the_body() -> None:
-    """API Gateway infers a 200 with JSON."""
+    """As with API Gateway, an answer without a status is the body of a 200."""
     assert response(b'{"a": 1}').status_code == 200
 
 
 @pytest.mark.parametrize("answer", ['{"statusCode": "x"}', '{"statusCode": 200, "body": 1}'])
 def test_an_answer_that_is_none(answer: str) -> None:
-    """What cannot be a response is refused, for the gateway to answer 500."""
+    """An answer that cannot be a response is a ValueError."""
     with pytest.raises(ValueError, match=r"."):
         response(answer.encode())
 
 
 def test_claims_are_texts() -> None:
-    """Lists have no quotes and no commas."""
+    """A claim is passed as text, a list without quotes and commas."""
     assert claim_text(["admin"]) == "[admin]"
     assert claim_text([]) == "[]"
     assert claim_text("x") == "x"

@@ -15,7 +15,7 @@ OK = Invocation(b'{"statusCode": 200, "body": "fine"}')
 
 
 class StandIn:
-    """A function that gives one answer and remembers what it was asked."""
+    """A function that always gives the same answer and remembers its events."""
 
     def __init__(self, answer: Invocation | None = OK) -> None:
         self.events: list[dict[str, Any]] = []
@@ -48,13 +48,13 @@ def gateway(function: StandIn, issuer: Issuer) -> Gateway:
     ],
 )
 def test_routes(path: str, key: str) -> None:
-    """All of `/v1` and nothing else is behind the authorizer."""
+    """All paths of /v1 and no others are behind the authorizer."""
     assert route_key(path) == key
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/versions", "/%76%31/versions", "/v1%2Fversions"])
 def test_no_token_no_entry(path: str, issuer: Issuer) -> None:
-    """401 with API Gateway's body, however the path is spelled; the function hears nothing."""
+    """Without a token the answer is 401, however the path is spelled, and no event is made."""
     function = StandIn()
     answer = gateway(function, issuer).answer(http_request("GET", path))
     assert (answer.status_code, answer.json) == (401, {"message": "Unauthorized"})
@@ -62,7 +62,7 @@ def test_no_token_no_entry(path: str, issuer: Issuer) -> None:
 
 
 def test_other_routes_need_no_token(issuer: Issuer) -> None:
-    """And carry no claims even if there is one."""
+    """Other routes need no token, and a token that is sent makes no claims."""
     function = StandIn()
     token = issuer.access_token(Person("ana"))
     request = http_request("GET", "/docs", headers={"authorization": f"Bearer {token}"})
@@ -72,7 +72,7 @@ def test_other_routes_need_no_token(issuer: Issuer) -> None:
 
 @pytest.mark.parametrize("prefix", ["Bearer ", "bearer ", ""])
 def test_a_token_is_let_in(prefix: str, issuer: Issuer) -> None:
-    """With or without its scheme, as on AWS; the groups arrive as text."""
+    """A good token is accepted with or without `Bearer`, and its groups arrive as text."""
     function = StandIn()
     token = issuer.access_token(Person("ana", ("admin", "viewer"), "ana@example.com"))
     request = http_request("GET", "/v1/pins", headers={"authorization": prefix + token})
@@ -83,7 +83,7 @@ def test_a_token_is_let_in(prefix: str, issuer: Issuer) -> None:
 
 
 def test_a_token_of_someone_else(issuer: Issuer) -> None:
-    """Another issuer's key, or what is no token at all."""
+    """A token of another issuer, or text that is not a token, is 401."""
     stranger = Issuer("http://127.0.0.1:8080").access_token(Person("eve", ("admin",)))
     for token in (stranger, "Bearer", "Basic abc", "a.b.c", ""):
         request = http_request("GET", "/v1", headers={"authorization": f"Bearer {token}"})
@@ -102,13 +102,13 @@ def test_a_token_of_someone_else(issuer: Issuer) -> None:
     ],
 )
 def test_failures(answer: Invocation | None, status: int, issuer: Issuer) -> None:
-    """A failing function is a bare 500, one that is busy or slow a 503."""
+    """A failed function is a bare 500; a busy one and a slow one are 503."""
     assert (
         gateway(StandIn(answer), issuer).answer(http_request("GET", "/x")).status_code == status
     )
 
 
 def test_a_broken_path(issuer: Issuer) -> None:
-    """It needs a token as every other: the spelling opens no door."""
+    """A path with broken escapes needs a token like any other."""
     for path in ("/v1/%zz", "/v1/%ff"):
         assert gateway(StandIn(), issuer).answer(http_request("GET", path)).status_code == 401

@@ -63,13 +63,13 @@ def exchange(code: str, /, **changes: str) -> Request:
 
 
 def test_challenge() -> None:
-    """The example of RFC 7636, appendix B."""
+    """The challenge is that of the example in RFC 7636, appendix B."""
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     assert challenge_of(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
 def test_a_token_says_who(issuer: Issuer) -> None:
-    """Subject, groups and mail; no groups, no claim."""
+    """A token has the subject, the email, and the groups if there are any."""
     claims = issuer.verify(issuer.access_token(Person("ana", ("admin",), "ana@example.com")))
     assert claims["sub"] == "ana"
     assert claims["cognito:groups"] == ["admin"]
@@ -80,7 +80,7 @@ def test_a_token_says_who(issuer: Issuer) -> None:
 
 
 def test_an_expired_token(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time ends every token."""
+    """A token is refused after its hour."""
     token = issuer.access_token(Person("ana"))
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 3601)
@@ -91,7 +91,7 @@ def test_an_expired_token(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> No
 def test_tokens_of_another_issuer_or_client(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A good signature alone is not enough."""
+    """A well-signed token of another issuer, or for another client, is refused."""
     with monkeypatch.context() as patch:
         patch.setattr(issuer, "url", "http://elsewhere")
         of_another_issuer = issuer.access_token(Person("ana"))
@@ -104,7 +104,7 @@ def test_tokens_of_another_issuer_or_client(
 
 
 def test_the_page_has_fields_and_no_script(sign_in: SignInPage) -> None:
-    """Labelled fields, a button, what was asked as hidden fields; nothing may run."""
+    """The page has labelled fields and a button, keeps the request, and runs no script."""
     page = sign_in.show(http_request("GET", "/", urlencode(ASKED)))
     text = page.get_data(as_text=True)
     assert page.status_code == 200
@@ -119,13 +119,13 @@ def test_the_page_has_fields_and_no_script(sign_in: SignInPage) -> None:
 
 
 def test_text_of_others_is_escaped(sign_in: SignInPage) -> None:
-    """A state may hold markup; the page must not."""
+    """Markup in the state is escaped."""
     page = sign_in.show(http_request("GET", "/", urlencode(ASKED | {"state": '"><b>'})))
     assert b"<b>" not in page.get_data()
 
 
 def test_the_whole_flow(sign_in: SignInPage, issuer: Issuer) -> None:
-    """A code comes back with the state; it buys tokens for whoever signed in."""
+    """The form leads back with the state and a code, which is exchanged for tokens."""
     target = location(sign_in.submit(post(FILLED_IN)))
     assert target.startswith(f"{CALLBACK}?")
     answer = parse_qs(urlsplit(target).query)
@@ -153,12 +153,12 @@ def test_the_whole_flow(sign_in: SignInPage, issuer: Issuer) -> None:
     ],
 )
 def test_a_code_is_bound(changes: dict[str, str], sign_in: SignInPage) -> None:
-    """To its verifier, its redirect and its client."""
+    """A code is valid only with its verifier, its redirect and its client."""
     assert sign_in.token(exchange(code_for(sign_in), **changes)).status_code == 400
 
 
 def test_a_code_holds_once(sign_in: SignInPage) -> None:
-    """Even a failed attempt uses it up."""
+    """A code can be used once, and a failed attempt counts."""
     code = code_for(sign_in)
     assert sign_in.token(exchange(code, code_verifier="w" * 43)).status_code == 400
     answer = sign_in.token(exchange(code))
@@ -166,7 +166,7 @@ def test_a_code_holds_once(sign_in: SignInPage) -> None:
 
 
 def test_a_code_is_short_lived(sign_in: SignInPage, issuer: Issuer) -> None:
-    """A minute, no more."""
+    """A code is refused after its minute."""
     code = code_for(sign_in)
     issuer._grants[code] = replace(issuer._grants[code], expires=time.monotonic() - 1)
     assert sign_in.token(exchange(code)).status_code == 400
@@ -187,7 +187,7 @@ def test_a_code_is_short_lived(sign_in: SignInPage, issuer: Issuer) -> None:
     ],
 )
 def test_codes_go_to_the_console_only(uri: str, sign_in: SignInPage) -> None:
-    """A foreign redirect is refused on the spot, not redirected to."""
+    """A redirect to another address is refused by a page, not followed."""
     query = urlencode(ASKED | {"redirect_uri": uri})
     assert sign_in.show(http_request("GET", "/", query)).status_code == 400
     assert sign_in.submit(post(FILLED_IN | {"redirect_uri": uri})).status_code == 400
@@ -202,13 +202,13 @@ def test_codes_go_to_the_console_only(uri: str, sign_in: SignInPage) -> None:
     ],
 )
 def test_the_client_hears_why(changes: dict[str, str], error: str, sign_in: SignInPage) -> None:
-    """No PKCE, no code."""
+    """A request without PKCE is sent back to the client with an error."""
     target = location(sign_in.show(http_request("GET", "/", urlencode(ASKED | changes))))
     assert parse_qs(urlsplit(target).query)["error"] == [error]
 
 
 def test_an_unknown_client(sign_in: SignInPage) -> None:
-    """Refused without a redirect."""
+    """An unknown client is refused by a page, without a redirect."""
     query = urlencode(ASKED | {"client_id": "another"})
     assert sign_in.show(http_request("GET", "/", query)).status_code == 400
 
@@ -217,14 +217,14 @@ def test_an_unknown_client(sign_in: SignInPage) -> None:
 def test_a_form_that_is_wrong_is_shown_again(
     changes: dict[str, str], sign_in: SignInPage
 ) -> None:
-    """With a word about it."""
+    """A form with a faulty field is shown again with a message."""
     page = sign_in.submit(post(FILLED_IN | changes))
     assert page.status_code == 422
     assert b'role="alert"' in page.get_data()
 
 
 def test_discovery_and_keys(sign_in: SignInPage) -> None:
-    """What a client library needs; the private key is not in it."""
+    """Discovery and keys have what a client library needs, and no private key."""
     document = json.loads(sign_in.discovery(http_request("GET", "/")).get_data())
     assert document["issuer"] == f"{ORIGIN}/local/issuer"
     assert document["code_challenge_methods_supported"] == ["S256"]
