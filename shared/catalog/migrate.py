@@ -16,7 +16,7 @@ from shared.catalog.connection import Database, RawConnection
 FOLDER = Path(__file__).with_name("migrations")
 LOCKED = (errors.LockNotAvailable, errors.DeadlockDetected)
 PAUSE_SECONDS = 2.0
-"""Between two tries for a lock: whoever queued behind the first one is served meanwhile."""
+"""Between two tries for a lock, so that sessions queued behind the first one are served."""
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ def migrate(database: Database, folder: Path = FOLDER) -> list[str]:
 
 
 def _transact(database: Database, work: Callable[[RawConnection], T]) -> T:
-    """Do `work` in a transaction, and again after a pause while a lock is not to be had."""
+    """Do `work` in a transaction; try again after a pause if it did not get a lock."""
     while True:
         with database.transaction() as connection:
             try:

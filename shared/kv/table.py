@@ -24,7 +24,7 @@ TRIES = 20
 PAUSE_SECONDS = 0.02
 
 Attributes = Mapping[str, Any]
-"""An item as DynamoDB speaks: `{"image_tag": {"S": "…"}}`."""
+"""An item in DynamoDB's own form: `{"image_tag": {"S": "…"}}`."""
 
 _random = SystemRandom()
 """A snapshot of a sandbox would copy the state of any other generator."""
@@ -150,6 +150,7 @@ class Table:
                 if _name(key) not in unread:
                     del left[_name(key)]
             if len(unread) == len(some):
+                self.errors.append("UnprocessedKeys")
                 raise KVUnavailable("the KV is short of capacity")
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What tests of the catalog have in common: connections that end, and rows to look at."""
+"""What tests of the catalog share: backends that end or stop, and rows to look at."""
 
 import os
 import signal
@@ -16,30 +16,30 @@ from shared.catalog.connection import Database, RawConnection
 from tests.support.stores import CatalogStore
 
 GENEROUS = 15.0
-"""What no deadline in a test may come near to, however slow the machine."""
+"""A deadline that no test reaches, however slow the machine."""
 PATIENCE = 30.0
 
 
 def pid(database: Database) -> int:
-    """Ask in one statement who answers."""
+    """Return the backend's process id, by a single statement."""
     [(answer,)] = database.read("SELECT pg_backend_pid()", {})
     return int(answer)
 
 
 def pid_in_transaction(database: Database) -> int:
-    """Ask in a transaction who answers."""
+    """Return the backend's process id, by a transaction."""
     with database.transaction() as tx:
         return tx.info.backend_pid
 
 
 def end_backend(store: CatalogStore, backend: int) -> None:
-    """End it, and wait until it has ended."""
+    """End a backend, and wait until it has ended."""
     ended = store.sql("SELECT pg_terminate_backend(%(pid)s, 10000)", pid=backend)
     assert ended == [(True,)]
 
 
 def until_gone(store: CatalogStore, backend: int) -> None:
-    """Wait for it; one whose client has closed the socket ends as soon as it sees that."""
+    """Wait until a backend whose client closed the socket has ended."""
     give_up = monotonic() + PATIENCE
     while store.sql("SELECT 1 FROM pg_stat_activity WHERE pid = %(pid)s", pid=backend):
         assert monotonic() < give_up
@@ -47,7 +47,7 @@ def until_gone(store: CatalogStore, backend: int) -> None:
 
 
 def until_somebody_waits(store: CatalogStore) -> None:
-    """Wait until a lock is asked for that another holds."""
+    """Wait until a session waits for a lock that another holds."""
     give_up = monotonic() + PATIENCE
     while not store.sql("SELECT 1 FROM pg_locks WHERE NOT granted"):
         assert monotonic() < give_up
@@ -55,14 +55,14 @@ def until_somebody_waits(store: CatalogStore) -> None:
 
 
 def sort_by_hand(connection: RawConnection) -> None:
-    """Let no index of this transaction's tables put rows in order: the statement must."""
+    """Switch off index scans in this transaction, so that a missing ORDER BY shows."""
     connection.execute("SET LOCAL enable_indexscan = off")
     connection.execute("SET LOCAL enable_indexonlyscan = off")
 
 
 @contextmanager
 def stopped(process: int) -> Generator[None]:
-    """Stop a process for a while: it is there and does nothing."""
+    """Stop a process with SIGSTOP for the time of the block."""
     os.kill(process, signal.SIGSTOP)
     try:
         yield
@@ -78,7 +78,7 @@ def variants(store: CatalogStore) -> list[str]:
 def refusal(
     connection: psycopg.Connection[Any], query: LiteralString | sql.Composed, **values: object
 ) -> str:
-    """The constraint that refuses the statement, at once or at the commit."""
+    """Return the name of the constraint that refuses the statement, at once or at commit."""
     with pytest.raises(psycopg.Error) as refused:
         commit(connection, query, **values)
     return refused.value.diag.constraint_name or type(refused.value).__name__
@@ -87,6 +87,6 @@ def refusal(
 def commit(
     connection: psycopg.Connection[Any], query: LiteralString | sql.Composed, **values: object
 ) -> None:
-    """Run it and all that waits for the commit, without committing."""
+    """Run the statement and all deferred constraints, without committing."""
     connection.execute(query, values or None)
     connection.execute("SET CONSTRAINTS ALL IMMEDIATE")

@@ -13,7 +13,7 @@ from shared.catalog.transaction import Catalog
 
 
 def refusal(code: str, *reasons: str, status: int = 400) -> ClientError:
-    """What DynamoDB answers instead; `reasons` are a cancelled transaction's."""
+    """An error as DynamoDB answers it. `reasons` are those of a cancelled transaction."""
     response: Any = {
         "Error": {"Code": code, "Message": "planted"},
         "ResponseMetadata": {"HTTPStatusCode": status},
@@ -23,9 +23,10 @@ def refusal(code: str, *reasons: str, status: int = 400) -> ClientError:
 
 
 class Refusing:
-    """A client whose next calls are answered by errors; the rest goes to the real one.
+    """A client that answers its next calls with errors, and then passes calls on.
 
-    With `operation` only its calls are; `late` ones are carried out all the same.
+    `operation` limits the errors to calls of that operation. With `late` those calls are
+    carried out all the same.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Refusing:
 
 
 class Interposing:
-    """A client before whose calls of one operation something else happens, once each."""
+    """A client that runs one of the events before each call of one operation."""
 
     def __init__(self, client: Any, operation: str, *events: Callable[[], object]) -> None:
         self._client = client

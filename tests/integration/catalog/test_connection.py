@@ -1,4 +1,4 @@
-"""The one connection of a sandbox: it survives what ends it, and sets nothing."""
+"""The one connection of a sandbox: when it is replaced, and what its errors mean."""
 
 import os
 import re
@@ -39,7 +39,7 @@ either_way = pytest.mark.parametrize("ask", [pid, pid_in_transaction])
 def test_a_connection_that_died_between_events_is_replaced_unseen(
     store: CatalogStore, database: Database, ask: Ask
 ) -> None:
-    """As after a freeze: the caller gets its answer, over a new connection."""
+    """After a freeze the caller gets its answer over a new connection."""
     before = ask(database)
     assert ask(database) == before
     end_backend(store, before)
@@ -48,7 +48,7 @@ def test_a_connection_that_died_between_events_is_replaced_unseen(
 
 @either_way
 def test_a_restarted_server_is_found_again(ask: Ask) -> None:
-    """Every backend is gone at once; the next event does not notice."""
+    """All backends end at once, and the next event does not notice."""
     server = Postgres.start(fsync=False)
     try:
         database = Database(server.superuser)
@@ -63,7 +63,7 @@ def test_a_restarted_server_is_found_again(ask: Ask) -> None:
 
 
 def _until_up(server: Postgres) -> None:
-    """Up again: a server that has not yet noticed is not asked."""
+    """Wait until the server has ended its backends and accepts connections again."""
     give_up = monotonic() + PATIENCE
     while "all server processes terminated" not in server.log.read_text():
         assert monotonic() < give_up
@@ -78,7 +78,7 @@ def _until_up(server: Postgres) -> None:
 
 @either_way
 def test_a_connection_is_replaced_once(store: CatalogStore, closed_port: int, ask: Ask) -> None:
-    """Where no other is to be had, the catalog is unavailable, until it is back."""
+    """If the new connection fails too, the catalog is unavailable until the next event."""
     there = store.conninfo("admin_api")
     nowhere = there.replace(str(store.server.port), str(closed_port))
     ways = [there, nowhere, there]
@@ -96,7 +96,7 @@ def test_a_connection_is_replaced_once(store: CatalogStore, closed_port: int, as
 def test_a_first_connection_is_tried_once(
     store: CatalogStore, closed_port: int, ask: Ask
 ) -> None:
-    """Nothing died that would have to be replaced; the next event tries again."""
+    """Only a connection that was kept is replaced; the next event tries again."""
     there = store.conninfo("admin_api")
     ways = [there.replace(str(store.server.port), str(closed_port)), there]
     database = Database(lambda: ways.pop(0), 5.0)
@@ -110,7 +110,7 @@ def test_a_first_connection_is_tried_once(
 def test_a_connection_cut_in_a_transaction_is_not_replaced_in_it(
     store: CatalogStore, database: Database
 ) -> None:
-    """Nothing of the transaction is done again, and nothing of it is left."""
+    """No statement of the transaction is repeated, and none of them has an effect."""
 
     def work() -> None:
         with database.transaction() as tx:
@@ -128,7 +128,7 @@ def test_a_connection_cut_in_a_transaction_is_not_replaced_in_it(
 
 @contextmanager
 def _cut(store: CatalogStore, database: Database) -> Generator[RawConnection]:
-    """A transaction whose connection is cut at its end."""
+    """Cut the transaction's connection at its end."""
     with database.transaction() as tx:
         try:
             yield tx
@@ -139,7 +139,7 @@ def _cut(store: CatalogStore, database: Database) -> Generator[RawConnection]:
 def test_a_connection_cut_before_the_commit_commits_nothing(
     store: CatalogStore, database: Database
 ) -> None:
-    """The caller learns that it is not done."""
+    """The caller learns that nothing was done."""
     with pytest.raises(CatalogUnavailable), _cut(store, database) as tx:
         tx.execute(ADD, {"variant": "half"})
     assert variants(store) == []
@@ -148,7 +148,7 @@ def test_a_connection_cut_before_the_commit_commits_nothing(
 def test_a_refusal_stays_a_refusal_when_the_connection_is_cut(
     store: CatalogStore, database: Database
 ) -> None:
-    """There is nothing to roll back any more, which is no news to the caller."""
+    """The failed roll-back does not hide why the work was refused."""
     with pytest.raises(VersionNotFound), _cut(store, database):
         raise VersionNotFound("no version has this tag")
 
@@ -156,7 +156,7 @@ def test_a_refusal_stays_a_refusal_when_the_connection_is_cut(
 def test_an_error_in_a_transaction_undoes_it_and_keeps_the_connection(
     store: CatalogStore, database: Database
 ) -> None:
-    """All or nothing, over one connection."""
+    """The transaction is rolled back and the connection serves on."""
     before = pid(database)
 
     def work() -> None:
@@ -171,7 +171,7 @@ def test_an_error_in_a_transaction_undoes_it_and_keeps_the_connection(
 
 
 def test_a_deadlock_ends_as_an_unavailable_catalog_for_one(store: CatalogStore) -> None:
-    """Of two that wait for each other one is told to retry, and the other goes on."""
+    """One of the two is told to retry, and the other goes on."""
     store.sql("INSERT INTO kiloclaw_variants (variant) VALUES ('a'), ('b')")
     each_has_one = Barrier(2)
 
@@ -206,7 +206,7 @@ def test_a_deadlock_ends_as_an_unavailable_catalog_for_one(store: CatalogStore) 
 def test_an_error_in_what_a_start_reads_is_an_unavailable_catalog(
     store: CatalogStore, breakage: LiteralString, code: str
 ) -> None:
-    """Its code is kept to be counted, and the connection with it."""
+    """The code of the error is kept to be counted, and the connection is kept."""
     database = store.database("provisioning")
     before = pid(database)
     store.sql(breakage)
@@ -218,7 +218,7 @@ def test_an_error_in_what_a_start_reads_is_an_unavailable_catalog(
 
 
 def test_a_server_with_too_many_connections_answers_with_an_error(store: CatalogStore) -> None:
-    """It has no SQLSTATE for a connection that was refused, but it is counted all the same."""
+    """A refused connection has no SQLSTATE, and is counted all the same."""
     database = store.database("provisioning")
     limit = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}")
     with store.server_connection() as connection:
@@ -234,7 +234,7 @@ def test_a_server_with_too_many_connections_answers_with_an_error(store: Catalog
 def test_a_server_that_is_gone_has_answered_nothing(
     store: CatalogStore, closed_port: int
 ) -> None:
-    """There is no error to be counted beside the failure."""
+    """Silence is no error answer, so nothing is counted."""
     conninfo = store.conninfo("sync").replace(str(store.server.port), str(closed_port))
     database = Database(lambda: conninfo)
     with pytest.raises(CatalogUnavailable, match="did not answer in time"):
@@ -246,7 +246,7 @@ def test_a_server_that_is_gone_has_answered_nothing(
 def test_a_server_that_turns_us_away_is_an_unavailable_catalog(
     store: CatalogStore, password: str | None
 ) -> None:
-    """Its words, which name the role, stay with us."""
+    """The server's message, which names the role, is not repeated."""
     conninfo = store.server.conninfo(store.dbname, "kiloclaw_sync", password)
     with pytest.raises(CatalogUnavailable) as refused:
         pid(Database(lambda: conninfo))
@@ -257,14 +257,14 @@ def test_a_server_that_turns_us_away_is_an_unavailable_catalog(
 def test_a_port_where_nobody_listens_is_an_unavailable_catalog(
     store: CatalogStore, closed_port: int
 ) -> None:
-    """As while the server restarts."""
+    """A server that restarts refuses connections."""
     conninfo = store.conninfo("sync").replace(str(store.server.port), str(closed_port))
     with pytest.raises(CatalogUnavailable):
         pid(Database(lambda: conninfo))
 
 
 def test_a_session_sets_and_prepares_nothing(store: CatalogStore, database: Database) -> None:
-    """A proxy would keep a session that does for us alone, and then run out of them."""
+    """RDS Proxy would reserve a database connection for a session that does."""
     store.sql("ALTER ROLE kiloclaw_admin_api SET log_statement = 'all'")
     try:
         end_backend(store, pid(database))
@@ -286,7 +286,7 @@ SETTINGS: LiteralString = "SELECT name FROM pg_settings WHERE source IN ('client
 
 
 def _commands(server: Postgres, backend: int) -> set[str]:
-    """The first word of each statement that a backend logged."""
+    """Return the first word of each statement that a backend logged."""
     found = re.findall(
         rf"\[{backend}\] LOG:  (?:statement|execute (?:<unnamed>|\S+)): (\w+)",
         server.log.read_text(),
@@ -295,7 +295,7 @@ def _commands(server: Postgres, backend: int) -> set[str]:
 
 
 def test_closing_needs_no_open_connection(store: CatalogStore) -> None:
-    """Neither one never opened nor one closed already is a problem; the next event opens."""
+    """Closing is idempotent, and the next event opens a new connection."""
     database = store.database()
     database.close()
     assert pid(database)

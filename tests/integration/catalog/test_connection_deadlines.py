@@ -77,7 +77,7 @@ def test_a_silent_connection_to_a_stopped_server_ends_with_the_share_of_postgres
 
 @either_way
 def test_a_silent_connection_to_a_dead_server_ends_when_no_other_is_to_be_had(ask: Ask) -> None:
-    """The backend says nothing and nobody listens any more."""
+    """The backend is silent and nobody listens any more, so the event fails after a second."""
     server = Postgres.start(fsync=False)
     database = Database(server.superuser)
     before = ask(database)
@@ -139,7 +139,7 @@ def test_a_backend_stopped_in_a_transaction_is_not_waited_for(
 
 
 def test_a_stopped_server_is_not_waited_for(store: CatalogStore) -> None:
-    """The kernel accepts for it and nobody answers; once the server goes on, so do we."""
+    """The kernel accepts the connection, and no answer comes until the server runs again."""
     database = store.database(seconds=3.0)
     with stopped(store.server.pid):
         started = monotonic()
@@ -154,7 +154,7 @@ def test_a_stopped_server_is_not_waited_for(store: CatalogStore) -> None:
 def test_an_attempt_to_connect_takes_no_longer_than_the_event_allows(
     store: CatalogStore, silent_port: int
 ) -> None:
-    """Not even where the host has several addresses and none of them answers."""
+    """This holds too where a host has several addresses and none of them answers."""
     conninfo = store.conninfo("sync").replace(str(store.server.port), str(silent_port))
     conninfo = conninfo.replace("host=127.0.0.1", "host=127.0.0.1,127.0.0.1,127.0.0.1")
     database = Database(lambda: f"{conninfo} connect_timeout=60", 0.5)
@@ -183,7 +183,7 @@ def test_time_spent_elsewhere_leaves_the_share_of_postgres(database: Database) -
 
 
 def test_postgres_is_not_waited_for_past_the_end_of_the_event(database: Database) -> None:
-    """However much of its share is left: the KV may have taken the time."""
+    """The event's end counts, even if Postgres has not used up its share."""
     database.deadline = Deadline(seconds=0.5, catalog_seconds=GENEROUS)
     time.sleep(0.4)
     with pytest.raises(CatalogUnavailable):
@@ -192,7 +192,7 @@ def test_postgres_is_not_waited_for_past_the_end_of_the_event(database: Database
 
 
 def test_an_event_may_wait_longer_for_what_takes_its_time(database: Database) -> None:
-    """Extended in the middle of a transaction, the wait goes on; it is never shortened."""
+    """The deadline is extended in the middle of a transaction, and never shortened."""
     database.deadline = Deadline(catalog_seconds=0.5)
     with database.transaction() as tx:
         database.deadline.extend(GENEROUS)
@@ -208,7 +208,7 @@ def test_nobody_connects_after_the_end() -> None:
 
 
 def test_a_dead_connection_is_not_replaced_after_the_end(store: CatalogStore) -> None:
-    """The repeat too is within the deadline."""
+    """The deadline covers the repeat as well."""
     ways = [store.conninfo("sync")]
     database = Database(ways.pop, GENEROUS)
     end_backend(store, pid(database))

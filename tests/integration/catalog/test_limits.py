@@ -1,4 +1,4 @@
-"""Time limits of the roles: the server's own guard, behind the client's shorter deadlines."""
+"""Settings of the roles: time limits behind the client's shorter ones, and the time zone."""
 
 from datetime import timedelta
 from time import monotonic, sleep
@@ -41,7 +41,7 @@ LIMITS = {
 
 
 def _set(store: CatalogStore, role: str, name: str, value: str) -> None:
-    """Give new sessions of the role another setting, in this database alone."""
+    """Change a setting for new sessions of the role, in this database alone."""
     setting = sql.SQL("ALTER ROLE {} IN DATABASE {} SET {} = {}").format(
         sql.Identifier(role), sql.Identifier(store.dbname), sql.Identifier(name), value
     )
@@ -59,7 +59,7 @@ def test_settings_are_the_roles_own(filled: CatalogStore) -> None:
 
 
 def test_a_statement_whose_client_has_left_is_cancelled(store: CatalogStore) -> None:
-    """The server notices within a second that nobody waits for the answer any more."""
+    """The server notices within a second that its client is gone."""
     database = store.database("admin_api", seconds=0.5)
     with pytest.raises(CatalogUnavailable):
         database.read("SELECT pg_sleep(60)", {})
@@ -71,7 +71,7 @@ def test_a_statement_whose_client_has_left_is_cancelled(store: CatalogStore) -> 
 
 @pytest.mark.parametrize("role", ["migrate", "admin_api", "provisioning", "sync"])
 def test_every_session_is_in_utc(store: CatalogStore, role: str) -> None:
-    """Even where the database has another time zone."""
+    """The role's time zone wins over the database's."""
     store.sql("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = %L',"
               " current_database(), 'Asia/Kathmandu'); END $$")  # fmt: skip
     database = store.database(role)
@@ -81,7 +81,7 @@ def test_every_session_is_in_utc(store: CatalogStore, role: str) -> None:
 
 
 def test_a_wait_for_a_lock_ends_as_an_unavailable_catalog(filled: CatalogStore) -> None:
-    """The limit of the role ends it, long before the client's patience does."""
+    """The role's limit ends the wait, long before the client gives up."""
     database = filled.database("admin_api")
     with filled.server_connection() as other, other.transaction():
         other.execute("SELECT FROM kiloclaw_available_versions FOR UPDATE")
@@ -97,7 +97,7 @@ def test_a_wait_for_a_lock_ends_as_an_unavailable_catalog(filled: CatalogStore) 
 def test_a_statement_that_takes_too_long_ends_as_an_unavailable_catalog(
     store: CatalogStore,
 ) -> None:
-    """The limit of the role ends it, and it is not tried again over a sound connection."""
+    """The role's limit ends the statement, and it is not repeated."""
     store.sql("CREATE SEQUENCE tries")
     store.sql("GRANT USAGE ON SEQUENCE tries TO kiloclaw_provisioning")
     _set(store, "kiloclaw_provisioning", "statement_timeout", "100ms")
@@ -111,7 +111,7 @@ def test_a_statement_that_takes_too_long_ends_as_an_unavailable_catalog(
 
 
 def test_a_transaction_left_idle_ends_as_an_unavailable_catalog(store: CatalogStore) -> None:
-    """The server gives up on who holds locks and says nothing; the next transaction works."""
+    """The server ends a session that holds locks and does nothing; the next one works."""
     _set(store, "kiloclaw_sync", "idle_in_transaction_session_timeout", "100ms")
     database = store.database("sync")
     with pytest.raises(CatalogUnavailable, match="25P03"):
@@ -129,7 +129,7 @@ def _add_two_variants_slowly(database: Database) -> None:
 
 
 def test_a_server_that_only_reads_is_left_for_one_that_writes(store: CatalogStore) -> None:
-    """After a failover a connection may lead to what is a stand-by now: it is given up."""
+    """After a failover the connection to what is a stand-by now is closed."""
     _set(store, "kiloclaw_admin_api", "default_transaction_read_only", "on")
     database = store.database()
     with pytest.raises(CatalogUnavailable, match="25006"), database.transaction() as tx:

@@ -1,4 +1,4 @@
-"""Migrations: each file once, in order, whole or not at all."""
+"""Migrations: each file is applied once, in order, and completely or not at all."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +34,7 @@ PURPOSES = ("Invariant: ", "Query: ")
 
 @pytest.fixture
 def empty(each_server: Postgres) -> CatalogStore:
-    """A database in which nothing was ever applied."""
+    """A database to which no migration was applied."""
     return make_catalog(each_server, "template1")
 
 
@@ -48,7 +48,7 @@ def database(empty: CatalogStore) -> Iterator[Database]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two files: the second can only follow the first."""
+    """Two files, of which the second needs the first."""
     (tmp_path / "0001_shelf.sql").write_text("CREATE TABLE shelf (label text);")
     (tmp_path / "0002_label.sql").write_text("INSERT INTO shelf VALUES ('50 % full');")
     return tmp_path
@@ -67,7 +67,7 @@ def _applied(store: CatalogStore) -> list[str]:
 def test_every_file_is_applied_in_order_and_once(
     empty: CatalogStore, database: Database
 ) -> None:
-    """A second run finds nothing to do; what is recorded is what was applied."""
+    """A second run applies nothing, and every applied file is recorded."""
     names = [migration.name for migration in migrations()]
     assert names == sorted(names)
     assert migrate(database) == names
@@ -79,7 +79,7 @@ def test_every_file_is_applied_in_order_and_once(
 def test_a_later_release_applies_only_what_is_new(
     empty: CatalogStore, database: Database, folder: Path
 ) -> None:
-    """What was applied before is left alone, a percent sign is only a character."""
+    """Applied files are left alone, and a percent sign in a file has no meaning."""
     assert migrate(database, folder) == ["0001_shelf", "0002_label"]
     (folder / "0003_more.sql").write_text("INSERT INTO shelf VALUES ('empty');")
     assert migrate(database, folder) == ["0003_more"]
@@ -87,14 +87,14 @@ def test_a_later_release_applies_only_what_is_new(
 
 
 def test_an_earlier_release_applies_nothing(database: Database, folder: Path) -> None:
-    """After a roll-back of the code the schema stays ahead of it, and nobody minds."""
+    """After the code is rolled back, a newer schema is no error."""
     migrate(database, folder)
     (folder / "0002_label.sql").unlink()
     assert migrate(database, folder) == []
 
 
 def test_runs_at_once_apply_each_file_once(empty: CatalogStore) -> None:
-    """Two deployments that overlap end as one would."""
+    """Two deployments that overlap have the effect of one."""
     databases = [empty.database("migrate") for _ in range(RUNNERS)]
     together = Barrier(RUNNERS)
 
@@ -113,7 +113,7 @@ def test_runs_at_once_apply_each_file_once(empty: CatalogStore) -> None:
 def test_an_edited_file_is_an_error_before_anything_is_applied(
     empty: CatalogStore, database: Database, folder: Path
 ) -> None:
-    """Not even a file that comes before it is applied then."""
+    """Files that come before the edited one are not applied either."""
     migrate(database, folder)
     (folder / "0000_first.sql").write_text("CREATE TABLE first ();")
     (folder / "0002_label.sql").write_text("INSERT INTO shelf VALUES ('edited');")
@@ -127,7 +127,7 @@ def test_an_edited_file_is_an_error_before_anything_is_applied(
 def test_a_file_that_fails_leaves_nothing_of_itself(
     empty: CatalogStore, database: Database, folder: Path
 ) -> None:
-    """What came before it stays; mended, it goes on from there."""
+    """Earlier files stay applied, and a later run goes on with the mended file."""
     broken = folder / "0003_broken.sql"
     broken.write_text("CREATE TABLE half (); INSERT INTO nowhere VALUES (1);")
     (folder / "0004_after.sql").write_text("CREATE TABLE after ();")
@@ -141,7 +141,7 @@ def test_a_file_that_fails_leaves_nothing_of_itself(
 
 @pytest.fixture
 def locked_shelf(empty: CatalogStore, database: Database, folder: Path) -> Path:
-    """The folder with a third file, which needs a lock on what the first one made."""
+    """The folder with a third file, which needs a lock on the first one's table."""
     migrate(database, folder)
     (folder / "0003_wider.sql").write_text("ALTER TABLE shelf ADD COLUMN width integer;")
     return folder
@@ -150,7 +150,7 @@ def locked_shelf(empty: CatalogStore, database: Database, folder: Path) -> Path:
 def test_a_file_that_waits_for_a_lock_lets_others_pass_and_is_tried_again(
     empty: CatalogStore, database: Database, locked_shelf: Path
 ) -> None:
-    """A reader who queues behind it waits for a second, and it is applied when it can be."""
+    """A reader that queues behind it waits for a second, and the file is applied later."""
     with ThreadPoolExecutor(1) as other, empty.server_connection() as holder:
         with holder.transaction():
             holder.execute("SELECT FROM shelf")
@@ -166,7 +166,7 @@ def test_a_file_that_waits_for_a_lock_lets_others_pass_and_is_tried_again(
 def test_a_file_that_gets_no_lock_until_the_deadline_is_not_applied(
     empty: CatalogStore, database: Database, locked_shelf: Path
 ) -> None:
-    """The deployment is told to try again, and nothing is left of it."""
+    """The run fails as CatalogUnavailable, which the deployment retries."""
     with empty.server_connection() as holder, holder.transaction():
         holder.execute("SELECT FROM shelf")
         database.deadline = Deadline(5, 5)
@@ -179,7 +179,7 @@ def test_a_file_that_gets_no_lock_until_the_deadline_is_not_applied(
 def test_a_schema_of_unknown_origin_is_left_as_it_is(
     empty: CatalogStore, database: Database
 ) -> None:
-    """Tables that no migration made are not taken for ours."""
+    """A table that no migration made is an error, and nothing is applied."""
     empty.sql("CREATE TABLE kiloclaw_available_versions (image_tag text)")
     with pytest.raises(psycopg.errors.DuplicateTable):
         migrate(database)
@@ -188,7 +188,7 @@ def test_a_schema_of_unknown_origin_is_left_as_it_is(
 
 
 def test_the_owner_owns_all_that_migrations_make(store: CatalogStore) -> None:
-    """`migrate` acts as the owner from its first statement."""
+    """`migrate` acts as the owner from its first statement on."""
     owners = store.sql(
         """
         SELECT DISTINCT pg_get_userbyid(owner)
@@ -202,7 +202,7 @@ def test_the_owner_owns_all_that_migrations_make(store: CatalogStore) -> None:
 
 
 def test_every_index_says_what_it_is_for(store: CatalogStore) -> None:
-    """An index that serves neither an invariant nor a query is only a cost."""
+    """Its comment names the invariant or the query that it serves."""
     comments = store.sql(
         """
         SELECT i.indexrelid::regclass::text, obj_description(i.indexrelid, 'pg_class')

@@ -62,7 +62,7 @@ def test_a_record_is_written_as_contracted(stores: Stores, instances: Instances)
 
 
 def test_a_later_decision_replaces_an_earlier_one(instances: Instances) -> None:
-    """And learns what was there."""
+    """The later one is told what was there before."""
     later = replace(ANA, image_tag="two", image_digest=digest("two"), decided_at=LATER)
     instances.record(ANA)
     assert instances.record(later) == Recorded(recorded=True, previous=ANA)
@@ -70,7 +70,7 @@ def test_a_later_decision_replaces_an_earlier_one(instances: Instances) -> None:
 
 
 def test_an_earlier_decision_comes_too_late(instances: Instances) -> None:
-    """It is not recorded, and learns what is there."""
+    """It is not recorded, and it is told what is there."""
     later = replace(ANA, image_tag="two", decided_at=LATER)
     instances.record(later)
     assert instances.record(ANA) == Recorded(recorded=False, previous=later)
@@ -106,7 +106,7 @@ def test_a_record_that_is_not_whole_is_none(stores: Stores, instances: Instances
 
 
 def test_a_record_is_forgotten_once(instances: Instances) -> None:
-    """The second time there is none."""
+    """The second call says that there was none."""
     instances.record(ANA)
     assert instances.forget("ana")
     assert not instances.forget("ana")
@@ -124,7 +124,7 @@ def test_a_lost_reply_does_not_hide_what_was_forgotten(kv: KV, operation: str) -
 
 
 def test_of_two_who_forget_at_once_one_is_told(stores: Stores, instances: Instances) -> None:
-    """Both have read the record; the one whose delete comes second has deleted nothing."""
+    """Both have read the record, and the second delete finds nothing."""
     instances.record(ANA)
     late = Interposing(stores.client, "delete_item", lambda: instances.forget("ana"))
     assert KV(late, stores.table).instances.forget("ana") is False
@@ -143,7 +143,7 @@ def test_the_record_comes_with_the_pointer(stores: Stores, instances: Instances)
 
 
 def test_many_at_once(fleet: Instances) -> None:
-    """Whoever has a record, by user."""
+    """Users without a record are left out."""
     found = fleet.find_all(["user-1", "nobody", "user-8"])
     assert {user: record.image_tag for user, record in found.items()} == {
         "user-1": "one",

@@ -1,4 +1,4 @@
-"""Calls of the table: what an error means, what comes in parts, and when time is up."""
+"""Calls of the table: partial answers, what an error means, and the deadline."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ def _put(table: Table, tag: str) -> dict[str, Any]:
 
 
 def test_an_answer_too_large_comes_in_parts(stores: Stores) -> None:
-    """DynamoDB sends 16 MB at a time; what is left out is asked for again."""
+    """DynamoDB answers 16 MB at a time; items that it left out are asked for again."""
     keys = [key("IMAGE", f"tag-{number:02}") for number in range(45)]
     for item in keys:
         stores.client.put_item(TableName=stores.table, Item=item | texts(other=LARGE))
@@ -36,9 +36,7 @@ def test_an_answer_too_large_comes_in_parts(stores: Stores) -> None:
 
 
 def test_more_keys_than_a_call_takes(stores: Stores) -> None:
-    """A hundred a call; absent items are None, in the order asked, one asked twice is there
-    twice.
-    """
+    """A call takes a hundred keys; items come in the order of the keys, None if absent."""
     stores.put_entry("tag-120")
     keys = [key("IMAGE", f"tag-{number}") for number in range(150)]
     client = Refusing(stores.client)
@@ -71,14 +69,16 @@ def test_every_read_is_consistent(stores: Stores) -> None:
 
 
 def test_an_answer_with_nothing_in_it_is_not_asked_for_again(stores: Stores) -> None:
-    """A table without capacity leaves out everything."""
+    """A table that is short of capacity is unavailable, which is counted."""
 
     class Short:
         def batch_get_item(self, RequestItems: Any) -> Any:  # noqa: N803
             return {"Responses": {}, "UnprocessedKeys": RequestItems}
 
+    table = Table(Short(), stores.table)
     with pytest.raises(KVUnavailable, match="capacity"):
-        Table(Short(), stores.table).get_all(key("IMAGE", "tag"))
+        table.get_all(key("IMAGE", "tag"))
+    assert table.errors == ["UnprocessedKeys"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_an_answer_with_nothing_in_it_is_not_asked_for_again(stores: Stores) -> 
     ids=str,
 )
 def test_a_failed_condition_is_told_apart(stores: Stores, error: ClientError) -> None:
-    """It says that the item is not as expected; the KV is up."""
+    """The item is not as expected, so the KV is up and nothing is counted."""
     table = Table(Refusing(stores.client, error), stores.table)
     with pytest.raises(ConditionFailed):
         _put(table, "tag")
@@ -117,7 +117,7 @@ def test_a_failed_condition_is_told_apart(stores: Stores, error: ClientError) ->
     ids=str,
 )
 def test_after_any_other_error_the_kv_is_down(stores: Stores, error: ClientError) -> None:
-    """Its code is kept to be counted, its words are not repeated."""
+    """The error's code is kept to be counted, and its message is not repeated."""
     code = error.response["Error"]["Code"]
     table = Table(Refusing(stores.client, error), stores.table)
     with pytest.raises(KVUnavailable, match=code) as raised:
@@ -127,7 +127,7 @@ def test_after_any_other_error_the_kv_is_down(stores: Stores, error: ClientError
 
 
 def test_a_table_that_was_deleted_is_a_kv_that_is_down(stores: Stores) -> None:
-    """Reads, writes and transactions alike: the real server's own answers."""
+    """The real server's errors make reads, writes and transactions unavailable."""
     table = Table(stores.client, "kiloclaw-deleted")
     calls: list[Callable[[], object]] = [
         lambda: table.get_all(key("IMAGE", "tag")),
@@ -148,7 +148,7 @@ CONFLICTS = [
 
 @pytest.mark.parametrize("error", CONFLICTS, ids=str)
 def test_a_conflict_of_transactions_is_waited_out(stores: Stores, error: ClientError) -> None:
-    """It says nothing about the condition."""
+    """The call is repeated, because a conflict says nothing about the condition."""
     client = Refusing(stores.client, error, error)
     _put(Table(client, stores.table), "tag")
     assert client.calls == 3
@@ -157,13 +157,13 @@ def test_a_conflict_of_transactions_is_waited_out(stores: Stores, error: ClientE
 
 @pytest.mark.parametrize("error", CONFLICTS, ids=str)
 def test_a_conflict_that_does_not_end(stores: Stores, error: ClientError) -> None:
-    """Others write all the time: retry later."""
+    """After twenty tries the KV is unavailable."""
     with pytest.raises(KVUnavailable, match="by others"):
         _put(Table(Refusing(stores.client, *[error] * 20), stores.table), "tag")
 
 
 def test_a_real_condition_that_fails_brings_the_item(stores: Stores) -> None:
-    """Alone and in a transaction, where it comes without."""
+    """A single write returns the stored item, a transaction does not."""
     stores.put("IMAGE", "tag", image_tag="tag")
     table = Table(stores.client, stores.table)
     absent = as_read(None, "pk").parameters()
@@ -180,14 +180,14 @@ def test_a_real_condition_that_fails_brings_the_item(stores: Stores) -> None:
 
 
 def test_nobody_listens(dynamodb: Any) -> None:
-    """Connection refused."""
+    """A refused connection makes the KV unavailable."""
     with pytest.raises(KVUnavailable, match="EndpointConnectionError"):
         _put(Table(unreachable(), "kiloclaw"), "tag")
 
 
 @pytest.fixture
 def silent(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The product's client of a server that takes connections and never answers."""
+    """The product's client of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{port}")
@@ -197,7 +197,7 @@ def silent(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_a_server_that_hangs(silent: Any) -> None:
-    """Two attempts of a second each, as CALL_SECONDS says."""
+    """A call makes two attempts of a second each, as CALL_SECONDS says."""
     began = monotonic()
     with pytest.raises(KVUnavailable, match="ReadTimeoutError"):
         _put(Table(silent, "kiloclaw"), "tag")
@@ -205,7 +205,7 @@ def test_a_server_that_hangs(silent: Any) -> None:
 
 
 def test_no_call_begins_that_could_end_too_late(stores: Stores) -> None:
-    """Without time for two attempts there is none; without a limit there always is."""
+    """A call needs time for two attempts."""
     table = Table(stores.client, stores.table)
     table.deadline = Deadline(CALL_SECONDS - 0.1)
     with pytest.raises(KVUnavailable, match="no time"):

@@ -1,4 +1,4 @@
-"""Signing in to the catalog with tokens of IAM, over TLS that verifies the server."""
+"""Logging in to the catalog with IAM tokens, over TLS that verifies the server."""
 
 import gc
 import os
@@ -38,7 +38,7 @@ CREDENTIALS = {
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for the loopback address, signed by itself, and its key beside it."""
+    """A self-signed certificate for the loopback address, with its key beside it."""
     folder = tmp_path_factory.mktemp("authority")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "catalog")])
@@ -62,7 +62,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(authority: Path) -> Iterator[Postgres]:
-    """Debian's server, which speaks TLS, with a role that signs in."""
+    """Debian's server, which speaks TLS, with a role that logs in."""
     server = Postgres.start(debian_programs(), fsync=False)
     try:
         with psycopg.connect(server.superuser(), autocommit=True) as connection:
@@ -79,21 +79,21 @@ def server(authority: Path) -> Iterator[Postgres]:
 
 @pytest.fixture(autouse=True)
 def credentials() -> Iterator[None]:
-    """What Lambda gives a function."""
+    """The credentials that Lambda gives a function."""
     with patch.dict("os.environ", CREDENTIALS):
         yield
 
 
 @pytest.fixture
 def conninfo(server: Postgres, authority: Path) -> str:
-    """As a function is told it, with an authority that a public bundle has not."""
+    """A function's connection string, with a root certificate that no public bundle has."""
     return make_conninfo(
         server.conninfo(user="app"), sslmode="verify-full", sslrootcert=str(authority)
     )
 
 
 def test_every_connection_has_a_token_of_its_own(server: Postgres, conninfo: str) -> None:
-    """What opened the first connection does not open the second, an hour later."""
+    """An hour later the first connection's token no longer opens one."""
     database = connect_database(conninfo, iam=True)
     for moment in (NOON, NOON + timedelta(hours=1)):
         with patch(CLOCK, return_value=moment):
@@ -130,7 +130,7 @@ def test_a_server_that_is_not_verified_gets_no_token(
 
 
 def test_a_token_is_what_the_client_of_rds_makes() -> None:
-    """The same signature, without that client."""
+    """The signature equals that of botocore's RDS client."""
     client: Any = botocore.session.get_session().create_client("rds")
     with patch(CLOCK, return_value=NOON):
         expected = client.generate_db_auth_token("db.example", 5432, "app")
@@ -139,7 +139,7 @@ def test_a_token_is_what_the_client_of_rds_makes() -> None:
 
 
 def test_amazons_own_roots_are_trusted() -> None:
-    """The bundle is the public one, for a proxy's certificates are public ones."""
+    """The public bundle contains the roots of Amazon Trust Services."""
     bundle = conninfo_to_dict(IamLogin("host=db.example user=app").conninfo())["sslrootcert"]
     context = ssl.create_default_context(cafile=str(bundle))
     names = {
@@ -152,7 +152,7 @@ def test_amazons_own_roots_are_trusted() -> None:
 
 
 def test_without_credentials_the_catalog_is_unavailable(conninfo: str) -> None:
-    """So that an instance is kept running; the message holds no secret."""
+    """A start goes on as if Postgres were down, and the message holds no secret."""
     nothing = dict.fromkeys(CREDENTIALS, "") | {"AWS_EC2_METADATA_DISABLED": "true"}
     with patch.dict("os.environ", nothing), pytest.raises(CatalogUnavailable) as refused:
         connect_database(conninfo, iam=True).read("SELECT 1", {})
@@ -160,14 +160,14 @@ def test_without_credentials_the_catalog_is_unavailable(conninfo: str) -> None:
 
 
 def test_without_iam_the_conninfo_is_used_as_it_is(server: Postgres) -> None:
-    """The local system signs in with passwords."""
+    """The local system logs in with passwords."""
     database = connect_database(server.superuser(), iam=False)
     assert database.read("SELECT 1", {}) == [(1,)]
     database.close()
 
 
 def _give(source: Path, target: Path) -> None:
-    """Copy a file for the server alone, as it insists for keys."""
+    """Copy a file so that only the server may read it, which it requires of keys."""
     target.touch(mode=0o600)
     target.write_bytes(source.read_bytes())
     owner = target.parent.stat()
@@ -179,7 +179,7 @@ def _password(conninfo: str) -> str:
 
 
 def _accept(server: Postgres, token: str) -> None:
-    """From now on this token opens connections, and no other."""
+    """Make this token the only password that opens connections."""
     with psycopg.connect(server.superuser(), autocommit=True) as connection:
         connection.execute(sql.SQL("ALTER ROLE app PASSWORD {}").format(sql.Literal(token)))
 

@@ -18,6 +18,7 @@ from tests.support.failing_clients import (
     Interposing,
     Refusing,
     closed_database,
+    lose_reply,
     refusal,
     unreachable,
 )
@@ -159,3 +160,20 @@ def test_the_kv_answers_with_an_error(start: Sandbox, stores: Stores) -> None:
     with pytest.raises(KVUnavailable):
         forget("bob", kv=kv)
     assert kv.table.errors == ["ResourceNotFoundException"] * 3
+
+
+def test_the_reply_of_the_record_is_lost(start: Sandbox, stores: Stores, client: Any) -> None:
+    """It is recorded; what was there before is only known if it was read before deciding."""
+    for user in ("ana", "bob"):
+        start.provision(user)
+
+    def lost(user: str, running: str | None = None) -> tuple[bool, bool | None, bool]:
+        lose_reply(client, "PutItem")
+        answer = start.provision(user, running_tag=running)
+        return answer.recorded, answer.changed, answer.previous is None
+
+    assert lost("ana") == (True, None, True)
+    assert lost("ana", "v3") == (True, False, True)
+    assert lost("ana", "v1") == (True, True, True)
+    assert lost("bob") == (True, False, False)
+    assert lost("new user") == (True, True, True)

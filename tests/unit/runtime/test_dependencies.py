@@ -16,7 +16,7 @@ SETTINGS = Settings("host=nowhere", "kiloclaw")
 
 @pytest.fixture
 def deps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Dependencies:
-    """As `wire` makes them, with nothing to connect to."""
+    """Dependencies as `wire` makes them, with nothing to connect to."""
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "KiloClaw")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", request.node.name)
     database = Database(lambda: "host=nowhere")
@@ -28,7 +28,7 @@ def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 def test_both_stores_share_the_deadline_of_an_event(deps: Dependencies) -> None:
-    """Each event has a new one: six seconds, of which three are for Postgres."""
+    """Each event has six seconds of its own, of which three are for Postgres."""
     with deps.event("request-1"):
         first = deps.database.deadline
         first.extend(60)
@@ -45,7 +45,7 @@ def test_both_stores_share_the_deadline_of_an_event(deps: Dependencies) -> None:
 def test_error_answers_are_counted_though_the_event_succeeds(
     deps: Dependencies, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One metric for each store and a log line with the codes; the next event starts anew."""
+    """Each store has its metric and a log line with the codes; each event starts at zero."""
     with deps.event("request-1"):
         deps.database.errors += ["42P01"]
         deps.kv.table.errors += ["AccessDeniedException", "ThrottlingException"]
@@ -64,7 +64,7 @@ def test_error_answers_are_counted_though_the_event_succeeds(
 def test_error_answers_are_counted_though_the_event_fails(
     deps: Dependencies, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Beside the failure itself."""
+    """They are counted beside the failure itself."""
     deps.database.errors += ["42501"]
     with pytest.raises(ValueError, match="surprise"), deps.event("request-1"):
         raise ValueError("surprise")
@@ -73,7 +73,7 @@ def test_error_answers_are_counted_though_the_event_fails(
 
 
 def test_wiring_connects_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection is opened by the first statement."""
+    """The first statement opens the connection."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, "local")
     wired = wire(SETTINGS)
@@ -83,5 +83,5 @@ def test_wiring_connects_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_catalog_is_that_of_the_database(deps: Dependencies) -> None:
-    """It is made when first asked for."""
+    """The catalog uses the sandbox's one connection."""
     assert deps.catalog.database is deps.database

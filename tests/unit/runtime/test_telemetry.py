@@ -11,7 +11,7 @@ from shared.runtime.telemetry import Telemetry, request_id
 
 @pytest.fixture
 def telemetry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Telemetry:
-    """Of a service of its own: a logger keeps the output that its service began with."""
+    """Telemetry of a service of its own, because a service's logger keeps its first output."""
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "KiloClaw")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", request.node.name)
     return Telemetry()
@@ -22,7 +22,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 def test_metrics_are_one_line(telemetry: Telemetry, capsys: pytest.CaptureFixture[str]) -> None:
-    """An event's, with the id of its request; the next event starts anew."""
+    """The line has the id of the event's request; the next event starts at zero."""
     with telemetry.event("request-1"):
         telemetry.count("ResolvedByPin")
         telemetry.seconds("CatalogAge", 1.5)
@@ -48,7 +48,7 @@ def test_metrics_are_one_line(telemetry: Telemetry, capsys: pytest.CaptureFixtur
 def test_failures_are_counted_by_name(
     error: Exception, name: str, telemetry: Telemetry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And raised; their words stay out of the log."""
+    """The error is raised on, and its message stays out of the log."""
     with pytest.raises(type(error)), telemetry.event("request-1"):
         raise error
     text = capsys.readouterr().out
@@ -60,7 +60,7 @@ def test_failures_are_counted_by_name(
 def test_a_line(
     level: Any, written: str, telemetry: Telemetry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """JSON, with the id by which all of a request is found."""
+    """A line is JSON and has the id of the request."""
     with telemetry.event("request-1"):
         telemetry.log("sync run\n", level=level, seen=3)
     [line] = lines(capsys)
@@ -69,7 +69,7 @@ def test_a_line(
 
 
 def test_request_ids() -> None:
-    """From Lambda's context; outside Lambda there is none."""
+    """The id is read from Lambda's context; outside Lambda there is none."""
 
     class Context:
         aws_request_id = "request-1"
