@@ -16,13 +16,13 @@ MARGIN_SECONDS = 5.0
 """Kept of the function's time, to answer that the rest was not enough."""
 
 
-class Invocation(Protocol):
-    """What is used of Lambda's context."""
+class TimedContext(Protocol):
+    """The part of Lambda's context that says how much time is left."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
 
-def handler(event: object, context: Invocation) -> dict[str, Any]:
+def handler(event: object, context: TimedContext) -> dict[str, Any]:
     """`{"applied": [names]}`. Raises InvalidRequest, MigrationEdited, CatalogUnavailable."""
     if event != {}:
         raise InvalidRequest(("payload", "must be {}"))
@@ -36,7 +36,7 @@ def handler(event: object, context: Invocation) -> dict[str, Any]:
 
 @contextmanager
 def _database(
-    conninfo: str, settings: MigrateSettings, context: Invocation
+    conninfo: str, settings: MigrateSettings, context: TimedContext
 ) -> Generator[Database]:
     """May be waited for as long as the function may run: a large table needs it."""
     seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
