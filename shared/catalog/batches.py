@@ -42,8 +42,9 @@ class Batches:
             return 0
         self.connection.execute(
             "INSERT INTO kiloclaw_variants (variant)"
-            " SELECT DISTINCT variant FROM unnest(%(variants)s::text[]) AS found (variant)"
-            " ORDER BY variant ON CONFLICT DO NOTHING",
+            ' SELECT DISTINCT variant COLLATE "C"'
+            "   FROM unnest(%(variants)s::text[]) AS found (variant)"
+            " ORDER BY 1 ON CONFLICT DO NOTHING",
             {"variants": [entry.variant for entry in entries]},
         )
         added = self.connection.execute(

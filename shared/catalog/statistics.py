@@ -21,7 +21,7 @@ class Statistics:
 
 
 def read_statistics(connection: RawConnection) -> Statistics:
-    """Count versions that are not retired, variants, which stay, and pins.
+    """Count versions that are not retired, their variants, and pins.
 
     Expiring soon is within seven days.
     """
@@ -34,20 +34,24 @@ def read_statistics(connection: RawConnection) -> Statistics:
                    count(*) FILTER (WHERE status = 'active') AS active,
                    count(*) FILTER (WHERE status = 'deprecated') AS deprecated,
                    count(*) FILTER (WHERE status = 'disabled') AS disabled,
-                   (SELECT count(DISTINCT variant) FROM kiloclaw_available_versions)
-                       AS variants
+                   count(DISTINCT variant) AS variants
               FROM kiloclaw_available_versions WHERE retired_at IS NULL
         ), pins AS (
-            SELECT count(*) AS total,
-                   count(*) FILTER (WHERE v.status = 'disabled'
-                                      AND (p.expires_at IS NULL OR p.expires_at > now()))
-                       AS suspended,
-                   count(*) FILTER (WHERE p.expires_at <= now()) AS expired,
-                   count(*) FILTER (WHERE p.expires_at > now()
-                                      AND p.expires_at <= now() + interval '7 days')
+            SELECT (SELECT count(*) FROM kiloclaw_version_pins) AS total,
+                   -- Version by version, so that only their pins are read.
+                   (SELECT coalesce(sum(of_version.pins), 0)
+                      FROM kiloclaw_available_versions v
+                     CROSS JOIN LATERAL (
+                           SELECT count(*) AS pins FROM kiloclaw_version_pins p
+                            WHERE p.image_tag = v.image_tag
+                              AND (p.expires_at IS NULL OR p.expires_at > now())
+                     ) AS of_version
+                     WHERE v.status = 'disabled')::bigint AS suspended,
+                   (SELECT count(*) FROM kiloclaw_version_pins WHERE expires_at <= now())
+                       AS expired,
+                   (SELECT count(*) FROM kiloclaw_version_pins
+                     WHERE expires_at > now() AND expires_at <= now() + interval '7 days')
                        AS expiring_soon
-              FROM kiloclaw_version_pins p
-              JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
         )
         SELECT versions.total AS versions_total, versions.active AS versions_active,
                versions.deprecated AS versions_deprecated,

@@ -10,6 +10,7 @@ from psycopg import Rollback
 from shared.catalog.audit import Audit
 from shared.catalog.batches import Batches
 from shared.catalog.connection import Database, RawConnection
+from shared.catalog.constraints import domain_errors
 from shared.catalog.pins import Pins, Users
 from shared.catalog.runs import Runs
 from shared.catalog.variants import Variants
@@ -44,5 +45,5 @@ class Catalog:
     @contextmanager
     def transaction(self) -> Generator[Transaction]:
         """Commit at the end of the block, roll back on any error. Raises CatalogUnavailable."""
-        with self.database.transaction() as connection:
+        with domain_errors(), self.database.transaction() as connection:
             yield Transaction(connection, self.database)

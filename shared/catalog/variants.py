@@ -18,6 +18,10 @@ SELECT m.variant, m.latest_tag, m.candidate_tag, m.rollout_percent, m.rollout_sa
 PUBLISHED: LiteralString = """
  WHERE EXISTS (SELECT FROM kiloclaw_available_versions v WHERE v.variant = m.variant)
 """
+LISTED: LiteralString = """
+ WHERE EXISTS (SELECT FROM kiloclaw_available_versions v
+                WHERE v.variant = m.variant AND v.retired_at IS NULL)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,9 @@ class Variants:
         return rows[0]
 
     def page(self, after: Variant | None, limit: int) -> list[Mirror]:
+        """Up to `limit` variants after this one, without those whose versions all retired."""
         query: LiteralString = (
-            MIRROR + PUBLISHED + "AND (%(after)s::text IS NULL OR m.variant > %(after)s)"
+            MIRROR + LISTED + "AND (%(after)s::text IS NULL OR m.variant > %(after)s)"
             " ORDER BY m.variant LIMIT %(limit)s"
         )
         return fetch(self.connection, Mirror, query, {"after": after, "limit": limit})

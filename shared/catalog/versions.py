@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, LiteralString
 
-from psycopg import errors
-
 from shared.catalog.connection import RawConnection, fetch
+from shared.catalog.constraints import domain_errors
 from shared.domain.errors import DigestInUse, VersionNotFound
 from shared.domain.model import ImageEntry, Status, Version
 from shared.domain.values import (
@@ -215,7 +214,7 @@ class Versions:
         """
         try:
             # A savepoint, so that after a refusal the owner can still be asked for.
-            with self.connection.transaction():
+            with domain_errors(), self.connection.transaction():
                 changed = self.connection.execute(
                     """
                     UPDATE kiloclaw_available_versions
@@ -232,9 +231,9 @@ class Versions:
                     """,
                     _entry(entry) | {"notes": notes},
                 )
-        except errors.UniqueViolation:
+        except DigestInUse as refused:
             owner = self.owner(entry.image_digest) if entry.image_digest else None
-            raise DigestInUse("another version has this digest", owner=owner) from None
+            raise DigestInUse(refused.detail, owner=owner) from None
         return changed.rowcount == 1
 
     def set_status(self, tag: ImageTag, status: Status) -> None:

@@ -27,9 +27,11 @@ def get_pin(user_id: UserId, *, catalog: Catalog) -> Pinned:
     """Find a user's pin and its version. Raises PinNotFound."""
     with catalog.transaction() as tx:
         pin = tx.pins.find(user_id)
-        if pin is None:
+        # An expired pin does not keep its version from being retired.
+        version = tx.versions.find(pin.image_tag) if pin else None
+        if pin is None or version is None:
             raise PinNotFound("the user has no pin")
-        return Pinned(pin, tx.versions.get(pin.image_tag))
+        return Pinned(pin, version)
 
 
 def put_pin(

@@ -82,6 +82,10 @@ CREATE INDEX versions_by_openclaw_version
 COMMENT ON INDEX versions_by_openclaw_version IS
     'Query: the list of versions by OpenClaw version, then publish time, then tag.';
 
+CREATE INDEX versions_disabled ON kiloclaw_available_versions (image_tag)
+    WHERE status = 'disabled';
+COMMENT ON INDEX versions_disabled IS 'Query: the suspended pins, which start from these.';
+
 CREATE TABLE kiloclaw_variants (
     variant text COLLATE "C" PRIMARY KEY,
     latest_tag text COLLATE "C",
@@ -160,7 +164,7 @@ BEGIN
          WHERE p.variant = NEW.variant AND v.status = 'disabled'
     ) THEN
         RAISE EXCEPTION 'a disabled version is latest or candidate of its variant'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'variants_name_enabled_versions';
+            USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME;
     END IF;
     RETURN NULL;
 END

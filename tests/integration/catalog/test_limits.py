@@ -10,7 +10,7 @@ from shared.catalog.connection import Database
 from shared.domain.errors import CatalogUnavailable
 from tests.support.stores import CatalogStore
 
-EVERYBODY = {"TimeZone": "UTC", "client_connection_check_interval": "1s"}
+EVERYBODY = {"TimeZone": "UTC", "client_connection_check_interval": "1s", "jit": "off"}
 LIMITS = {
     "kiloclaw_admin_api": EVERYBODY
     | {

@@ -10,7 +10,7 @@ from psycopg.abc import Params
 from infra.local.postgres import Postgres
 from shared.catalog.audit import Audit, EventFilter
 from shared.catalog.facts import FACTS
-from shared.catalog.pins import PinFilter, Pins
+from shared.catalog.pins import PinFilter, Pins, State
 from shared.catalog.runs import Runs
 from shared.catalog.versions import SORTED_BY, Order, Sort, VersionFilter, Versions
 from tests.support.stores import make_catalog
@@ -18,14 +18,19 @@ from tests.support.stores import make_catalog
 LIMIT = 26
 AT_MOST = 4 * LIMIT
 """A row shown may be looked up in a second table; one may be read to no avail."""
+DISABLED, EXPIRED, AMONG_NEWEST = 41, 300, 1000
+"""Versions and pins; how many of the newest pins are asked first whether they have expired."""
 ROWS: LiteralString = """
 INSERT INTO kiloclaw_available_versions
        (image_tag, openclaw_version, variant, published_at, created_at)
 SELECT 'tag-' || n, '2026.' || 1 + n % 12 || '.' || 1 + n % 28, 'v' || n % 3,
        epoch - n * interval '1 minute', epoch - n * interval '1 hour'
   FROM generate_series(1, 5000) AS n, (SELECT timestamptz '2026-11-20Z') AS zero (epoch);
-INSERT INTO kiloclaw_version_pins (user_id, image_tag, pinned_by, created_at)
-SELECT 'user-' || n, 'tag-' || 1 + n % 50, 'eve', epoch - n * interval '1 second'
+UPDATE kiloclaw_available_versions SET status = 'disabled'
+ WHERE image_tag = 'tag-50' OR published_at < timestamptz '2026-11-16T13:20Z';
+INSERT INTO kiloclaw_version_pins (user_id, image_tag, pinned_by, created_at, expires_at)
+SELECT 'user-' || n, 'tag-' || 1 + n % 50, 'eve', epoch - n * interval '1 second',
+       CASE WHEN n > 19700 THEN epoch WHEN n % 10 = 0 THEN timestamptz '9000-01-01Z' END
   FROM generate_series(1, 20000) AS n, (SELECT timestamptz '2026-11-20Z') AS zero (epoch);
 INSERT INTO kiloclaw_audit_log (actor, action, subject_kind, subject_id)
 SELECT 'actor-' || n % 700, 'action-' || n % 700, 'version', 'tag-' || n % 700
@@ -113,6 +118,35 @@ def test_a_page_of_pins_costs_what_it_shows(
     """Of all pins and of those to one version."""
     after = _middle(connection) if deep else None
     _check_cost(Pins(connection).page(PinFilter(tag), after, LIMIT))
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["first", "deep"])
+@pytest.mark.parametrize(
+    ("state", "most"),
+    [
+        ("applied", AT_MOST),
+        ("suspended", AT_MOST + DISABLED),
+        ("expired", AT_MOST + EXPIRED + AMONG_NEWEST),
+    ],
+)
+def test_a_page_of_pins_in_one_state_costs_little_more_than_it_shows(
+    connection: psycopg.Connection[Any], state: State, most: int, *, deep: bool
+) -> None:
+    """Suspended pins are found by the disabled versions, expired ones by their expiry."""
+    after = _middle(connection) if deep else None
+    pins = Pins(connection).page(PinFilter(state=state), after, LIMIT)
+    assert [pin.state for pin in pins] == [state] * LIMIT
+    assert LIMIT <= sum(_rows_read(plan) for plan in _Explained.plans) <= most
+
+
+@pytest.mark.parametrize("state", ["suspended", "expired"])
+def test_no_pin_in_a_state_is_soon_known(
+    connection: psycopg.Connection[Any], state: State
+) -> None:
+    """Beyond the last one the page is empty, and the other pins were not read."""
+    after = ("2000-01-01T00:00:00Z", "")
+    assert Pins(connection).page(PinFilter(state=state), after, LIMIT) == []
+    assert sum(_rows_read(plan) for plan in _Explained.plans) <= DISABLED + EXPIRED
 
 
 def _middle(connection: psycopg.Connection[Any]) -> tuple[str, str]:

@@ -69,16 +69,17 @@ def test_a_version_that_a_pointer_names_is_not_disabled(
     sql: psycopg.Connection[Any], named: str
 ) -> None:
     """From the version's side too, be it latest or candidate."""
-    sql.execute(
+    commit(
+        sql,
         "UPDATE kiloclaw_variants SET candidate_tag = 'two', rollout_percent = 5,"
-        " rollout_salt = 's' WHERE variant = 'default'"
+        " rollout_salt = 's' WHERE variant = 'default'",
     )
     rule = refusal(
         sql,
         "UPDATE kiloclaw_available_versions SET status = 'disabled' WHERE image_tag = %(tag)s",
         tag={"latest": "one", "candidate": "two"}[named],
     )
-    assert rule == "variants_name_enabled_versions"
+    assert rule == "versions_disabled_are_not_named"
 
 
 def test_pointer_and_status_may_change_in_either_order(sql: psycopg.Connection[Any]) -> None:

@@ -103,11 +103,14 @@ def test_a_cursors_time_is_one_that_the_database_can_read(stores: Stores) -> Non
     assert stores.sql("SELECT %(moment)s::timestamptz > now()", moment=moment) == [(False,)]
 
 
-def test_a_variant_counts_as_long_as_it_is_listed(sandbox: Sandbox) -> None:
-    """Its last version may be retired: the variant is there from its first one on."""
+def test_a_variant_leaves_the_lists_with_its_last_version(sandbox: Sandbox) -> None:
+    """Once every version of a variant is retired, it is neither listed nor counted."""
     sandbox.retire("big")
     with sandbox.catalog.transaction() as tx:
-        assert read_statistics(tx.connection).variants == len(tx.variants.page(None, 10)) == 2
+        listed = [mirror.variant for mirror in tx.variants.page(None, 10)]
+        assert listed == ["default"]
+        assert read_statistics(tx.connection).variants == 1
+        assert tx.variants.get("gpu").variant == "gpu"
 
 
 def test_the_local_table_answers_in_time_with_many_entries(

@@ -11,6 +11,7 @@ from shared.domain.errors import (
     VersionPinned,
 )
 from shared.kv import KV
+from shared.usecases.pins import get_pin
 from shared.usecases.retire import retire
 from shared.usecases.versions import change
 from tests.support.concurrent_actors import BY, Sandbox, digest
@@ -55,6 +56,17 @@ def test_what_is_used_is_not_retired(
     with pytest.raises(error):
         world.retire(tag)
     assert dump(stores) == before
+
+
+def test_an_expired_pin_keeps_no_version_and_is_still_shown(
+    world: Sandbox, stores: Stores
+) -> None:
+    """Its version may be retired, and whoever asks for the pin is told that it has expired."""
+    stores.sql("UPDATE kiloclaw_version_pins SET expires_at = now() - interval '1 second'")
+    world.retire("v3")
+    pinned = get_pin("ana", catalog=world.catalog)
+    assert (pinned.pin.image_tag, pinned.pin.state) == ("v3", "expired")
+    assert pinned.version.status == "disabled"
 
 
 def test_a_version_that_only_the_kv_points_to_is_not_retired(

@@ -32,7 +32,7 @@ def api(postgres_server: Postgres, dynamodb: Any) -> Iterator[Api]:
 
 PATH_VALUES = [
     "%00", "a%00", "a%0A", "a%0D%0AX: y", "%20", "a%20b", "%C3%A9", "%F0%9F%98%80", "%22",
-    "%5C", "a%25", "%252525", "a%2525b", "%3Cb%3E", "%27%3B%3F", "a%3Fb", "a%23b", "x" * 256,
+    "%5C", "a%25", "%252525", "a%2525b", "%3Cb%3E", "%27%3B%25", "a%23b", "x" * 256,
     "do-not-repeat-me%00",
 ]  # fmt: skip
 
