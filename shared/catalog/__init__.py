@@ -1,8 +1,8 @@
-"""The catalog: every SQL statement of the system, and the connection they travel on."""
+"""The catalog: every SQL statement of the system, and the connection to Postgres."""
 
 from pathlib import Path
 
 
 def roles_sql() -> str:
-    """The script that creates the database roles; needs a role that may create roles."""
+    """Read the script that creates the database roles. Running it needs CREATEROLE."""
     return Path(__file__).with_name("roles.sql").read_text()

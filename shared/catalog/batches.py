@@ -1,4 +1,4 @@
-"""The set-based statements of `sync`: one each, however many entries there are."""
+"""The statements of `sync`: one for each purpose, however many entries there are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Batches:
     connection: RawConnection
 
     def known(self) -> dict[ImageTag, Known]:
-        """What the catalog has, retired versions included."""
+        """Read what the catalog has, retired versions included."""
         rows = self.connection.execute(
             """
             SELECT image_tag, image_digest, openclaw_version, variant,
@@ -37,7 +37,7 @@ class Batches:
         return {row[0]: Known(*row) for row in rows}
 
     def insert(self, entries: Sequence[ImageEntry]) -> int:
-        """Add versions and log each; how many there were. One that is there is left alone."""
+        """Add versions, log each, and return how many. Known ones are left alone."""
         if not entries:
             return 0
         self.connection.execute(
@@ -77,7 +77,7 @@ class Batches:
     # row while it holds others, whatever the order in which they were locked.
 
     def update(self, entries: Sequence[ImageEntry], read_at: datetime) -> int:
-        """Take over OpenClaw versions and fill in digests, and log each.
+        """Update OpenClaw versions, fill in digests, and log each.
 
         A row that changed after `read_at`, when the KV was read, is newer than the entry.
         """
@@ -115,7 +115,7 @@ class Batches:
         return changed.rowcount
 
     def mark_missing(self, tags: Sequence[ImageTag], read_at: datetime) -> int:
-        """Say when the KV lost these; how many there were.
+        """Mark versions that the KV has lost, and return how many.
 
         A row that changed after `read_at`, when the KV was read, may not be lost.
         """
@@ -135,7 +135,7 @@ class Batches:
         return marked.rowcount
 
     def mark_found(self, tags: Sequence[ImageTag]) -> int:
-        """Say that the KV has these again; how many there were."""
+        """Unmark versions that are back in the KV, and return how many."""
         marked = self.connection.execute(
             """
             UPDATE kiloclaw_available_versions
@@ -151,7 +151,7 @@ class Batches:
         return marked.rowcount
 
     def missing(self) -> list[Missing]:
-        """Every row that the KV lacks, by its tag."""
+        """List the versions that the KV lacks, by tag."""
         return fetch(
             self.connection,
             Missing,

@@ -1,7 +1,7 @@
-"""What a broken constraint means to the domain.
+"""Translate broken constraints into the domain's errors, by name.
 
-The use cases check under locks, so a constraint is a second lock: it refuses what slipped past
-the first, and the caller is told so in the domain's words.
+Use cases check under locks, so a constraint is the second lock: it refuses what slipped past
+the first.
 """
 
 from collections.abc import Generator, Mapping
@@ -32,7 +32,7 @@ REFUSALS: Mapping[str, tuple[type[Refused], str]] = {
 
 @contextmanager
 def domain_errors() -> Generator[None]:
-    """Raise the domain's error in place of a broken constraint's; an unknown one is a fault."""
+    """Raise the domain's error for a broken constraint. An unknown constraint is a defect."""
     try:
         yield
     except IntegrityError as error:

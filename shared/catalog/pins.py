@@ -1,4 +1,4 @@
-"""Statements about pins, and about who a user is in the log."""
+"""Statements about pins, and about the aliases by which the log names users."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,14 +110,14 @@ class Pins:
         return self.find_all([user_id]).get(user_id)
 
     def lock(self, user_id: UserId) -> None:
-        """Wait for whoever is moving the user's pin, and keep others from moving it."""
+        """Lock the user's pin, if there is one, so that nobody moves it."""
         self.connection.execute(
             "SELECT FROM kiloclaw_version_pins WHERE user_id = %(user)s FOR UPDATE",
             {"user": user_id},
         )
 
     def find_all(self, user_ids: list[UserId]) -> dict[UserId, Pin]:
-        """The pins of these users, whoever has one."""
+        """Find the pins of these users."""
         query: LiteralString = PIN + "WHERE p.user_id = ANY(%(users)s)"
         pins = fetch(self.connection, Pin, query, {"users": user_ids})
         return {pin.user_id: pin for pin in pins}
@@ -125,7 +125,7 @@ class Pins:
     def page(
         self, wanted: PinFilter, after: tuple[str, UserId] | None, limit: int
     ) -> list[Pin]:
-        """Up to `limit` pins behind `after`: time (as text) and user of the last one."""
+        """List up to `limit` pins after `after`: time (as text) and user of the last one."""
         created_at, user_id = after or (None, None)
         parameters = {
             "image_tag": wanted.image_tag, "state": wanted.state, "q": wanted.q,
@@ -154,7 +154,7 @@ class Pins:
         by: Initiator,
         expires_at: datetime | None,
     ) -> None:
-        """Create or replace; equal content changes nothing."""
+        """Create or replace a pin. Equal content changes nothing."""
         self.connection.execute(
             """
             INSERT INTO kiloclaw_version_pins AS p
@@ -182,8 +182,8 @@ class Pins:
     def move(self, tag: ImageTag, to: ImageTag, by: Initiator) -> int:
         """Move every pin of `tag` that has not expired and log each, in one statement.
 
-        The row of the pin is the lock here: an erasure that comes first leaves nothing to move,
-        one that comes later removes what was moved.
+        The pin's row is the lock here. An erasure that comes first leaves nothing to move; one
+        that comes later deletes what was moved.
         """
         moved = self.connection.execute(
             """
@@ -211,12 +211,12 @@ class Pins:
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Aliases: the only name by which the log knows a user."""
+    """Aliases: the log names users by these alone."""
 
     connection: RawConnection
 
     def lock(self, user_id: UserId) -> UUID:
-        """Lock the user's alias, made if missing. Every write about a user does this first."""
+        """Lock the user's alias, created if missing. Every write about a user starts here."""
         [(alias,)] = self.connection.execute(
             "INSERT INTO kiloclaw_user_aliases (user_id) VALUES (%(user)s)"
             " ON CONFLICT (user_id) DO UPDATE SET user_id = excluded.user_id"
@@ -226,7 +226,7 @@ class Users:
         return cast("UUID", alias)
 
     def lock_known(self, user_id: UserId) -> UUID | None:
-        """Lock the user's alias if there is one; without one there is no pin either."""
+        """Lock the user's alias if there is one. A user without one has no pin."""
         row = self.connection.execute(
             "SELECT alias FROM kiloclaw_user_aliases WHERE user_id = %(user)s FOR UPDATE",
             {"user": user_id},
@@ -234,7 +234,7 @@ class Users:
         return row[0] if row else None
 
     def forget(self, user_id: UserId) -> None:
-        """From now on nobody can say who the alias was."""
+        """Delete the alias. From then on nobody can tell whom it stood for."""
         self.connection.execute(
             "DELETE FROM kiloclaw_user_aliases WHERE user_id = %(user)s", {"user": user_id}
         )

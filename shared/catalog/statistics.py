@@ -7,7 +7,7 @@ from shared.catalog.connection import RawConnection, fetch
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """How many there are. `pins_total` counts every row, whatever its state."""
+    """The counts. `pins_total` counts every pin, whatever its state."""
 
     versions_total: int
     versions_active: int

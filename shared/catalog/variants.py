@@ -90,7 +90,7 @@ class Variants:
     connection: RawConnection
 
     def ensure(self, variant: Variant) -> None:
-        """Make the row that moves lock, if it is missing."""
+        """Create the variant's row, which moves lock, if it is missing."""
         self.connection.execute(
             "INSERT INTO kiloclaw_variants (variant) VALUES (%(variant)s)"
             " ON CONFLICT (variant) DO NOTHING",
@@ -98,13 +98,13 @@ class Variants:
         )
 
     def lock(self, variant: Variant) -> Pointer:
-        """Lock the variant: whoever moves its pointer or disables its versions holds this."""
+        """Lock the variant and read its mirror. Moves and disabling need this lock."""
         self.ensure(variant)
         query: LiteralString = MIRROR + "WHERE m.variant = %(variant)s FOR UPDATE"
         return fetch(self.connection, Mirror, query, {"variant": variant})[0].pointer
 
     def get(self, variant: Variant) -> Mirror:
-        """Raises VariantNotFound for one without a published version."""
+        """Find a variant. Raises VariantNotFound if no version of it was published."""
         query: LiteralString = MIRROR + PUBLISHED + "AND m.variant = %(variant)s"
         rows = fetch(self.connection, Mirror, query, {"variant": variant})
         if not rows:
@@ -112,7 +112,7 @@ class Variants:
         return rows[0]
 
     def page(self, after: Variant | None, limit: int) -> list[Mirror]:
-        """Up to `limit` variants after this one, without those whose versions all retired."""
+        """List up to `limit` variants after this one, without those wholly retired."""
         query: LiteralString = (
             MIRROR + LISTED + "AND (%(after)s::text IS NULL OR m.variant > %(after)s)"
             " ORDER BY m.variant LIMIT %(limit)s"
@@ -120,7 +120,7 @@ class Variants:
         return fetch(self.connection, Mirror, query, {"after": after, "limit": limit})
 
     def all(self) -> dict[Variant, Pointer]:
-        """Every mirror there is."""
+        """Read every mirror."""
         return {m.variant: m.pointer for m in fetch(self.connection, Mirror, MIRROR, {})}
 
     def save(self, variant: Variant, pointer: Pointer) -> None:
@@ -169,7 +169,7 @@ class Variants:
         )  # fmt: skip
 
     def promotions(self, variant: Variant, limit: int = 100) -> list[Promotion]:
-        """The newest first."""
+        """List the moves of latest, newest first."""
         return fetch(
             self.connection,
             Promotion,
