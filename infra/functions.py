@@ -26,13 +26,15 @@ STORE_ERRORS = {"CatalogErrors": "the catalog", "KVErrors": "the KV"}
 class MetricAlarm:
     """Rings when a metric that the function writes is above zero.
 
-    `name` is the alarm's, unique in the stack. The statistic is taken over five minutes.
+    `name` is the alarm's, unique in the stack. The statistic is taken over five minutes, and
+    must be above zero for so many periods running.
     """
 
     name: str
     metric: str
     description: str
     statistic: Literal["Maximum", "Sum"] = "Sum"
+    periods: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,11 @@ _ALL = (
             "UpdateItem": ("IMAGE",),
         },
         p99_ms=45_000,
-        alarms=(MetricAlarm("OpenFindings", "OpenFindings", "open findings", "Maximum"),),
+        alarms=(
+            MetricAlarm("OpenFindings", "OpenFindings", "open findings", "Maximum"),
+            # One run may meet a variant that somebody is just moving.
+            MetricAlarm("FailedVariants", "FailedVariants", "failed variants", periods=3),
+        ),
         heartbeat="SyncOk",
     ),
 )

@@ -82,7 +82,7 @@ class Alarms(Construct):
         self._above(f"{prefix}P99", slow, function.p99_ms, f"p99 of {name}, ms", periods=3)
         for alarm in function.alarms:
             metric = self._monitored.metric(alarm.metric, name, alarm.statistic)
-            self._above(alarm.name, metric, 0, alarm.description)
+            self._above(alarm.name, metric, 0, alarm.description, alarm.periods)
         if function.heartbeat:
             self._add_heartbeat(f"{prefix}NotRun", function.heartbeat, name)
 

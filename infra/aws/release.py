@@ -74,7 +74,7 @@ DEFINITION: dict[str, Any] = {
 
 
 class Release(Construct):
-    """A resource that can't be made while `migrate` fails, so the deployment fails with it."""
+    """A resource that is made when `migrate` has succeeded; without it the deployment fails."""
 
     def __init__(
         self,

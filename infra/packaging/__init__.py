@@ -1,4 +1,4 @@
-"""What is deployed: one package a function, with only what it needs, built without Docker."""
+"""Packages of functions: each holds only what its function needs. Built without Docker."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from aws_cdk.aws_lambda import Code
 
 NO_IMAGE = "none"
-"""Asked for, and never pulled."""
+"""CDK requires an image, which is never pulled."""
 
 
 def code(name: str) -> "Code":
-    """A function's package as an asset of the stack, which changes only when its bytes do."""
-    # Imported late: building a package needs none of it.
+    """Return a function's package as an asset of the stack, named by the hash of its bytes."""
+    # Imported late, because `make package` needs no CDK.
     import jsii  # noqa: PLC0415
     from aws_cdk import (  # noqa: PLC0415
         AssetHashType,

@@ -1,4 +1,4 @@
-"""`make package`: build every function's package and print what each weighs."""
+"""`make package`: build every function's package and print the sizes."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +12,9 @@ MEGABYTE = 1e6
 
 
 def main() -> int:
-    """Build, print; 1 if a package is too large."""
+    """Build all packages. Returns 1 if one of them is too large."""
     if interpreter(LAMBDA.python) is None:
-        print(f"without bytecode: there is no python{LAMBDA.python} to compile it")
+        print(f"no python{LAMBDA.python} was found, so the packages have no bytecode")
     with ThreadPoolExecutor() as pool:
         packages = list(pool.map(lambda name: build(name, FOLDER / f"{name}.zip"), FUNCTIONS))
     print(f"{'function':<14}{'files':>6}{'zipped':>11}{'unzipped':>11}")

@@ -1,6 +1,6 @@
-"""A function's package: its requirements from wheels, files of ours, bytecode; one zip.
+"""Builds a function's package: libraries from wheels, the project's files, bytecode, one zip.
 
-The same input makes the same bytes, whenever and wherever it is built.
+The same input gives the same bytes on every machine and at any time.
 """
 
 import os
@@ -22,11 +22,11 @@ NOT_PACKED = (
     ".lock",
     *(f"*.dist-info/{name}" for name in ("RECORD", "INSTALLER", "REQUESTED")),
 )
-"""What an installer notes about where and how it installed, and its programs."""
+"""Programs, and what the installer notes about where and how it installed."""
 
 ON_LAMBDA = "/var/task"
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The oldest time that a zip can tell."""
+"""The oldest time that a zip file can hold."""
 
 REGULAR_FILE = 0o100644 << 16
 UNIX = 3
@@ -34,7 +34,7 @@ UNIX = 3
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The machine that a package is for; `platform` as uv names it, None for this one."""
+    """The machine that a package is for. `platform` is uv's name; None means this machine."""
 
     python: str
     platform: str | None
@@ -46,7 +46,7 @@ HERE = Target(f"{sys.version_info.major}.{sys.version_info.minor}", None)
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What was built; `unzipped` and `zipped` in bytes."""
+    """A package that was built. Sizes are in bytes."""
 
     name: str
     archive: Path
@@ -66,9 +66,10 @@ def build(
     bytecode: bool = True,
     cache: Path | None = None,
 ) -> Package:
-    """Build a function's package, with bytecode where `interpreter` finds who can compile it.
+    """Build a function's package, with bytecode if `interpreter` finds a Python to compile it.
 
-    `cache` is uv's, its usual one unless given. Raises subprocess.CalledProcessError.
+    `cache` is the folder of uv's cache; None means the usual one. Raises
+    subprocess.CalledProcessError.
     """
     with TemporaryDirectory(prefix="kiloclaw-package-") as folder:
         tree = Path(folder) / name
@@ -81,10 +82,10 @@ def build(
 
 
 def interpreter(version: str) -> str | None:
-    """A Python of this minor version: bytecode is good for its own alone."""
+    """Find a Python of this minor version. Bytecode is valid for one minor version only."""
     if version == HERE.python:
         return sys.executable
-    # A shim of pyenv answers only when it is told the version, and is asked where it leads.
+    # pyenv puts shims on the path, which run only if PYENV_VERSION names their version.
     environ = os.environ | {"PYENV_VERSION": version}
     for folder in os.get_exec_path():
         if found := shutil.which(f"python{version}", path=folder):
@@ -116,9 +117,9 @@ def _copy(name: str, tree: Path) -> None:
 
 
 def _compile(python: str, tree: Path) -> None:
-    """Bytecode that is never compared with its source: Lambda's files do not change.
+    """Compile bytecode that is never compared with its source, which does not change on Lambda.
 
-    In one process, so that the order is always the same, on which the bytes depend.
+    One process compiles all files, because the bytes depend on the order.
     """
     command = [python, "-I", "-m", "compileall", "-q", "-f", "-j", "1"]
     command += ["--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", ON_LAMBDA]

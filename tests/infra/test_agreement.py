@@ -1,4 +1,4 @@
-"""The deployed system and the local one are the same: routes, events, functions, table."""
+"""The deployed system and the local one agree: routes, events, settings, table."""
 
 import inspect
 import os
@@ -24,7 +24,7 @@ BY_POWERTOOLS = {"POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
 
 
 class Recording(Mapping[str, str]):
-    """An environment that remembers what was looked for."""
+    """An environment that remembers which variables were read."""
 
     def __init__(self, content: Mapping[str, str]) -> None:
         self.content = content
@@ -45,7 +45,7 @@ class Recording(Mapping[str, str]):
 def test_a_function_is_told_what_it_reads_and_nothing_else(
     template: Template, name: str
 ) -> None:
-    """Its own settings read the environment that the template sets, all of it."""
+    """Its settings read every variable that the template sets, and no other."""
     variables = template.functions()[name]["Environment"]["Variables"]
     environ = Recording({key: text(value) for key, value in variables.items()})
     READERS[name](environ)
@@ -53,7 +53,7 @@ def test_a_function_is_told_what_it_reads_and_nothing_else(
 
 
 def test_nothing_but_settings_looks_into_the_environment() -> None:
-    """So what settings read is all that is read: each handler hands it to its reader."""
+    """Each handler passes the environment to its settings and reads nothing else of it."""
     folders = [path for root in ("functions", "shared") for path in Path(root).rglob("*.py")]
     users = {str(path) for path in folders if "import environ" in path.read_text()}
     assert users == {f"functions/{name}/handler.py" for name in READERS}
@@ -69,7 +69,7 @@ def test_nothing_but_settings_looks_into_the_environment() -> None:
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_function_connects_as_itself(template: Template, name: str) -> None:
-    """Through the proxy, by IAM, to a server that it knows."""
+    """It connects through the proxy, by IAM, and verifies the server."""
     function = template.functions()[name]
     variables = function["Environment"]["Variables"]
     assert text(variables["DATABASE_CONNINFO"]) == (
@@ -81,7 +81,7 @@ def test_a_function_connects_as_itself(template: Template, name: str) -> None:
 
 
 def test_routes_are_the_same(template: Template) -> None:
-    """Behind the authorizer what the local gateway guards, the rest open."""
+    """The authorizer guards the routes that the local gateway guards."""
     routes = {
         route["RouteKey"]: route["AuthorizationType"]
         for route in template.of("AWS::ApiGatewayV2::Route").values()
@@ -99,7 +99,7 @@ def test_routes_are_the_same(template: Template) -> None:
 
 
 def test_the_clock_is_the_same(template: Template) -> None:
-    """Every minute, with the event that the Scheduler makes where none is given."""
+    """`sync` runs every minute, with the event that the Scheduler makes by itself."""
     schedule = template.only("AWS::Scheduler::Schedule")
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
     assert inspect.signature(Scheduler.start).parameters["seconds"].default == 60
@@ -112,7 +112,7 @@ def test_the_clock_is_the_same(template: Template) -> None:
 
 
 def test_the_table_is_the_same(template: Template) -> None:
-    """Keys, attributes and index as the local one's."""
+    """Keys, attributes and index equal those of the local table."""
     made: dict[str, Any] = {}
 
     class TableClient:

@@ -34,7 +34,7 @@ for fd in (3, 4, 5, 6, 7, 8, 9):
     except FileNotFoundError:
         pass
 """
-"""Imports, and tells what has been opened and is still open."""
+"""Imports a handler and prints the files that it has opened and not closed."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Built:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """What is deployed, built for this machine and its Python instead."""
+    """All packages, built for this machine and its Python."""
     folder = tmp_path_factory.mktemp("built")
 
     def unzipped(name: str) -> None:
@@ -67,7 +67,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture
 def environ(stores: Stores) -> dict[str, str]:
-    """What every function is told, but for whom it is in the database."""
+    """The environment of every function, without its connection string."""
     lambdas = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     return lambdas | {
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
@@ -77,7 +77,7 @@ def environ(stores: Stores) -> dict[str, str]:
 
 
 def test_provisioning_resolves(built: Built, stores: Stores, environ: dict[str, str]) -> None:
-    """The latest version, and a record of it."""
+    """It answers the latest version and records it."""
     _publish(stores)
     told = environ | {"DATABASE_CONNINFO": stores.conninfo("provisioning")}
     with built.boot("provisioning", told) as sandbox:
@@ -89,7 +89,7 @@ def test_provisioning_resolves(built: Built, stores: Stores, environ: dict[str, 
 def test_admin_api_lists_versions(
     built: Built, stores: Stores, environ: dict[str, str]
 ) -> None:
-    """An event of the HTTP API, with the claims of a viewer."""
+    """It answers an event of the HTTP API with the claims of a viewer."""
     _publish(stores)
     told = environ | {"DATABASE_CONNINFO": stores.conninfo("admin_api")}
     request = http_request("GET", "/v1/versions")
@@ -104,7 +104,7 @@ def test_admin_api_lists_versions(
 
 
 def test_sync_runs(built: Built, stores: Stores, environ: dict[str, str]) -> None:
-    """An entry that a pipeline wrote enters the catalog."""
+    """It imports an entry that a pipeline wrote."""
     stores.put_entry("fresh")
     with built.boot(
         "sync", environ | {"DATABASE_CONNINFO": stores.conninfo("sync")}
@@ -114,7 +114,7 @@ def test_sync_runs(built: Built, stores: Stores, environ: dict[str, str]) -> Non
 
 
 def test_migrate_applies(built: Built, stores: Stores, environ: dict[str, str]) -> None:
-    """Every migration to an empty database, once."""
+    """It applies every migration to an empty database, once."""
     with psycopg.connect(stores.server.superuser(), autocommit=True) as connection:
         create_database(connection, f"{stores.dbname}_empty")
     told = environ | {

@@ -1,4 +1,4 @@
-"""What a stage may choose in `cdk.json`, and what follows from it."""
+"""Optional settings of a stage in `cdk.json`, and their effects on the template."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ CALLER = "arn:aws:iam::210987654321:role/control-plane"
 
 @pytest.fixture(scope="module")
 def chosen(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """A stage that chooses everything that the others leave."""
+    """A stage with every setting that `dev` and `prod` leave out."""
     choices = changed(
         "dev",
         provisioned_concurrency=3,
@@ -31,7 +31,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> Template:
 def test_provisioned_concurrency_takes_the_place_of_snapshots(
     chosen: Template, template_of: Callable[[str], Template]
 ) -> None:
-    """Lambda allows one of the two."""
+    """Lambda allows only one of the two for a function."""
     alias = chosen.only("AWS::Lambda::Alias")
     warm = {"ProvisionedConcurrentExecutions": 3}
     assert alias["ProvisionedConcurrencyConfig"] == warm
@@ -43,7 +43,7 @@ def test_provisioned_concurrency_takes_the_place_of_snapshots(
 
 
 def test_a_pipeline_puts_entries_and_moves_pointers_if_it_may(chosen: Template) -> None:
-    """The role is for whoever was named, and holds nothing else."""
+    """The named principal may assume the role, which has no other right."""
     expected: set[Right] = {
         ("dynamodb:PutItem", TABLE, ("IMAGE", "POINTER")),
         ("dynamodb:GetItem", TABLE, ("POINTER",)),
@@ -55,7 +55,7 @@ def test_a_pipeline_puts_entries_and_moves_pointers_if_it_may(chosen: Template) 
 
 
 def test_a_caller_of_another_account_is_named_by_its_arn(chosen: Template) -> None:
-    """It may invoke the alias."""
+    """The alias has a permission for exactly this ARN."""
     [permission] = [
         permission
         for permission in chosen.of("AWS::Lambda::Permission").values()
@@ -65,8 +65,8 @@ def test_a_caller_of_another_account_is_named_by_its_arn(chosen: Template) -> No
     assert permission["Action"] == "lambda:InvokeFunction"
 
 
-def test_what_is_told_follows(chosen: Template) -> None:
-    """Release, callback and switch arrive where they belong."""
+def test_settings_reach_their_resources(chosen: Template) -> None:
+    """Release, callback address and switch are where they take effect."""
     assert chosen.only("Custom::Migrated")["Release"] == "v7"
     environment = chosen.functions()["admin_api"]["Environment"]["Variables"]
     assert environment["PUBLISHER_MAY_PROMOTE"] == "off"
@@ -92,7 +92,7 @@ def test_publishers_may_promote_in_dev_only(template: Template) -> None:
 
 
 def test_a_restored_table_takes_the_place_of_ours(chosen: Template) -> None:
-    """It is not made; functions are told of it, and granted it."""
+    """The stack makes no table; functions use the restored one and have rights on it."""
     assert chosen.of("AWS::DynamoDB::Table") == {}
     told = {
         name: function["Environment"]["Variables"].get("TABLE_NAME")

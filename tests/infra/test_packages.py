@@ -1,4 +1,4 @@
-"""What is in each function's package, and that it is all that the function needs."""
+"""Each function's package holds all that the function needs, and no more."""
 
 import re
 import struct
@@ -25,7 +25,7 @@ EXPECTED = {
     "sync": OURS | DATABASE | POWERTOOLS,
 }
 BROUGHT = {"boto3", "botocore", "pydantic_core"}
-"""By the runtime, and by pydantic to the code that it calls."""
+"""Brought by the runtime, or by pydantic."""
 
 AARCH64 = 183
 """https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html: e_machine."""
@@ -47,7 +47,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Package]:
 
 @each
 def test_a_package_holds_nothing_unexpected(packages: dict[str, Package], name: str) -> None:
-    """The libraries by name; neither the runtime's own nor what an installer notes."""
+    """Only known libraries are in it; nothing of the runtime, no notes of the installer."""
     entries = _entries(packages[name])
     roots = {entry.split("/")[0] for entry in entries} - {"__pycache__"}
     assert {root for root in roots if not root.endswith(".dist-info")} == EXPECTED[name]
@@ -62,7 +62,7 @@ def test_a_package_holds_nothing_unexpected(packages: dict[str, Package], name: 
 def test_machine_code_is_for_the_functions_machine(
     packages: dict[str, Package], name: str
 ) -> None:
-    """Every library is one for arm64, and every wheel was made for it or for all."""
+    """Every shared library is for arm64, and every wheel for arm64 or for all machines."""
     machines, tags = {}, set()
     with ZipFile(packages[name].archive) as packed:
         for entry in packed.namelist():
@@ -78,7 +78,7 @@ def test_machine_code_is_for_the_functions_machine(
 
 @each
 def test_bytecode_is_there_and_not_compared(packages: dict[str, Package], name: str) -> None:
-    """Where a Python of the runtime's version is at hand, each module has its bytecode."""
+    """Each module has its bytecode if a Python of the runtime's version is installed."""
     with ZipFile(packages[name].archive) as packed:
         found = {entry for entry in packed.namelist() if entry.endswith(".pyc")}
         flags = {struct.unpack_from("<I", packed.read(entry), 4)[0] for entry in found}
@@ -95,20 +95,20 @@ def test_bytecode_is_there_and_not_compared(packages: dict[str, Package], name: 
 def test_the_same_input_makes_the_same_bytes(
     packages: dict[str, Package], tmp_path: Path
 ) -> None:
-    """Again, elsewhere, and from wheels that were fetched anew."""
+    """A build into another folder, with an empty cache, gives the same archive."""
     archive = tmp_path / "elsewhere" / "again.zip"
     again = build("migrate", archive, cache=tmp_path / "cache")
     assert again.archive.read_bytes() == packages["migrate"].archive.read_bytes()
 
 
 def test_bytecode_is_the_same_each_time(packages: dict[str, Package], tmp_path: Path) -> None:
-    """Of the package with the most modules."""
+    """The package with the most modules is the same when it is built again."""
     again = build("admin_api", tmp_path / "again.zip")
     assert again.archive.read_bytes() == packages["admin_api"].archive.read_bytes()
 
 
 def test_the_hot_path_weighs_at_most_30_megabytes(packages: dict[str, Package]) -> None:
-    """Unzipped; `make package` fails beyond that."""
+    """`make package` fails if its unzipped size is larger."""
     assert FUNCTIONS["provisioning"].max_package_megabytes == 30
     assert packages["provisioning"].unzipped <= 30e6
 
@@ -135,7 +135,7 @@ def test_a_package_holds_what_its_function_needs(
 
 @each
 def test_requirements_are_what_is_imported(name: str) -> None:
-    """Nothing is missing that nothing else brings, and nothing is carried for no use."""
+    """Every imported library is required, and every required one is imported."""
     lines = (FOLDER / name / "requirements.in").read_text().splitlines()
     required = {re.split(r"\W", line.replace("-", "_"))[0] for line in lines if line[0] != "#"}
     assert third_party(name) - sys.stdlib_module_names - BROUGHT == required
@@ -144,7 +144,7 @@ def test_requirements_are_what_is_imported(name: str) -> None:
 def test_a_requirement_without_its_hash_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What is deployed is what was locked."""
+    """Only locked versions can be deployed."""
     folder = tmp_path / "loose"
     folder.mkdir()
     (folder / "requirements.txt").write_text("certifi\n")

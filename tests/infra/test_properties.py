@@ -1,7 +1,8 @@
-"""What must hold of single resources: sizes, encryption, backups, nothing public."""
+"""Properties of single resources: sizes, encryption, backups, nothing public."""
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,7 +57,7 @@ TARGETS = "AWS::RDS::DBProxyTargetGroup"
 def test_a_property(
     template: Template, kind: str, path: str, dev: object, prod: object
 ) -> None:
-    """As it is meant, in each stage."""
+    """The property has this value in each stage."""
     found: Any = template.only(kind)
     for step in path.split("/"):
         found = found[int(step)] if step.isdigit() else found.get(step)
@@ -75,7 +76,7 @@ def test_a_property(
 def test_what_has_content_outlives_a_protected_stack(
     template: Template, kind: str, policy: str
 ) -> None:
-    """And is thrown away with one that is made for it."""
+    """In a stage that is not protected it is deleted with the stack."""
     policies = {
         resource["DeletionPolicy"]
         for resource in template.resources.values()
@@ -85,7 +86,7 @@ def test_what_has_content_outlives_a_protected_stack(
 
 
 def test_functions_are_sized_as_the_stage_says(template: Template) -> None:
-    """One runtime and processor; memory of the list unless cdk.json says otherwise."""
+    """Memory is that of the list unless cdk.json says otherwise; all share one runtime."""
     memory = CONTEXT["stages"][template.stage].get("memory_mib", {})
     for name, function in template.functions().items():
         assert function["MemorySize"] == memory.get(name, FUNCTIONS[name].memory_mib)
@@ -95,7 +96,7 @@ def test_functions_are_sized_as_the_stage_says(template: Template) -> None:
 
 
 def test_every_log_ends_and_belongs_to_something(template: Template) -> None:
-    """What writes a log has its group made here, so that none is kept for ever."""
+    """Each log group is made by the stack, with an end, so none is kept for ever."""
     groups = template.of("AWS::Logs::LogGroup")
     days = {group["RetentionInDays"] for group in groups.values()}
     assert days == {CONTEXT["stages"][template.stage]["log_days"]}
@@ -109,7 +110,7 @@ def test_every_log_ends_and_belongs_to_something(template: Template) -> None:
 
 
 def test_nothing_comes_in_from_outside_nor_leaves(template: Template) -> None:
-    """No address is let in, no gateway leads out, all that functions reach is inside."""
+    """No address outside is let in, and no gateway leads out."""
     kinds = {resource["Type"] for resource in template.resources.values()}
     assert not kinds & {
         "AWS::EC2::InternetGateway",
@@ -127,8 +128,8 @@ def test_nothing_comes_in_from_outside_nor_leaves(template: Template) -> None:
         assert subnet["MapPublicIpOnLaunch"] is False
 
 
-def test_ways_through_the_network(template: Template) -> None:
-    """Functions → proxy → database, on PostgreSQL's port."""
+def test_the_database_is_reached_by_its_proxy_only(template: Template) -> None:
+    """Functions may connect to the proxy, and the proxy to the database."""
     ways = {
         (text(rule["SourceSecurityGroupId"]), text(rule["GroupId"]))
         for rule in template.of("AWS::EC2::SecurityGroupIngress").values()
@@ -140,7 +141,7 @@ def test_ways_through_the_network(template: Template) -> None:
 
 
 def test_dead_letters_are_kept_encrypted(template: Template) -> None:
-    """For two weeks, the runs that failed and those that were not delivered."""
+    """Runs that failed and those that were not delivered are kept for two weeks."""
     queues = template.of("AWS::SQS::Queue")
     assert set(queues) == {"SchedulesFailed", "SchedulesUndelivered"}
     for queue in queues.values():
@@ -149,7 +150,7 @@ def test_dead_letters_are_kept_encrypted(template: Template) -> None:
 
 
 def test_access_logs_name_nobody(template: Template) -> None:
-    """Route key, status and request id: a path would hold a user's id."""
+    """They hold route key, status and request id; a path could hold a user id."""
     settings = template.only(STAGE)["AccessLogSettings"]
     assert settings["Format"] == (
         '{"route": "$context.routeKey", "status": "$context.status",'
@@ -158,7 +159,7 @@ def test_access_logs_name_nobody(template: Template) -> None:
 
 
 def test_people_and_pipelines_sign_in_their_own_way(template: Template) -> None:
-    """Code with PKCE without a secret; client credentials with the one scope."""
+    """People use an authorization code and no secret; a pipeline a secret and one scope."""
     clients = template.of("AWS::Cognito::UserPoolClient")
     people = clients["HttpApiUserPoolPeople"]
     pipeline = clients["HttpApiUserPoolPipeline"]
@@ -180,7 +181,7 @@ def test_people_and_pipelines_sign_in_their_own_way(template: Template) -> None:
 
 
 def test_migrations_come_before_every_change(template: Template) -> None:
-    """The others wait for the run; the run waits for its function, network and proxy."""
+    """Other functions wait for the release step, and that for network, proxy and `migrate`."""
     resources = template.resources
     [run] = [key for key in resources if resources[key]["Type"] == "Custom::Migrated"]
     functions = {
@@ -269,6 +270,24 @@ def test_alarms_know_open_findings_and_store_errors(template: Template) -> None:
             if "MetricStat" in metric
         }
         assert summed == {"admin_api", "provisioning", "sync"}
+
+
+def test_every_alarm_is_explained(template: Template) -> None:
+    """docs/operations.md has a row for each, and counts what alarms cost."""
+    document = Path("docs/operations.md").read_text()
+    names = re.findall(r"^\| `([^`]+)`", document, re.MULTILINE)
+    alarms = template.of("AWS::CloudWatch::Alarm").values()
+    unexplained = [
+        alarm["AlarmDescription"]
+        for alarm in alarms
+        if not alarm["AlarmDescription"].startswith(tuple(names))
+    ]
+    assert unexplained == []
+    metrics = sum(
+        len([each for each in alarm.get("Metrics", []) if "MetricStat" in each]) or 1
+        for alarm in alarms
+    )
+    assert f"alarms: {metrics} metrics" in document
 
 
 def test_nothing_of_a_stage_that_is_thrown_away_stays(

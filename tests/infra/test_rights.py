@@ -1,4 +1,4 @@
-"""Least privilege: who may do what, named one by one, and nobody anything else."""
+"""Least privilege: every right of every role is listed here, and there is no other."""
 
 import re
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ def writes_log(group: str) -> set[Right]:
 
 
 def function(name: str, *own: Right) -> set[Right]:
-    """What every function may, and what this one may besides."""
+    """The rights of every function, and those of this one besides."""
     log = f"{name.replace('_', '')}log"
     connects = ("rds-db:connect", f"{PROXY}/kiloclaw_{name}", ())
     return {*NETWORK, *TRACES, *writes_log(log), connects, *own}
@@ -103,7 +103,7 @@ def rights_of_the_release(stage: str) -> set[Right]:
 
 
 def rights(template: Template, effect: str = "Allow") -> dict[str, set[Right]]:
-    """By role; a policy that is not a role's, or not in the template, is an error."""
+    """Collect rights by role. Fails for a policy that belongs to something else."""
     found: dict[str, set[Right]] = {}
     for policy in template.of("AWS::IAM::Policy").values():
         assert set(policy) == {"PolicyDocument", "PolicyName", "Roles"}
@@ -130,13 +130,13 @@ def _rights(statement: dict[str, Any]) -> set[Right]:
 
 
 def test_every_role_has_exactly_what_it_uses(template: Template) -> None:
-    """Action by action, resource by resource, key by key: a grant more or less fails."""
+    """One action, resource or partition key more or less fails the test."""
     release = RIGHTS["ReleaseRole"] | rights_of_the_release(template.stage)
     assert rights(template) == RIGHTS | {"ReleaseRole": release}
 
 
 def test_nothing_else_grants_a_role_anything(template: Template) -> None:
-    """No managed policy, none inside a role, no user or group; each role is known."""
+    """There are no managed or inline policies, no users, no groups and no unknown roles."""
     roles = template.of("AWS::IAM::Role")
     assert set(roles) == set(RIGHTS)
     for role in roles.values():
@@ -158,7 +158,7 @@ def test_a_wildcard_is_in_no_action_and_where_nothing_has_a_name(template: Templ
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_code_is_denied_the_network(template: Template, name: str) -> None:
-    """What Lambda needs to place a function, the function itself may not do."""
+    """Rights that Lambda needs to connect a function are denied to the function's own code."""
     role = f"{name.replace('_', '')}role"
     assert rights(template, "Deny")[role] == NETWORK
     arn = f"arn:${{AWS::Partition}}:lambda:{ACCOUNT}:function:kiloclaw-{template.stage}-{name}"
@@ -191,7 +191,7 @@ def test_each_role_is_for_one_service(template: Template) -> None:
 
 
 def test_who_may_invoke_functions(template: Template) -> None:
-    """The API the admin API, by its routes; in production the control plane `live`."""
+    """The HTTP API may invoke the admin API, and in production the control plane `live`."""
     api = f"arn:${{AWS::Partition}}:execute-api:{ACCOUNT}:${{HttpApi}}"
     permissions = {
         (
@@ -211,7 +211,7 @@ def test_who_may_invoke_functions(template: Template) -> None:
 
 
 def test_the_networks_endpoint_leads_to_our_table_alone(template: Template) -> None:
-    """With the operations that some function has, and no other."""
+    """The endpoint allows the operations that some function may call, and no other."""
     [statement] = statements(template.only("AWS::EC2::VPCEndpoint")["PolicyDocument"])
     operations = {
         action

@@ -1,4 +1,4 @@
-"""What tools know about templates, and what `cdk.json` may say."""
+"""Findings of cfn-lint and cdk-nag, and the validation of `cdk.json`."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ ACCEPTED = (
 
 
 def test_cfn_lint_finds_nothing(template_of: Callable[[str], Template]) -> None:
-    """Neither errors nor warnings, in any stage."""
+    """There are neither errors nor warnings in any stage."""
     cfn_lint = str(Path(sys.executable).with_name("cfn-lint"))
     files = [str(template_of(stage).file) for stage in CONTEXT["stages"]]
     command = [cfn_lint, "--ignore-checks", *ACCEPTED, "--", *files]
@@ -30,7 +30,7 @@ def test_cfn_lint_finds_nothing(template_of: Callable[[str], Template]) -> None:
 
 
 def test_cdk_nag_finds_nothing_new(template: Template) -> None:
-    """It ran; what it found stands acknowledged, each with a reason."""
+    """It ran, and each of its findings is acknowledged with a reason."""
     report = json.loads((template.folder / "validation-report.json").read_text())
     found = {plugin["pluginName"]: plugin for plugin in report["pluginReports"]}
     assert found["AwsSolutions"]["conclusion"] == "success"
@@ -58,7 +58,7 @@ def test_cdk_nag_finds_nothing_new(template: Template) -> None:
     ],
 )
 def test_settings_are_checked(settings: dict[str, Any], field: str) -> None:
-    """A slip in cdk.json is one clear message."""
+    """A mistake in cdk.json is reported with the name of the setting."""
     from infra.settings import read_stage  # noqa: PLC0415
 
     with pytest.raises(ValidationError, match=field):
@@ -67,7 +67,7 @@ def test_settings_are_checked(settings: dict[str, Any], field: str) -> None:
 
 @pytest.mark.parametrize("name", [None, "", "live", 7])
 def test_a_stage_is_chosen(name: object) -> None:
-    """None is a default: nobody deploys one by accident."""
+    """There is no default stage, so nobody deploys one by accident."""
     from infra.settings import read_stage  # noqa: PLC0415
 
     with pytest.raises(ValueError, match=r"dev\|prod"):
