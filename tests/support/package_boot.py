@@ -12,7 +12,7 @@ from typing import Any
 from zipfile import ZipFile
 
 from infra.local import processes
-from infra.local.aws.runtime_api import Invocation, InvocationEvent, RuntimeApi
+from infra.local.aws.runtime_api import InvocationEvent, InvocationResult, RuntimeApi
 
 RUNTIME = (
     *("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"),
@@ -65,7 +65,9 @@ class PackageSandbox:
         """The answer; what the function raised is an AssertionError."""
         payload = json.dumps(event).encode()
         self._api.give(InvocationEvent("1", payload, time.time() + ANSWER_SECONDS))
-        answer = self._api.take(ANSWER_SECONDS) or Invocation.failed("Silent", "no answer")
+        answer = self._api.take(ANSWER_SECONDS) or InvocationResult.failed(
+            "Silent", "no answer"
+        )
         assert not answer.error, answer.payload
         return json.loads(answer.payload)
 

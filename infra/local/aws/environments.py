@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Semaphore
 
 from infra.local import processes
-from infra.local.aws.runtime_api import Invocation, InvocationEvent, RuntimeApi
+from infra.local.aws.runtime_api import InvocationEvent, InvocationResult, RuntimeApi
 
 ROOT = Path(__file__).resolve().parents[3]
 QUEUE_SECONDS = 29.0
@@ -63,7 +63,7 @@ class Environment:
         failed = self._timed_out or self._api.failed
         return not failed and self._process.poll() is None
 
-    def invoke(self, payload: bytes, request_id: str) -> Invocation:
+    def invoke(self, payload: bytes, request_id: str) -> InvocationResult:
         """Have an event handled; a process that dies or is too slow is not `usable` then."""
         self._load()
         began = time.monotonic()
@@ -71,7 +71,7 @@ class Environment:
         self._report(request_id, invocation, time.monotonic() - began)
         return invocation
 
-    def _handle(self, payload: bytes, request_id: str) -> Invocation:
+    def _handle(self, payload: bytes, request_id: str) -> InvocationResult:
         timeout = self._settings.timeout
         self._api.give(InvocationEvent(request_id, payload, time.time() + timeout))
         give_up = time.monotonic() + timeout
@@ -82,7 +82,7 @@ class Environment:
                 return self._api.take(0) or self._exited(request_id)
         self._timed_out = True
         message = f"RequestId: {request_id} Error: Task timed out after {timeout:.2f} seconds"
-        return Invocation.failed("Sandbox.Timedout", message, timed_out=True)
+        return InvocationResult.failed("Sandbox.Timedout", message, timed_out=True)
 
     def _load(self) -> None:
         """Wait until the process has loaded its handler; on Lambda no event's time is used.
@@ -98,13 +98,13 @@ class Environment:
         processes.stop(self._process)
         self._api.close()
 
-    def _exited(self, request_id: str) -> Invocation:
+    def _exited(self, request_id: str) -> InvocationResult:
         code = self._process.returncode
         how = f"signal: {-code}" if code < 0 else f"exit status {code}"
         message = f"RequestId: {request_id} Error: Runtime exited with error: {how}"
-        return Invocation.failed("Runtime.ExitError", message)
+        return InvocationResult.failed("Runtime.ExitError", message)
 
-    def _report(self, request_id: str, invocation: Invocation, seconds: float) -> None:
+    def _report(self, request_id: str, invocation: InvocationResult, seconds: float) -> None:
         """Log an event's end as Lambda does (JSON format, "platform.report").
 
         https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
@@ -134,7 +134,7 @@ class LocalFunction:
         self._all: set[Environment] = set()
         self._closed = False
 
-    def invoke(self, payload: bytes, request_id: str) -> Invocation:
+    def invoke(self, payload: bytes, request_id: str) -> InvocationResult:
         """Have an event handled as soon as an environment is free. Raises Throttled."""
         if not self._turns.acquire(timeout=self._queue_seconds) or self._closed:
             raise Throttled(f"{self.settings.name} is busy")

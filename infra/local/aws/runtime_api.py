@@ -14,7 +14,7 @@ PREFIX = "/2018-06-01/runtime/"
 
 
 @dataclass(frozen=True, slots=True)
-class Invocation:
+class InvocationResult:
     """The outcome of an event. With `error` the payload is Lambda's error object."""
 
     payload: bytes
@@ -22,7 +22,7 @@ class Invocation:
     timed_out: bool = False
 
     @classmethod
-    def failed(cls, kind: str, message: str, *, timed_out: bool = False) -> "Invocation":
+    def failed(cls, kind: str, message: str, *, timed_out: bool = False) -> "InvocationResult":
         error = {"errorType": kind, "errorMessage": message}
         return cls(json.dumps(error).encode(), error=True, timed_out=timed_out)
 
@@ -46,7 +46,7 @@ class RuntimeApi:
         """Set when the process asks for its first event."""
         self._arn = function_arn
         self._events: SimpleQueue[InvocationEvent | None] = SimpleQueue()
-        self._answers: SimpleQueue[Invocation] = SimpleQueue()
+        self._answers: SimpleQueue[InvocationResult] = SimpleQueue()
         self._server = Server(self._answer)
         self._server.start()
 
@@ -57,7 +57,7 @@ class RuntimeApi:
     def give(self, event: InvocationEvent) -> None:
         self._events.put(event)
 
-    def take(self, seconds: float) -> Invocation | None:
+    def take(self, seconds: float) -> InvocationResult | None:
         """The answer to the last event, or None after `seconds`."""
         try:
             return self._answers.get(timeout=seconds)
@@ -77,7 +77,7 @@ class RuntimeApi:
             return Response("{}", 404)
         self.failed = call == "init/error"
         error = call.endswith("/error")
-        self._answers.put(Invocation(request.get_data(), error=error))
+        self._answers.put(InvocationResult(request.get_data(), error=error))
         return Response('{"status":"OK"}', 202)
 
     def _next(self) -> Response:

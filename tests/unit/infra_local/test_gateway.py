@@ -8,20 +8,20 @@ import pytest
 from infra.local.aws.environments import LocalFunction, Throttled
 from infra.local.aws.gateway import Gateway, route_key
 from infra.local.aws.issuer import Issuer, Person
-from infra.local.aws.runtime_api import Invocation
+from infra.local.aws.runtime_api import InvocationResult
 from tests.support.http_requests import http_request
 
-OK = Invocation(b'{"statusCode": 200, "body": "fine"}')
+OK = InvocationResult(b'{"statusCode": 200, "body": "fine"}')
 
 
 class StandIn:
     """A function that always gives the same answer and remembers its events."""
 
-    def __init__(self, answer: Invocation | None = OK) -> None:
+    def __init__(self, answer: InvocationResult | None = OK) -> None:
         self.events: list[dict[str, Any]] = []
         self._answer = answer
 
-    def invoke(self, payload: bytes, _request_id: str) -> Invocation:
+    def invoke(self, payload: bytes, _request_id: str) -> InvocationResult:
         self.events.append(json.loads(payload))
         if self._answer is None:
             raise Throttled
@@ -93,15 +93,15 @@ def test_a_token_of_someone_else(issuer: Issuer) -> None:
 @pytest.mark.parametrize(
     ("answer", "status"),
     [
-        (Invocation.failed("Boom", "x"), 500),
-        (Invocation(b'"text"'), 200),
-        (Invocation(b'{"statusCode": "x"}'), 500),
-        (Invocation(b"no json"), 500),
-        (Invocation.failed("Sandbox.Timedout", "x", timed_out=True), 503),
+        (InvocationResult.failed("Boom", "x"), 500),
+        (InvocationResult(b'"text"'), 200),
+        (InvocationResult(b'{"statusCode": "x"}'), 500),
+        (InvocationResult(b"no json"), 500),
+        (InvocationResult.failed("Sandbox.Timedout", "x", timed_out=True), 503),
         (None, 503),
     ],
 )
-def test_failures(answer: Invocation | None, status: int, issuer: Issuer) -> None:
+def test_failures(answer: InvocationResult | None, status: int, issuer: Issuer) -> None:
     """A failed function is a bare 500; a busy one and a slow one are 503."""
     assert (
         gateway(StandIn(answer), issuer).answer(http_request("GET", "/x")).status_code == status
