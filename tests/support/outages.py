@@ -43,7 +43,7 @@ KEPT = {
 }  # fmt: skip
 ON_MIRROR = {
     "image_tag": "two", "source": "latest", "degraded": True, "recorded": False,
-    "pin_state": "none", "previous": None, "changed": True,
+    "pin_state": "none", "previous": None, "changed": None,
 }  # fmt: skip
 PUBLISH = {"image_tag": "new", "openclaw_version": "2026.11.9"}
 PIN = {"image_tag": "one"}
@@ -60,7 +60,7 @@ STARTS: Mapping[str, Sequence[StartRow]] = {
         StartRow(
             {"user_id": "pinned"},
             {"image_tag": "one", "source": "pin", "recorded": False, "degraded": False,
-             "pin_state": "applied", "previous": None, "changed": True},
+             "pin_state": "applied", "previous": None, "changed": None},
         ),
         StartRow({"user_id": "known"}, ON_MIRROR),
         StartRow({"user_id": "unknown"}, ON_MIRROR),

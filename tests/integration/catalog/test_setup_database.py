@@ -125,7 +125,7 @@ def test_only_who_may_create_roles_sets_them_up(server: Postgres) -> None:
 def test_time_that_is_too_short_is_said(server: Postgres) -> None:
     """The function answers before it is ended."""
     with told(server), pytest.raises(CatalogUnavailable):
-        handler({}, Context(milliseconds=6_000))
+        handler({}, Context(milliseconds=5_000))
 
 
 def test_a_payload_is_refused() -> None:
