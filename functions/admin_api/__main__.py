@@ -2,7 +2,7 @@
 
 import sys
 
-from functions.admin_api import openapi
-from functions.admin_api.table import ENDPOINTS
+from functions.admin_api.document import as_text, document
+from functions.admin_api.handler import app
 
-sys.stdout.write(openapi.as_text(openapi.document(ENDPOINTS)))
+sys.stdout.write(as_text(document(app)))

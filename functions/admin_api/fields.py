@@ -1,26 +1,20 @@
-"""Types of single fields that bodies, queries and answers share."""
+"""Types of single fields that paths, bodies, queries and answers share, each described once."""
 
-import re
-from abc import abstractmethod
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
+from uuid import UUID
 
-from pydantic import (
-    BaseModel,
-    PlainSerializer,
-    PlainValidator,
-    StringConstraints,
-    WithJsonSchema,
-)
+from aws_lambda_powertools.event_handler.openapi.params import Path
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from shared.domain import values
 from shared.domain.errors import InvalidValue
+from shared.domain.model import PinState, Source, Status
 from shared.domain.values import parse_moment, rfc3339
 
 WITHOUT_NUL = r"^[^\u0000]*$"
 DATE_TIME = WithJsonSchema({"type": "string", "format": "date-time"})
-DEFAULT_LIMIT, MOST = 25, 100
 
 
 def _moment(value: object) -> datetime:
@@ -28,14 +22,6 @@ def _moment(value: object) -> datetime:
         return parse_moment(value)
     except InvalidValue as error:
         raise PydanticCustomError("invalid_time", "{m}", {"m": str(error)}) from None
-
-
-def _limit(value: object) -> int:
-    if isinstance(value, str) and re.fullmatch("[1-9][0-9]{0,2}", value):
-        limit = int(value)
-        if limit <= MOST:
-            return limit
-    raise PydanticCustomError("invalid_limit", f"must be a whole number from 1 to {MOST}")
 
 
 def _trimmed(limit: int) -> WithJsonSchema:
@@ -51,20 +37,65 @@ MomentText = Annotated[str, DATE_TIME]
 """A time that is kept as the text it is answered with."""
 Notes = Annotated[values.Notes, _trimmed(2000)]
 Reason = Annotated[values.Reason, _trimmed(500)]
-Limit = Annotated[
-    int,
-    PlainValidator(_limit),
-    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST}),
-]
-Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=1024)]
 SearchText = Annotated[str, WithJsonSchema({"type": "string", "pattern": WITHOUT_NUL})]
 """Any text; what no store can hold is refused before this."""
 
+ImageTagPath = Annotated[
+    values.ImageTag, Path(description="The version's image tag.", examples=["2026.11.1-r1"])
+]
+VariantPath = Annotated[
+    values.Variant, Path(description="The variant's name.", examples=["default"])
+]
+UserIdPath = Annotated[
+    values.UserId,
+    Path(
+        description="The user's id, as the identity provider gives it.",
+        examples=["ana@example.com"],
+    ),
+]
 
-class Revised(BaseModel):
-    """An answer about one row, told apart from its past by an ETag."""
-
-    @property
-    @abstractmethod
-    def etag(self) -> int:
-        """The row's revision."""
+ImageTag = Annotated[
+    values.ImageTag, Field(description="The container image's tag.", examples=["2026.11.1-r1"])
+]
+ImageDigest = Annotated[
+    values.ImageDigest | None,
+    Field(
+        description="The digest of the image's manifest; null while nobody has told it.",
+        examples=[f"sha256:{'0123456789abcdef' * 4}"],
+    ),
+]
+OpenclawVersion = Annotated[
+    values.OpenclawVersion,
+    Field(description="The version of OpenClaw in the image.", examples=["2026.11.1"]),
+]
+Variant = Annotated[
+    values.Variant, Field(description="The variant of the image.", examples=["default"])
+]
+UserId = Annotated[
+    values.UserId, Field(description="The user's id.", examples=["ana@example.com"])
+]
+VersionStatus = Annotated[
+    Status,
+    Field(
+        description="`active`: may be pinned and promoted. `deprecated`: existing pins hold. "
+        "`disabled`: never runs again."
+    ),
+]
+RunnableStatus = Annotated[
+    Literal["active", "deprecated"] | None,
+    Field(description="The version's status; null where the catalog does not know it."),
+]
+ImageSource = Annotated[
+    Source,
+    Field(
+        description="Which rule chose the image: the user's pin, a rollout, the variant's "
+        "latest, or what the instance ran before."
+    ),
+]
+IsPinned = Annotated[bool, Field(description="Whether a pin chose the image.")]
+StateOfPin = Annotated[PinState, Field(description="What became of the user's pin.")]
+ResolvedAt = Annotated[MomentText, Field(description="When the image was chosen.")]
+Revision = Annotated[int, Field(description="Counts the row's changes.", examples=[1])]
+CreatedAt = Annotated[Moment, Field(description="When the row was made.")]
+UpdatedAt = Annotated[Moment, Field(description="When the row last changed.")]
+Id = Annotated[UUID, Field(description="The row's id.")]

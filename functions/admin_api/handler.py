@@ -1,14 +1,18 @@
-"""The admin API behind API Gateway: parse, authorize, call one endpoint, answer."""
+"""The admin API behind API Gateway: its routes, and what answers an event."""
 
 from functools import cache
 from os import environ
 from typing import Any
 
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
-
-from functions.admin_api.dispatch import dispatch
+from functions.admin_api.current import app
+from functions.admin_api.routes import ROUTERS
 from shared.runtime.dependencies import Dependencies, wire
 from shared.runtime.settings import Settings
+
+__all__ = ["app", "dependencies", "handler"]
+
+for router in ROUTERS:
+    app.include_router(router)
 
 
 @cache
@@ -16,6 +20,7 @@ def dependencies() -> Dependencies:
     return wire(Settings.admin_api(environ))
 
 
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """The answer to an HTTP API's event (payload format 2.0). Raises nothing."""
-    return dispatch(APIGatewayProxyEventV2(event), dependencies()).as_event()
+    app.context["deps"] = dependencies()
+    return app.resolve(event, context)

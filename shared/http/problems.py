@@ -73,12 +73,16 @@ PROBLEMS: Mapping[str, Problem] = {
 
 
 def problem(
-    code: str, detail: str, facts: Mapping[str, object] | None = None
+    code: str,
+    detail: str,
+    facts: Mapping[str, object] | None = None,
+    request_id: str | None = None,
 ) -> dict[str, Any]:
     """The document; `facts` are extra members and never displace the standard ones."""
     status, title = PROBLEMS[code]
     return {
         **(facts or {}),
+        **({"request_id": request_id} if request_id else {}),
         "type": f"urn:kiloclaw:problem:{code}",
         "title": title,
         "status": status,

@@ -58,7 +58,7 @@ def test_a_store_hangs(fleet: OutageFleet, down: str) -> None:
     for name in ("bad", "two"):
         assert fleet.done("GET", f"/v1/versions/{name}")["is_latest"] is True
     fleet.done("PUT", "/v1/users/other/pin", PIN)
-    fleet.done("DELETE", "/v1/users/other")
+    fleet.done("POST", "/v1/users/other/erase")
     assert fleet.system.get("/healthz").status == 200
 
 

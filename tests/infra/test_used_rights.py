@@ -171,5 +171,5 @@ def test_the_admin_api_uses_all_that_it_may(stores: Stores, used: UseOf) -> None
     assert ask("GET", "/v1/instances") == 200
     assert ask("GET", "/v1/instances", query=f"image_tag={NEW}") == 200
     assert ask("GET", "/v1/users/u1/resolution") == 200
-    assert ask("DELETE", "/v1/users/u1") == 204
+    assert ask("POST", "/v1/users/u1/erase") == 204
     assert record.rights == granted("adminapirole")

@@ -11,7 +11,6 @@ import pytest
 from werkzeug.wrappers import Request
 
 from functions.admin_api import handler
-from functions.admin_api.endpoints import Endpoint
 from infra.local.aws.events import decoded_path, event, response
 from infra.local.aws.gateway import route_key
 from shared.runtime.dependencies import Dependencies
@@ -20,7 +19,6 @@ from tests.support.stores import Stores
 
 ADMIN = ("admin",)
 EMAIL = "ada@example.com"
-VALUES = {"image_tag": "2026.11.1-r1", "variant": "default", "user_id": "ana@example.com"}
 
 VERSION = {
     "id", "image_tag", "image_digest", "openclaw_version", "variant", "status", "is_latest",
@@ -167,8 +165,3 @@ def invoke(content: Mapping[str, object]) -> bytes:
 def reply(answer: bytes) -> Reply:
     sent = response(answer)
     return Reply(sent.status_code, dict(sent.headers), sent.get_data())
-
-
-def path_of(endpoint: Endpoint) -> str:
-    """A path that leads to it, with values that nobody has."""
-    return endpoint.template.format(**VALUES)

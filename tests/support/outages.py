@@ -87,7 +87,7 @@ ASKS: Mapping[str, Sequence[AskRow]] = {
         AskRow("POST", "/v1/versions", PUBLISH, *NO_CATALOG),
         AskRow("PUT", "/v1/users/other/pin", PIN, *NO_CATALOG),
         AskRow("PATCH", "/v1/versions/spare", DISABLE, *NO_CATALOG),
-        AskRow("DELETE", "/v1/users/other", None, *NO_CATALOG),
+        AskRow("POST", "/v1/users/other/erase", None, *NO_CATALOG),
         AskRow("POST", "/v1/sync", None, *NO_CATALOG),
         AskRow("GET", "/v1/users/known/resolution", None, 200),
         AskRow("GET", "/v1/users/unknown/resolution", None, *NO_CATALOG),
@@ -103,7 +103,7 @@ ASKS: Mapping[str, Sequence[AskRow]] = {
         AskRow("PATCH", "/v1/versions/bad", {**DISABLE, "replacement": "good"}, 200),
         AskRow("PATCH", "/v1/versions/off", {"status": "active"}, *NO_KV),
         AskRow("DELETE", "/v1/versions/useless", None, *NO_KV),
-        AskRow("DELETE", "/v1/users/known", None, *NO_KV),
+        AskRow("POST", "/v1/users/known/erase", None, *NO_KV),
         AskRow("POST", "/v1/sync", None, *NO_KV),
         AskRow("GET", "/v1/users/unknown/resolution", None, 200),
         AskRow("GET", "/v1/users/pinned/resolution", None, 200),
@@ -219,7 +219,7 @@ class OutageFleet:
         for tag in ("spare", "bad"):
             self.done("PATCH", f"/v1/versions/{tag}", {"status": "active"})
         self.done("POST", "/v1/versions/bad/promote")
-        self.done("DELETE", "/v1/users/other")
+        self.done("POST", "/v1/users/other/erase")
 
 
 def _timed(check: Callable[[Any], object], row: tuple[object, ...]) -> str | None:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from functions.admin_api import cursor
 from infra.local.aws.dynamodb import CREDENTIAL, DynamoDB, create_table
 from shared.catalog.statistics import read_statistics
 from shared.domain.errors import DigestInUse
+from shared.http import cursors
 from shared.kv import KV
 from shared.kv.table import connect
 from tests.support.concurrent_actors import Sandbox, digest
@@ -99,7 +99,7 @@ def test_a_malformed_claim_refuses_its_digest(
 
 def test_a_cursors_time_is_one_that_the_database_can_read(stores: Stores) -> None:
     """Python takes offsets up to a day, PostgreSQL up to sixteen hours."""
-    moment = cursor.moment("2026-11-01T00:00:00.5+23:59")
+    moment = cursors.moment("2026-11-01T00:00:00.5+23:59")
     assert stores.sql("SELECT %(moment)s::timestamptz > now()", moment=moment) == [(False,)]
 
 

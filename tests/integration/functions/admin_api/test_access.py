@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from functions.admin_api.endpoints import Endpoint
-from functions.admin_api.table import ENDPOINTS
 from infra.local.postgres import Postgres
-from tests.support.admin_api import Api, Reply, api_on, claims, event_of, invoke, path_of, reply
+from tests.support.admin_api import Api, Reply, api_on, claims, event_of, invoke, reply
 from tests.support.http_requests import http_request
+from tests.support.operations import OPERATIONS, Operation
 from tests.support.stores import Stores, make_stores
 
 PUBLISH = ("POST", "/v1/versions")
@@ -32,7 +31,8 @@ GET /v1/variants · GET /v1/variants/{variant} · PUT /v1/variants/{variant}/rol
 POST /v1/variants/{variant}/rollout/resume · DELETE /v1/variants/{variant}/rollout
 GET /v1/pins · GET /v1/users/{user_id}/pin · PUT /v1/users/{user_id}/pin
 DELETE /v1/users/{user_id}/pin · POST /v1/pins/bulk · GET /v1/users/{user_id}/resolution
-DELETE /v1/users/{user_id} · GET /v1/instances · GET /v1/instances/{user_id} · GET /v1/stats
+POST /v1/users/{user_id}/erase · GET /v1/instances · GET /v1/instances/{user_id}
+GET /v1/stats
 GET /v1/distribution · POST /v1/sync · GET /v1/sync-runs · GET /v1/sync-findings
 GET /v1/audit · GET /openapi.json · GET /docs
 """
@@ -60,16 +60,16 @@ def expected(method: str, template: str, roles: tuple[str, ...] | None) -> int |
 def test_the_table_is_the_contracts() -> None:
     """No endpoint is missing, and none is there that nobody described."""
     described = {line.strip() for line in CONTRACT.replace("\n", "·").split("·")} - {""}
-    assert {f"{one.method} {one.template}" for one in ENDPOINTS} == described
+    assert {f"{one.method} {one.template}" for one in OPERATIONS} == described
 
 
 @pytest.mark.parametrize("roles", ROLES, ids=str)
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.method} {one.template}")
+@pytest.mark.parametrize("endpoint", OPERATIONS, ids=str)
 def test_every_endpoint_against_every_role(
-    api: Api, endpoint: Endpoint, roles: tuple[str, ...] | None
+    api: Api, endpoint: Operation, roles: tuple[str, ...] | None
 ) -> None:
     """Viewers read, publishers publish, admins do all; strangers get API Gateway's body."""
-    answer = api.call(endpoint.method, path_of(endpoint), roles=roles)
+    answer = api.call(endpoint.method, endpoint.path, roles=roles)
     match expected(endpoint.method, endpoint.template, roles):
         case 401:
             assert (answer.status, answer.json) == (401, {"message": "Unauthorized"})

@@ -1,17 +1,16 @@
 """Paths and methods: what is there, for whom, and what is still to come."""
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import pytest
 
-from functions.admin_api import dispatch
-from functions.admin_api.endpoints import Endpoint
-from functions.admin_api.table import ENDPOINTS
 from infra.local.postgres import Postgres
-from tests.support.admin_api import VALUES, Api, api_on, path_of
+from tests.support.admin_api import Api, api_on
+from tests.support.operations import BUILT, OPERATIONS, VALUES, Operation
 from tests.support.stores import make_stores
 
 
@@ -46,30 +45,20 @@ def test_without_a_token_there_is_nothing_else(api: Api, path: str) -> None:
     assert api.call("GET", path).refusal == (404, "not_found")
 
 
-def test_an_endpoint_elsewhere_needs_its_role_too(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is not documentation is not there for strangers, wherever it is."""
-    [stats] = [one for one in ENDPOINTS if one.template == "/v1/stats"]
-    moved = Endpoint("GET", "/stats", stats.role, stats.run, answers=stats.answers)
-    monkeypatch.setattr(dispatch, "ENDPOINTS", (moved,))
-    assert api.call("GET", "/stats", roles=None).refusal == (404, "not_found")
-    assert api.call("GET", "/stats", roles=("viewer",)).status == 200
-
-
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1", "/v1/", "/v1/versions/", "/v1/users"])
 def test_an_unknown_path(api: Api, path: str) -> None:
     """404 for who has a token."""
     assert api.call("GET", path).refusal == (404, "not_found")
 
 
+SCRIPT = "text/javascript; charset=utf-8"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT", "X")
 
 
-@pytest.mark.parametrize("template", sorted({one.template for one in ENDPOINTS}))
+@pytest.mark.parametrize("template", sorted({one.template for one in OPERATIONS}))
 def test_a_wrong_method(api: Api, template: str) -> None:
     """405, with all methods that the path knows in `Allow`."""
-    known = [one.method for one in ENDPOINTS if one.template == template]
+    known = [one.method for one in OPERATIONS if one.template == template]
     for method in METHODS:
         if method not in known:
             answer = api.call(method, template.format(**VALUES))
@@ -77,22 +66,21 @@ def test_a_wrong_method(api: Api, template: str) -> None:
             assert answer.headers["allow"] == answer.json["allow"] == ", ".join(known)
 
 
-LATER = [one for one in ENDPOINTS if not one.built]
-BUILT = [one for one in ENDPOINTS if one.built]
+LATER = [one for one in OPERATIONS if not one.built]
 
 
-@pytest.mark.parametrize("endpoint", LATER, ids=lambda one: f"{one.method} {one.template}")
-def test_endpoints_to_come(api: Api, endpoint: Endpoint) -> None:
+@pytest.mark.parametrize("endpoint", LATER, ids=str)
+def test_endpoints_to_come(api: Api, endpoint: Operation) -> None:
     """501, whatever is sent."""
     for path, body in product(("", "?variant=default&limit=5"), (None, b"{", {"percent": 5})):
-        answer = api.call(endpoint.method, path_of(endpoint) + path, body)
+        answer = api.call(endpoint.method, endpoint.path + path, body)
         assert answer.refusal == (501, "not_implemented")
 
 
-@pytest.mark.parametrize("endpoint", BUILT, ids=lambda one: f"{one.method} {one.template}")
-def test_options_to_come(api: Api, endpoint: Endpoint) -> None:
+@pytest.mark.parametrize("endpoint", BUILT, ids=str)
+def test_options_to_come(api: Api, endpoint: Operation) -> None:
     """Previews, conditions and keys are refused by mutations, and mean nothing to a GET."""
-    path, mutates = path_of(endpoint), endpoint.method != "GET"
+    path, mutates = endpoint.path, endpoint.method != "GET"
     is_sync = endpoint.template == "/v1/sync"
     preview = 501 if mutates and not is_sync else 422
     for name in ("dry_run=true", "dry_run=false", "dry_run", "dry%5Frun=true", "x=1&dry_run=1"):
@@ -104,12 +92,15 @@ def test_options_to_come(api: Api, endpoint: Endpoint) -> None:
 
 
 def test_documentation_for_everybody(api: Api) -> None:
-    """The document and its page, without scripts, with or without a token."""
+    """The document and its page, whose scripts are our own, with or without a token."""
     for roles in (None, (), ("viewer",)):
         document = api.call("GET", "/openapi.json", roles=roles)
         assert json.loads(document.body)["openapi"] == "3.1.0"
         page = api.call("GET", "/docs", roles=roles)
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert "default-src 'none'" in page.headers["content-security-policy"]
-        assert b"<script" not in page.body
-        assert b"/v1/versions/{image_tag}/promote" in page.body
+        assert "unsafe" not in page.headers["content-security-policy"]
+        scripts = re.findall(r'<script src="(.*?)"></script>', page.body.decode())
+        assert page.body.count(b"<script") == len(scripts) == 2
+        for script in scripts:
+            assert api.call("GET", script, roles=roles).headers["content-type"] == SCRIPT

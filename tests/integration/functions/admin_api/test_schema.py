@@ -9,8 +9,8 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 from werkzeug.wrappers import Request, Response
 
-from functions.admin_api import openapi
-from functions.admin_api.table import ENDPOINTS
+from functions.admin_api.document import document
+from functions.admin_api.handler import app
 from infra.local.postgres import Postgres
 from infra.local.server import Server
 from tests.support.admin_api import ADMIN, Api, api_on
@@ -31,7 +31,7 @@ CONFIG = {
 }
 
 schema = schemathesis.openapi.from_dict(
-    openapi.document(ENDPOINTS), config=SchemathesisConfig.from_dict(CONFIG)
+    document(app), config=SchemathesisConfig.from_dict(CONFIG)
 )
 
 

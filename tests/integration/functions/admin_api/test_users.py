@@ -130,7 +130,7 @@ def test_erasing(api: Api, control_plane: Sandbox) -> None:
     api.pin("erase-me", "one")
     control_plane.provision("erase-me")
     for _ in range(2):
-        answer = api.call("DELETE", "/v1/users/erase-me")
+        answer = api.call("POST", "/v1/users/erase-me/erase")
         assert (answer.status, answer.body) == (204, b"")
     assert api.call("GET", "/v1/users/erase-me/pin").status == 404
     assert api.call("GET", "/v1/instances/erase-me").status == 404
@@ -141,4 +141,4 @@ def test_erasing(api: Api, control_plane: Sandbox) -> None:
     assert "erase-me" not in str(log)
     story = api.get(f"/v1/audit?subject={erased[0]['subject']['id']}")["items"]
     assert [event["action"] for event in story] == ["user.erased", "pin.set"]
-    assert api.call("DELETE", "/v1/users/never-seen").status == 204
+    assert api.call("POST", "/v1/users/never-seen/erase").status == 204

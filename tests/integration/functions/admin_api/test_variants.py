@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from psycopg import Cursor
 
 from infra.local.postgres import Postgres
 from tests.support.admin_api import EMAIL, VERSION, Api, api_on
-from tests.support.stores import make_stores
+from tests.support.stores import Stores, make_stores
 
 VARIANT = {"variant", "latest", "candidate", "rollout", "revision", "updated_at"}
 
@@ -73,3 +74,28 @@ def test_a_rollout_that_the_pipeline_began(api: Api) -> None:
     assert api.patch("roll-2", status="disabled").refusal == (409, "version_in_use")
     ended = api.patch("roll-2", status="disabled", replacement="roll-1")
     assert (ended.status, ended.json["rollout_percent"]) == (200, None)
+
+
+def test_a_list_costs_a_fixed_number_of_statements(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listing five variants takes as many statements as listing one."""
+    counted: list[object] = []
+    execute = Cursor.execute
+
+    def count(cursor: Any, query: Any, *args: Any, **options: Any) -> Any:
+        counted.append(query)
+        return execute(cursor, query, *args, **options)
+
+    with api_on(stores) as api:
+        monkeypatch.setattr(Cursor, "execute", count)
+        costs = []
+        for name in ("a", "b", "c", "d", "e"):
+            api.publish(f"{name}-1", variant=name)
+            api.promote(f"{name}-1")
+            counted.clear()
+            items = api.get("/v1/variants")["items"]
+            assert all(item["latest"]["image_tag"].endswith("-1") for item in items)
+            costs.append(len(counted))
+    assert costs[0] > 0
+    assert len(set(costs)) == 1

@@ -1,0 +1,175 @@
+"""Bodies and queries: strict, and nothing but what is declared.
+
+In a body a null stands for what is omitted, wherever null is allowed.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from functions.admin_api.fields import GivenMoment, Notes, Reason, SearchText
+from shared.catalog.versions import Order, Sort
+from shared.domain.model import Intent, Status
+from shared.domain.values import ImageDigest, ImageTag, OpenclawVersion, Variant
+from shared.http.pages import PageQuery
+
+STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
+ONLY_WHEN_DISABLING: dict[str, Any] = {
+    "required": ["status"],
+    "properties": {"status": {"const": "disabled"}},
+}
+WHY = "Why. It is kept in the audit log and must name nobody."
+
+
+class PublishInput(BaseModel):
+    """A version to publish; of a known tag, what is omitted stays."""
+
+    model_config = ConfigDict(
+        **STRICT,
+        json_schema_extra={
+            "examples": [{"image_tag": "2026.11.1-r1", "openclaw_version": "2026.11.1"}]
+        },
+    )
+
+    image_tag: ImageTag = Field(description="The container image's tag.")
+    openclaw_version: OpenclawVersion = Field(
+        description="The version of OpenClaw in the image."
+    )
+    image_digest: ImageDigest | None = Field(
+        None, description="The digest of the image's manifest. Once known it never changes."
+    )
+    variant: Variant | None = Field(
+        None, description="The image's variant; a new tag's is `default` unless given."
+    )
+    notes: Notes | None = Field(None, description="Notes for administrators.")
+    published_at: GivenMoment | None = Field(
+        None, description="When the image was published; now unless given. The first one stays."
+    )
+    set_latest: bool = Field(
+        default=False, description="Whether to make it the latest of its variant too."
+    )
+
+
+class VersionChangeInput(BaseModel):
+    """What to change; `{}` changes nothing."""
+
+    model_config = ConfigDict(
+        **STRICT,
+        json_schema_extra={
+            "dependentSchemas": {
+                "force": ONLY_WHEN_DISABLING,
+                "replacement": {
+                    "anyOf": [
+                        {"properties": {"replacement": {"type": "null"}}},
+                        ONLY_WHEN_DISABLING,
+                    ]
+                },
+            },
+            "examples": [{"status": "deprecated"}],
+        },
+    )
+
+    status: Status | None = Field(None, description="The new status.")
+    notes: Notes | None = Field(None, description="The new notes; an empty text empties them.")
+    replacement: ImageTag | None = Field(
+        None, description="When disabling: the version that takes over its pins and its place."
+    )
+    force: bool = Field(
+        default=False,
+        description="When disabling: leave its pins suspended. A replacement wins over it.",
+    )
+
+    @field_validator("replacement", "force")
+    @classmethod
+    def _only_when_disabling(cls, value: object, info: ValidationInfo) -> object:
+        if value is not None and info.data.get("status") != "disabled":
+            raise PydanticCustomError("misplaced", 'goes only with the status "disabled"')
+        return value
+
+
+class PromoteInput(BaseModel):
+    """Why a version is promoted."""
+
+    model_config = STRICT
+
+    reason: Reason | None = Field(None, description=WHY)
+
+
+class PinInput(BaseModel):
+    """The version to pin, why, and until when."""
+
+    model_config = ConfigDict(
+        **STRICT, json_schema_extra={"examples": [{"image_tag": "2026.11.1-r1"}]}
+    )
+
+    image_tag: ImageTag = Field(description="The version to pin.")
+    reason: Reason | None = Field(None, description=WHY)
+    expires_at: GivenMoment | None = Field(
+        None, description="When the pin ends, in the future; never unless given."
+    )
+
+
+class VersionsQuery(PageQuery):
+    """Which versions, in which order."""
+
+    status: Status | None = Field(None, description="Only versions of this status.")
+    variant: Variant | None = Field(None, description="Only versions of this variant.")
+    q: SearchText | None = Field(None, description="Part of a tag, a version or notes.")
+    sort: Sort = Field("published_at", description="What to sort by.")
+    order: Order = Field("desc", description="Which way to sort.")
+
+
+class VariantsQuery(PageQuery):
+    """All variants."""
+
+
+class PinsQuery(PageQuery):
+    """Which pins."""
+
+    image_tag: ImageTag | None = Field(None, description="Only pins to this version.")
+    state: Literal["applied", "expired", "suspended"] | None = Field(
+        None, description="Only pins in this state."
+    )
+    q: SearchText | None = Field(None, description="Part of a user id or a reason.")
+
+
+class InstancesQuery(PageQuery):
+    """Which instances."""
+
+    image_tag: ImageTag | None = Field(None, description="Only instances of this version.")
+
+
+class SyncRunsQuery(PageQuery):
+    """All runs."""
+
+
+class FindingsQuery(PageQuery):
+    """All open findings."""
+
+
+class AuditQuery(PageQuery):
+    """Which events."""
+
+    actor: SearchText | None = Field(None, description="Only what this actor did.")
+    action: SearchText | None = Field(None, description="Only this action.")
+    subject: SearchText | None = Field(
+        None, description="Only what is about this tag, variant or user."
+    )
+
+
+class ResolutionQuery(BaseModel):
+    """The start to explain."""
+
+    variant: Variant | None = Field(
+        None, description="The variant to start; the user's present one unless given."
+    )
+    intent: Intent = Field("provision", description="Why the instance starts.")
+
+
+class DocsQuery(BaseModel):
+    """The page, or a file of it."""
+
+    file: Literal["start.js", "swagger-ui.js", "swagger-ui.css"] | None = Field(
+        None, description="A file that the page needs; the page itself unless given."
+    )

@@ -1,0 +1,53 @@
+"""Pins, as they are answered."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from functions.admin_api.fields import (
+    CreatedAt,
+    ImageTag,
+    Moment,
+    Revision,
+    UpdatedAt,
+    UserId,
+)
+from functions.admin_api.outputs.base import Output
+from functions.admin_api.outputs.versions import VersionOutput
+from shared.domain.values import Actor
+from shared.http.pages import Page
+from shared.http.responses import Revised
+
+
+class PinOutput(Output):
+    """A user's pin."""
+
+    user_id: UserId
+    image_tag: ImageTag
+    reason: str | None = Field(description="Why, in the words of who pinned.")
+    pinned_by: Actor = Field(description="Who pinned.")
+    expires_at: Moment | None = Field(description="When it ends; null for a pin without end.")
+    state: Literal["applied", "expired", "suspended"] = Field(
+        description="`suspended`: its version is disabled, so it decides nothing."
+    )
+    revision: Revision
+    created_at: CreatedAt
+    updated_at: UpdatedAt
+
+
+class UserPinOutput(Revised, Output):
+    """A user's pin with its version, and what to know about it."""
+
+    pin: PinOutput = Field(description="The pin.")
+    version: VersionOutput = Field(description="The version that it names.")
+    warnings: list[Literal["version_deprecated"]] = Field(
+        description="What is not wrong but worth knowing."
+    )
+
+    @property
+    def etag(self) -> int:
+        return self.pin.revision
+
+
+class PinPage(Page[PinOutput]):
+    """A page of pins."""

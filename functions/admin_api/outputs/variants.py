@@ -1,0 +1,97 @@
+"""Variants, as they are answered."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import Field
+
+from functions.admin_api.fields import ImageTag, Moment, Revision, UpdatedAt, Variant
+from functions.admin_api.outputs.base import Output
+from functions.admin_api.outputs.versions import VersionOutput
+from shared.catalog.variants import Mirror
+from shared.domain import values
+from shared.domain.model import Version
+from shared.domain.values import Actor
+from shared.http.pages import Page
+from shared.http.responses import Revised
+
+Versions = Mapping[values.ImageTag, Version]
+
+
+class RolloutOutput(Output):
+    """How far the candidate is out."""
+
+    percent: int = Field(description="The share of users who get it, 0 to 100.")
+    held: bool = Field(description="Whether failures have stopped it.")
+    brake: None = Field(description="After which failures it stops; null without such a rule.")
+
+
+class VariantOutput(Revised, Output):
+    """A variant and where it points."""
+
+    variant: Variant
+    latest: VersionOutput | None = Field(
+        description="What users run who have no pin; null before the first promotion."
+    )
+    candidate: VersionOutput | None = Field(
+        description="What is being rolled out; null without a rollout."
+    )
+    rollout: RolloutOutput | None = Field(description="Null without a rollout.")
+    revision: Revision
+    updated_at: UpdatedAt
+
+    @property
+    def etag(self) -> int:
+        return self.revision
+
+    @classmethod
+    def of(cls, mirror: Mirror, versions: Versions) -> Self:
+        """The variant with the versions that its mirror names."""
+        percent = mirror.rollout_percent
+        return cls(
+            variant=mirror.variant,
+            latest=_version(versions, mirror.latest_tag),
+            candidate=_version(versions, mirror.candidate_tag),
+            rollout=None
+            if percent is None
+            else RolloutOutput(percent=percent, held=False, brake=None),
+            revision=mirror.revision,
+            updated_at=mirror.updated_at,
+        )
+
+
+class PromotionOutput(Output):
+    """A move of a variant's latest."""
+
+    revision: int = Field(description="The pointer's revision after the move.")
+    image_tag: ImageTag
+    previous_tag: ImageTag | None = Field(description="What was the latest before.")
+    promoted_by: Actor = Field(description="Who moved it; `kv` for a move found there.")
+    reason: str | None = Field(description="Why, in their words.")
+    at: Moment = Field(description="When it moved.")
+
+
+class VariantDetailOutput(VariantOutput):
+    """A variant with the moves of its latest."""
+
+    promotions: list[PromotionOutput] = Field(
+        description="The latest hundred moves, the newest first."
+    )
+
+
+class PromotedOutput(Revised, Output):
+    """The variant after the move."""
+
+    variant: VariantOutput = Field(description="The variant after the move.")
+
+    @property
+    def etag(self) -> int:
+        return self.variant.revision
+
+
+class VariantPage(Page[VariantOutput]):
+    """A page of variants."""
+
+
+def _version(versions: Versions, tag: values.ImageTag | None) -> VersionOutput | None:
+    return VersionOutput.model_validate(versions[tag]) if tag else None

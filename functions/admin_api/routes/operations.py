@@ -1,0 +1,81 @@
+"""Operations: the overview's numbers, the sync, and the audit log."""
+
+from functions.admin_api.current import deps
+from functions.admin_api.inputs import AuditQuery, FindingsQuery, SyncRunsQuery
+from functions.admin_api.outputs.operations import (
+    AuditPage,
+    FindingPage,
+    StatsOutput,
+    SyncReportOutput,
+    SyncRunOutput,
+    SyncRunPage,
+)
+from shared.catalog.audit import EventFilter
+from shared.catalog.runs import Run
+from shared.catalog.statistics import read_statistics
+from shared.domain.errors import KVUnavailable
+from shared.domain.values import rfc3339
+from shared.http import cursors, pages
+from shared.http.router import Router
+from shared.usecases import sync
+
+router = Router("operations")
+
+RUN_SECONDS = 20.0
+"""After these a run takes no more new versions."""
+
+
+@router.get("/v1/stats")
+def get_stats() -> StatsOutput:
+    """Count versions and pins, and say how the last sync went."""
+    with deps().catalog.transaction() as tx:
+        statistics = read_statistics(tx.connection)
+        runs = tx.runs.page(None, 1)
+    return StatsOutput.of(statistics, runs)
+
+
+@router.post("/v1/sync", refuses=(KVUnavailable,))
+def run_sync() -> SyncReportOutput:
+    """Bring the catalog into agreement with the KV now, for up to 20 seconds."""
+    report = sync.run_sync(
+        catalog=deps().catalog,
+        kv=deps().kv,
+        cap=deps().settings.sync_max_new,
+        trigger="api",
+        seconds=RUN_SECONDS,
+    )
+    return SyncReportOutput.model_validate(report.as_json())
+
+
+@router.get("/v1/sync-runs")
+def list_sync_runs(query: SyncRunsQuery) -> SyncRunPage:
+    """List the runs of the sync, the newest first."""
+    after = pages.start(query, cursors.moment, cursors.uuid)
+    with deps().catalog.transaction() as tx:
+        runs = tx.runs.page(after, query.limit + 1)
+    items = [SyncRunOutput.of(run) for run in runs[: query.limit]]
+    following = _key(runs[query.limit - 1]) if runs[query.limit :] else None
+    return pages.whole_page(query, SyncRunPage, items, following)
+
+
+@router.get("/v1/sync-findings")
+def list_sync_findings(query: FindingsQuery) -> FindingPage:
+    """List what is wrong in the KV until it is mended, the newest first."""
+    (after,) = pages.start(query, cursors.whole_number) or (None,)
+    with deps().catalog.transaction() as tx:
+        rows = tx.runs.findings(after, query.limit + 1)
+    return pages.page(query, FindingPage, rows, lambda finding: (finding.id,))
+
+
+@router.get("/v1/audit")
+def list_audit_events(query: AuditQuery) -> AuditPage:
+    """List who changed what, the newest first."""
+    (after,) = pages.start(query, cursors.whole_number) or (None,)
+    wanted = EventFilter(query.actor, query.action, query.subject)
+    with deps().catalog.transaction() as tx:
+        rows = tx.audit.page(wanted, after, query.limit + 1)
+    return pages.page(query, AuditPage, rows, lambda event: (event.id,))
+
+
+def _key(run: Run) -> tuple[str, str]:
+    return rfc3339(run.started_at), str(run.id)

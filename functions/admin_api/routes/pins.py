@@ -1,0 +1,59 @@
+"""Pins: who is held at which version."""
+
+from functions.admin_api.current import deps, initiator
+from functions.admin_api.fields import UserIdPath
+from functions.admin_api.inputs import PinInput, PinsQuery
+from functions.admin_api.outputs.pins import PinPage, UserPinOutput
+from shared.catalog.pins import PinFilter
+from shared.domain.errors import PinNotFound, VersionDisabled, VersionNotFound
+from shared.domain.values import USER_ID, rfc3339
+from shared.http import cursors, pages
+from shared.http.router import Router
+from shared.usecases import pins
+
+router = Router("pins")
+
+
+@router.get("/v1/pins")
+def list_pins(query: PinsQuery) -> PinPage:
+    """List pins, the newest first."""
+    after = pages.start(query, cursors.moment, USER_ID.parse)
+    wanted = PinFilter(query.image_tag, query.state, query.q)
+    with deps().catalog.transaction() as tx:
+        rows = tx.pins.page(wanted, after, query.limit + 1)
+    return pages.page(query, PinPage, rows, lambda pin: (rfc3339(pin.created_at), pin.user_id))
+
+
+router.planned("POST", "/v1/pins/bulk")
+
+
+@router.get("/v1/users/<user_id>/pin", refuses=(PinNotFound,))
+def get_pin(user_id: UserIdPath) -> UserPinOutput:
+    """Show a user's pin with its version."""
+    return UserPinOutput.model_validate(pins.get_pin(user_id, catalog=deps().catalog))
+
+
+@router.put(
+    "/v1/users/<user_id>/pin",
+    answers={201: "The new pin", 200: "The pin, in place of the one before"},
+    refuses=(VersionNotFound, VersionDisabled),
+)
+def put_pin(user_id: UserIdPath, body: PinInput) -> tuple[UserPinOutput, int]:
+    """Pin a user to a version, in place of any pin before."""
+    pinned = pins.put_pin(
+        user_id,
+        body.image_tag,
+        by=initiator(body.reason),
+        catalog=deps().catalog,
+        expires_at=body.expires_at,
+    )
+    return UserPinOutput.model_validate(pinned), 201 if pinned.is_new else 200
+
+
+@router.delete("/v1/users/<user_id>/pin")
+def remove_pin(user_id: UserIdPath) -> None:
+    """Unpin a user.
+
+    Idempotent.
+    """
+    pins.remove_pin(user_id, by=initiator(), catalog=deps().catalog)

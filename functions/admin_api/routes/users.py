@@ -1,0 +1,28 @@
+"""Users: what they would run, and how they are forgotten."""
+
+from functions.admin_api.current import deps, initiator
+from functions.admin_api.fields import UserIdPath
+from functions.admin_api.inputs import ResolutionQuery
+from functions.admin_api.outputs.resolutions import ResolutionOutput
+from shared.domain.errors import KVUnavailable, NoVersionAvailable
+from shared.http.router import Router
+from shared.usecases import pins
+from shared.usecases.provision import Start, explain
+
+router = Router("users")
+
+
+@router.get("/v1/users/<user_id>/resolution", refuses=(NoVersionAvailable,))
+def explain_resolution(user_id: UserIdPath, query: ResolutionQuery) -> ResolutionOutput:
+    """Explain what provisioning would answer now; records nothing."""
+    start = Start(user_id, query.intent, query.variant)
+    return ResolutionOutput.of(explain(start, database=deps().database, kv=deps().kv))
+
+
+@router.post("/v1/users/<user_id>/erase", refuses=(KVUnavailable,))
+def erase_user(user_id: UserIdPath) -> None:
+    """Erase a person: pin, instance record, and who the log's pseudonym was.
+
+    Idempotent.
+    """
+    pins.erase_user(user_id, by=initiator(), catalog=deps().catalog, kv=deps().kv)

@@ -1,0 +1,159 @@
+"""Versions: published, listed, changed, retired, promoted."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from functions.admin_api.current import caller, deps, initiator
+from functions.admin_api.fields import ImageTagPath
+from functions.admin_api.inputs import (
+    PromoteInput,
+    PublishInput,
+    VersionChangeInput,
+    VersionsQuery,
+)
+from functions.admin_api.outputs.variants import PromotedOutput
+from functions.admin_api.outputs.versions import (
+    VersionDetailOutput,
+    VersionOutput,
+    VersionPage,
+)
+from functions.admin_api.routes.variants import described
+from shared.catalog.versions import SORTED_BY, Sort, VersionFilter
+from shared.domain.errors import (
+    DigestChanged,
+    DigestInUse,
+    InvalidReplacement,
+    KVUnavailable,
+    TagRetired,
+    TooManyPins,
+    VariantChanged,
+    VersionInUse,
+    VersionNotActive,
+    VersionNotFound,
+    VersionPinned,
+)
+from shared.domain.model import Version
+from shared.domain.values import IMAGE_TAG, OPENCLAW_VERSION, rfc3339
+from shared.http import cursors, pages
+from shared.http.problems import Forbidden
+from shared.http.router import Router
+from shared.usecases.disable import VersionChange
+from shared.usecases.promote import promote
+from shared.usecases.publish import Publication, publish
+from shared.usecases.retire import retire
+from shared.usecases.versions import change
+
+router = Router("versions")
+
+KEYS: Mapping[str, cursors.Parse] = {
+    "published_at": cursors.moment,
+    "created_at": cursors.moment,
+    "image_tag": IMAGE_TAG.parse,
+    "openclaw_version": OPENCLAW_VERSION.parse,
+}
+NO_REASON = PromoteInput()
+
+
+@router.get("/v1/versions")
+def list_versions(query: VersionsQuery) -> VersionPage:
+    """List versions, the newest first unless asked otherwise."""
+    after = pages.start(query, *(KEYS[name] for name in SORTED_BY[query.sort]))
+    wanted = VersionFilter(query.status, query.variant, query.q)
+    with deps().catalog.transaction() as tx:
+        rows = tx.versions.page(wanted, query.sort, query.order, after, query.limit + 1)
+    return pages.page(query, VersionPage, rows, lambda row: _key(row, query.sort))
+
+
+@router.post(
+    "/v1/versions",
+    requires="publisher",
+    answers={201: "The new version", 200: "The version, whose tag was known"},
+    refuses=(
+        DigestInUse,
+        DigestChanged,
+        VariantChanged,
+        TagRetired,
+        VersionNotActive,
+        KVUnavailable,
+    ),
+)
+def publish_version(body: PublishInput) -> tuple[VersionOutput, int]:
+    """Publish a version.
+
+    The same again changes nothing, and no version becomes latest by itself.
+    """
+    may_promote = deps().settings.publisher_may_promote or caller().may("admin")
+    if body.set_latest and not may_promote:
+        raise Forbidden("a publisher may not make a version the latest here")
+    publication = Publication(**body.model_dump())
+    published = publish(publication, by=initiator(), catalog=deps().catalog, kv=deps().kv)
+    return VersionOutput.model_validate(published.version), 201 if published.is_new else 200
+
+
+@router.get("/v1/versions/<image_tag>", refuses=(VersionNotFound, KVUnavailable))
+def get_version(image_tag: ImageTagPath) -> VersionDetailOutput:
+    """Show a version, and how many users and instances have it."""
+    with deps().catalog.transaction() as tx:
+        version = VersionOutput.model_validate(tx.versions.get(image_tag))
+        pins = tx.pins.count(image_tag)
+    count = deps().kv.instances.count(image_tag)
+    return VersionDetailOutput(
+        **dict(version),
+        pin_count=pins,
+        instance_count=count.instances,
+        complete=count.complete,
+    )
+
+
+@router.patch(
+    "/v1/versions/<image_tag>",
+    refuses=(
+        VersionNotFound,
+        VersionInUse,
+        VersionPinned,
+        TooManyPins,
+        InvalidReplacement,
+        KVUnavailable,
+    ),
+)
+def change_version(image_tag: ImageTagPath, body: VersionChangeInput) -> VersionOutput:
+    """Change a version's status or notes.
+
+    Disabling reaches everybody and strands nobody: pins move to the `replacement`, or stay
+    suspended with `force`.
+    """
+    wanted = VersionChange(**body.model_dump())
+    changed = change(image_tag, wanted, by=initiator(), catalog=deps().catalog, kv=deps().kv)
+    if changed.suspended:
+        deps().telemetry.count("PinsSuspended", changed.suspended)
+    return VersionOutput.model_validate(changed.version)
+
+
+@router.delete(
+    "/v1/versions/<image_tag>",
+    refuses=(VersionNotFound, VersionInUse, VersionPinned, KVUnavailable),
+)
+def retire_version(image_tag: ImageTagPath) -> None:
+    """Retire a version for good; its tag and digest stay taken."""
+    retire(image_tag, by=initiator(), catalog=deps().catalog, kv=deps().kv)
+
+
+@router.post(
+    "/v1/versions/<image_tag>/promote",
+    refuses=(VersionNotFound, VersionNotActive, KVUnavailable),
+)
+def promote_version(image_tag: ImageTagPath, body: PromoteInput = NO_REASON) -> PromotedOutput:
+    """Make a version the latest of its variant.
+
+    It ends a rollout of the same version.
+    """
+    catalog, kv = deps().catalog, deps().kv
+    variant = promote(image_tag, by=initiator(body.reason), catalog=catalog, kv=kv)
+    with catalog.transaction() as tx:
+        [promoted] = described(tx, [tx.variants.get(variant)])
+    return PromotedOutput(variant=promoted)
+
+
+def _key(version: Version, sort: Sort) -> tuple[str, ...]:
+    fields = (getattr(version, name) for name in SORTED_BY[sort])
+    return tuple(rfc3339(it) if isinstance(it, datetime) else it for it in fields)

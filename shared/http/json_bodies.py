@@ -1,0 +1,46 @@
+"""JSON bodies, read strictly: one object, each of its members given once (RFC 8259)."""
+
+import json
+from base64 import b64decode
+from typing import Any, NoReturn
+
+from shared.domain.errors import InvalidRequest
+from shared.http.query_strings import escape_untrusted
+
+
+def parse_json_object(body: str, *, is_base64: bool) -> dict[str, Any] | None:
+    """The object in a body, None where there is no body. Raises InvalidRequest."""
+    text = _decoded(body) if is_base64 else body
+    if not text:
+        return None
+    try:
+        parsed = json.loads(text, object_pairs_hook=_each_once, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise InvalidRequest(("body", "must be JSON")) from None
+    if not isinstance(parsed, dict):
+        raise InvalidRequest(("body", "must be a JSON object"))
+    return parsed
+
+
+def _decoded(body: str) -> str:
+    try:
+        return b64decode(body, validate=True).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest(("body", "must be UTF-8")) from None
+    except ValueError:
+        raise InvalidRequest(("body", "must be base64 as it claims to be")) from None
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """RFC 8259 leaves open which of two members of one name counts. Raises InvalidRequest."""
+    members: dict[str, object] = {}
+    for name, value in pairs:
+        if name in members:
+            raise InvalidRequest((escape_untrusted(name), "is given more than once"))
+        members[name] = value
+    return members
+
+
+def _refuse(constant: str) -> NoReturn:
+    """Python reads NaN and Infinity, which are no JSON."""
+    raise ValueError(constant)

@@ -1,0 +1,51 @@
+"""Query strings, read strictly: every parameter is a scalar and is given at most once.
+
+API Gateway's own parsed parameters will not do: it joins repeated ones by commas.
+"""
+
+import re
+from urllib.parse import unquote_to_bytes
+
+from shared.domain.errors import InvalidRequest
+
+LONGEST_NAME = 64
+
+
+def parse_query_string(raw: str) -> dict[str, str]:
+    """The parameters of a raw query string by name. Raises InvalidRequest."""
+    given: dict[str, str] = {}
+    for name, value in _pairs(raw):
+        field = _decoded(name, "query")
+        if field in given:
+            raise InvalidRequest((escape_untrusted(field), "is given more than once"))
+        given[field] = _decoded(value, escape_untrusted(field))
+    return given
+
+
+def query_names(raw: str) -> set[str]:
+    """The names in a raw query string, as far as they can be read. Refuses nothing."""
+    raw_names = (name.encode(errors="replace") for name, _ in _pairs(raw))
+    return {unquote_to_bytes(name).decode(errors="replace") for name in raw_names}
+
+
+def escape_untrusted(name: object) -> str:
+    """A name that the caller chose, as short ASCII text that may be repeated in an answer."""
+    return str(name).encode("unicode_escape").decode("ascii")[:LONGEST_NAME]
+
+
+def _pairs(raw: str) -> list[tuple[str, str]]:
+    parts = (part.partition("=") for part in raw.split("&") if part)
+    return [(name, value) for name, _, value in parts]
+
+
+def _decoded(text: str, field: str) -> str:
+    """Undo percent-encoding, strictly. Raises InvalidRequest."""
+    if re.search("%(?![0-9A-Fa-f]{2})", text):
+        raise InvalidRequest((field, "must be percent-encoded"))
+    try:
+        decoded = unquote_to_bytes(text.replace("+", " ")).decode()
+    except UnicodeError:
+        raise InvalidRequest((field, "must be UTF-8")) from None
+    if "\x00" in decoded:
+        raise InvalidRequest((field, "must not contain NUL"))
+    return decoded

@@ -1,0 +1,158 @@
+"""The answers that an operation can give, for the OpenAPI document."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from inspect import Parameter
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.domain.errors import CatalogUnavailable, InvalidRequest, Refused
+from shared.http.problems import (
+    CONTENT_TYPE,
+    PROBLEMS,
+    Forbidden,
+    MethodNotAllowed,
+    NotBuilt,
+    UnknownPath,
+)
+
+SCHEMAS = "#/components/schemas/"
+ETAG = {"ETag": {"description": "The row's revision.", "schema": {"type": "string"}}}
+HEADERS: Mapping[int, dict[str, Any]] = {
+    405: {
+        "Allow": {
+            "description": "The methods that the path knows.",
+            "required": True,
+            "schema": {"type": "string"},
+        }
+    },
+    503: {
+        "Retry-After": {
+            "description": "Seconds to wait before the next try.",
+            "required": True,
+            "schema": {"type": "integer"},
+        }
+    },
+}
+
+
+class Revised(BaseModel):
+    """An answer about one row, told apart from its past by an ETag."""
+
+    @property
+    @abstractmethod
+    def etag(self) -> int:
+        """The row's revision."""
+
+
+class ProblemOutput(BaseModel):
+    """A refusal (RFC 9457); what else it holds depends on the code."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(
+        description="`urn:kiloclaw:problem:` and the code.",
+        json_schema_extra={"format": "uri"},
+    )
+    title: str = Field(description="What the code means, in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What was wrong with this request, in words.")
+    code: str = Field(description="What was wrong, for programs.")
+    request_id: str = Field(description="The id by which the logs name this request.")
+
+
+class FieldErrorOutput(BaseModel):
+    """A field that breaks its rule. Its value is not repeated."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str = Field(description="A parameter, a member of the body, or `body`.")
+    message: str = Field(description="What is allowed, in words.")
+
+
+class InvalidProblemOutput(ProblemOutput):
+    """Which fields break which rules."""
+
+    errors: list[FieldErrorOutput] = Field(min_length=1, description="At most twenty of them.")
+
+
+class UnauthorizedOutput(BaseModel):
+    """API Gateway's own words."""
+
+    message: str = Field(description="`Unauthorized`.")
+
+
+def describe_successes(
+    returns: Any, answers: Mapping[int, str] | None, media: Mapping[str, str] | None
+) -> dict[int, Any]:
+    """What a function's return annotation says, or the content types that it may answer."""
+    [model, *_] = get_args(returns) or [returns]
+    answers = answers or _answer(model)
+    if media:
+        content = {name: {"schema": {"type": kind}} for name, kind in media.items()}
+        return {
+            status: {"description": answers[status], "content": content} for status in answers
+        }
+    return {status: _success(model, text) for status, text in answers.items()}
+
+
+def describe_problems(
+    method: str, rule: str, refuses: tuple[type[Refused], ...], roles: tuple[str, ...]
+) -> dict[int, Any]:
+    """The operation's own refusals, and each problem that can happen anywhere."""
+    token = {401: _unauthorized()} if roles else {}
+    return token | _problems((*refuses, *_anywhere(method, rule, roles)))
+
+
+def _answer(model: Any) -> dict[int, str]:
+    if model is None:
+        return {204: "Done"}
+    doc = "" if model is Parameter.empty else model.__doc__ or ""
+    return {200: doc.partition("\n")[0].rstrip(".") or "OK"}
+
+
+def _success(model: Any, text: str) -> dict[str, Any]:
+    """Powertools adds the model; of nothing it would make the text `null`."""
+    if model is None:
+        return {"description": text, "content": {}}
+    is_revised = isinstance(model, type) and issubclass(model, Revised)
+    return {"description": text} | ({"headers": ETAG} if is_revised else {})
+
+
+def _unauthorized() -> dict[str, Any]:
+    schema = {"$ref": f"{SCHEMAS}{UnauthorizedOutput.__name__}"}
+    return {
+        "description": "No token or a bad one; the gateway's own words",
+        "content": {"application/json": {"schema": schema}},
+    }
+
+
+def _anywhere(method: str, rule: str, roles: tuple[str, ...]) -> Iterable[type[Refused]]:
+    yield InvalidRequest
+    if roles:
+        yield from (Forbidden, CatalogUnavailable)
+    if "<" in rule:
+        yield from (UnknownPath, MethodNotAllowed)
+    if method != "GET":
+        yield NotBuilt
+
+
+def _problems(refusals: tuple[type[Refused], ...]) -> dict[int, Any]:
+    by_status: dict[int, set[str]] = {500: {"internal_error"}}
+    for refusal in refusals:
+        by_status.setdefault(PROBLEMS[refusal.code].status, set()).add(refusal.code)
+    return {status: _problem(status, sorted(by_status[status])) for status in sorted(by_status)}
+
+
+def _problem(status: int, codes: list[str]) -> dict[str, Any]:
+    name = (InvalidProblemOutput if InvalidRequest.code in codes else ProblemOutput).__name__
+    schema: dict[str, Any] = {
+        "allOf": [{"$ref": f"{SCHEMAS}{name}"}],
+        "properties": {"status": {"const": status}, "code": {"enum": codes}},
+    }
+    problem = {
+        "description": " · ".join(codes),
+        "content": {CONTENT_TYPE: {"schema": schema}},
+    }
+    return problem | ({"headers": HEADERS[status]} if status in HEADERS else {})

@@ -1,0 +1,77 @@
+"""Query strings: hostile text becomes values or a 422 that names its parameter."""
+
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import InvalidRequest
+from shared.http.query_strings import escape_untrusted, parse_query_string, query_names
+
+
+def fields(refusal: pytest.ExceptionInfo[InvalidRequest]) -> list[str]:
+    errors: Any = refusal.value.facts["errors"]
+    return [error["field"] for error in errors]
+
+
+@pytest.mark.parametrize(
+    ("raw", "given"),
+    [
+        ("", {}),
+        ("&&", {}),
+        ("limit=100&order=asc", {"limit": "100", "order": "asc"}),
+        ("q=a+b%2Bc%26&status=active", {"q": "a b+c&", "status": "active"}),
+        ("q=%C3%A9=", {"q": "é="}),
+        ("q=a,b", {"q": "a,b"}),
+        ("q", {"q": ""}),
+        ("%71=x", {"q": "x"}),
+    ],
+)
+def test_query_strings(raw: str, given: dict[str, str]) -> None:
+    """Percent-encoding is undone once, a plus is a space, a comma is a comma."""
+    assert parse_query_string(raw) == given
+
+
+@pytest.mark.parametrize(
+    ("raw", "wrong"),
+    [
+        ("limit=1&limit=1", "limit"),
+        ("q=a&%71=b", "q"),
+        ("x&x", "x"),
+        ("a%0Ab=1&a%0Ab=1", r"a\nb"),
+        ("q=%", "q"),
+        ("q=%4", "q"),
+        ("q=%zz", "q"),
+        ("%zz=1", "query"),
+        ("q=%FF", "q"),
+        ("q=%ED%A0%80", "q"),
+        ("q=\ud800", "q"),
+        ("\ud800=1", "query"),
+        ("q=%00", "q"),
+    ],
+)
+def test_bad_query_strings(raw: str, wrong: str) -> None:
+    """The parameter that is broken or given twice is named, its value is not repeated."""
+    with pytest.raises(InvalidRequest) as refusal:
+        parse_query_string(raw)
+    assert fields(refusal) == [wrong]
+
+
+@pytest.mark.parametrize(
+    ("raw", "names"),
+    [
+        ("", set()),
+        ("dry_run", {"dry_run"}),
+        ("dry%5Frun=1&a=b=c&", {"dry_run", "a"}),
+        ("%FF=1", {"\ufffd"}),
+        ("\ud800=1", {"?"}),
+    ],
+)
+def test_names_in_a_query_string(raw: str, names: set[str]) -> None:
+    """As far as they can be read: this look ahead refuses nothing."""
+    assert query_names(raw) == names
+
+
+def test_a_name_that_the_caller_chose() -> None:
+    """It is short ASCII text without control characters before it is repeated."""
+    assert escape_untrusted("é\n\ud800") == r"\xe9\n\ud800"
+    assert len(escape_untrusted("x" * 1000)) == 64
