@@ -11,7 +11,7 @@ from shared.domain.roles import ROLES, Role
 from shared.domain.values import TEXT_BREAKERS, Actor
 
 SCOPE = "kiloclaw/"
-"""A role that a pipeline's token has for scope: of the user pool's resource server."""
+"""The prefix of scopes that are roles: the name of the user pool's resource server."""
 DECODINGS = 8
 
 
@@ -23,14 +23,14 @@ class Caller:
     roles: frozenset[str]
 
     def may(self, role: Role) -> bool:
-        """Admins may do all; no other role contains another."""
+        """Whether the caller has this role. Admins may do everything."""
         return not self.roles.isdisjoint({role, "admin"})
 
 
 def read_caller(claims: Mapping[str, Any] | None) -> Caller | None:
-    """The caller, or None where the claims name nobody.
+    """Return the caller, or None if the claims name nobody.
 
-    An access token of Cognito has no `email`; its subject stands in.
+    An access token of Cognito has no `email`; then the subject is the actor.
     """
     claims = claims or {}
     names = (claims.get("email"), claims.get("sub"))
@@ -42,10 +42,10 @@ def read_caller(claims: Mapping[str, Any] | None) -> Caller | None:
 
 
 def parse_groups(groups: object) -> frozenset[str]:
-    """The roles among the groups.
+    """Return the roles among the groups.
 
-    API Gateway's JWT authorizer renders a list as `[admin viewer]`; a JSON list and plain text
-    parted by spaces or commas are read too.
+    API Gateway's JWT authorizer passes a list as the text `[admin viewer]`. A JSON list, and
+    text separated by spaces or commas, are read too.
     """
     if isinstance(groups, str):
         groups = _parted(groups.strip())
@@ -55,9 +55,10 @@ def parse_groups(groups: object) -> frozenset[str]:
 
 
 def parse_scope(scope: object) -> frozenset[str]:
-    """`publisher`, where the scopes (parted by spaces: RFC 6749, section 3.3) grant it.
+    """Return the role `publisher` if the scopes grant it, else none.
 
-    That role alone: a pipeline proves itself with a secret, administrators sign in.
+    Scopes are separated by spaces (RFC 6749, section 3.3). They grant no other role: pipelines
+    have a secret, administrators sign in.
     """
     granted = scope.split(" ") if isinstance(scope, str) else []
     return frozenset({"publisher"} if f"{SCOPE}publisher" in granted else ())
@@ -73,9 +74,10 @@ def _parted(text: str) -> object:
 
 
 def is_under(root: str, path: str) -> bool:
-    """Does the path lead below `/{root}`, or would it for any server that tidies paths?
+    """Whether the path leads below `/{root}`, however a server might normalise it.
 
-    Extra slashes, backslashes, dot segments, capitals and repeated percent-encoding count.
+    So it sees through extra slashes, backslashes, dot segments, capitals and repeated
+    percent-encoding.
     """
     for _ in range(DECODINGS):
         path = unquote(path)

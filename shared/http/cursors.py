@@ -1,7 +1,7 @@
-"""Cursors: where the next page of one very query starts.
+"""Cursors: where the next page of a query starts.
 
 Base64url of a JSON list: the query's fingerprint, then the sort key of the last row. A cursor
-is no secret; whatever it claims is parsed as any other input.
+is not secret, and it is parsed like any other input.
 """
 
 import json
@@ -21,7 +21,7 @@ BIGGEST = 2**63 - 1
 
 
 def fingerprint(name: str, wanted: object) -> str:
-    """Short for a query: its list, its filters and its order."""
+    """Hash a query: its list, its filters and its order."""
     text = json.dumps([name, wanted], sort_keys=True, default=str)
     return sha256(text.encode()).hexdigest()[:12]
 
@@ -32,9 +32,9 @@ def encode(mark: str, *key: object) -> str:
 
 
 def decode(cursor: str | None, mark: str, shape: tuple[Parse, ...]) -> tuple[Any, ...] | None:
-    """The key after which to go on, None for the first page.
+    """Return the key after which to go on, None for the first page.
 
-    Raises InvalidRequest for one that is malformed or belongs to another query.
+    Raises InvalidRequest if the cursor is malformed or belongs to another query.
     """
     if cursor is None:
         return None
@@ -48,7 +48,7 @@ def decode(cursor: str | None, mark: str, shape: tuple[Parse, ...]) -> tuple[Any
 
 
 def moment(value: object) -> str:
-    """A time, as text to the microsecond; in UTC, for the database knows fewer offsets."""
+    """Parse a time into text: to the microsecond, and in UTC."""
     return rfc3339(parse_moment(value))
 
 

@@ -9,7 +9,7 @@ from shared.http.query_strings import escape_untrusted
 
 
 def parse_json_object(body: str, *, is_base64: bool) -> dict[str, Any] | None:
-    """The object in a body, None where there is no body. Raises InvalidRequest."""
+    """Parse the object in a body; None if there is no body. Raises InvalidRequest."""
     text = _decoded(body) if is_base64 else body
     if not text:
         return None
@@ -32,7 +32,7 @@ def _decoded(body: str) -> str:
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """RFC 8259 leaves open which of two members of one name counts. Raises InvalidRequest."""
+    """Refuse a repeated name: RFC 8259 leaves open which member counts."""
     members: dict[str, object] = {}
     for name, value in pairs:
         if name in members:
@@ -42,5 +42,5 @@ def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _refuse(constant: str) -> NoReturn:
-    """Python reads NaN and Infinity, which are no JSON."""
+    """Refuse NaN and Infinity, which Python reads although they are not JSON."""
     raise ValueError(constant)

@@ -1,4 +1,4 @@
-"""Pages of lists: what one asks for, where it starts, and the cursor to go on with."""
+"""Pages of lists: the query, where a page starts, and the cursor of the next one."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_lengt
 
 
 class PageQuery(BaseModel):
-    """A page of a list; a class for each list, as a cursor belongs to one query."""
+    """The query of a page. Each list has its own class, for a cursor belongs to one list."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,13 +51,13 @@ class PageQuery(BaseModel):
 
     @property
     def mark(self) -> str:
-        """Short for the list, its filters and its order."""
+        """The hash of the list, its filters and its order."""
         wanted = self.model_dump(exclude={"limit", "cursor"})
         return cursors.fingerprint(type(self).__name__, wanted)
 
 
 class Page(BaseModel, Generic[Item]):
-    """Part of a list."""
+    """A page of a list."""
 
     model_config = ConfigDict(from_attributes=True, extra="forbid", frozen=True)
 

@@ -1,4 +1,4 @@
-"""One table from refusals to problem documents (RFC 9457)."""
+"""Turn refusals into problem documents (RFC 9457), by one table."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,13 +10,13 @@ RETRY_AFTER_SECONDS = 5
 
 
 class Unauthorized(Refused):
-    """Nobody is known to ask."""
+    """The request has no valid token."""
 
     code = "unauthorized"
 
 
 class Forbidden(Refused):
-    """The caller's roles do not reach so far."""
+    """The caller's roles do not allow this."""
 
     code = "forbidden"
 
@@ -26,19 +26,19 @@ class UnknownPath(Refused):
 
 
 class MethodNotAllowed(Refused):
-    """The path is known, not with this method; `allow` lists those that are."""
+    """The path exists, but not with this method. `allow` lists its methods."""
 
     code = "method_not_allowed"
 
 
 class NotBuilt(Refused):
-    """Part of the contract, and not built yet."""
+    """Part of the contract that is not built yet."""
 
     code = "not_implemented"
 
 
 class Problem(NamedTuple):
-    """What a code means over HTTP."""
+    """The HTTP status and title of a code."""
 
     status: int
     title: str
@@ -78,7 +78,7 @@ def problem(
     facts: Mapping[str, object] | None = None,
     request_id: str | None = None,
 ) -> dict[str, Any]:
-    """The document; `facts` are extra members and never displace the standard ones."""
+    """Make the document. `facts` are extra members and never replace the standard ones."""
     status, title = PROBLEMS[code]
     return {
         **(facts or {}),
@@ -92,7 +92,7 @@ def problem(
 
 
 def problem_headers(code: str, facts: Mapping[str, object]) -> dict[str, str]:
-    """What a status wants said in headers (RFC 9110: 401, 405, 503)."""
+    """Return the headers that a status calls for (RFC 9110: 401, 405, 503)."""
     match PROBLEMS[code].status:
         case 401:
             return {"www-authenticate": "Bearer"}

@@ -1,6 +1,6 @@
 """Query strings, read strictly: every parameter is a scalar and is given at most once.
 
-API Gateway's own parsed parameters will not do: it joins repeated ones by commas.
+API Gateway's parsed parameters cannot be used: it joins repeated ones with commas.
 """
 
 import re
@@ -12,7 +12,7 @@ LONGEST_NAME = 64
 
 
 def parse_query_string(raw: str) -> dict[str, str]:
-    """The parameters of a raw query string by name. Raises InvalidRequest."""
+    """Parse a raw query string into its parameters by name. Raises InvalidRequest."""
     given: dict[str, str] = {}
     for name, value in _pairs(raw):
         field = _decoded(name, "query")
@@ -23,13 +23,13 @@ def parse_query_string(raw: str) -> dict[str, str]:
 
 
 def query_names(raw: str) -> set[str]:
-    """The names in a raw query string, as far as they can be read. Refuses nothing."""
+    """Return the names in a raw query string, as far as they can be read. Refuses nothing."""
     raw_names = (name.encode(errors="replace") for name, _ in _pairs(raw))
     return {unquote_to_bytes(name).decode(errors="replace") for name in raw_names}
 
 
 def escape_untrusted(name: object) -> str:
-    """A name that the caller chose, as short ASCII text that may be repeated in an answer."""
+    """Turn a name that the caller chose into short ASCII text that an answer may repeat."""
     return str(name).encode("unicode_escape").decode("ascii")[:LONGEST_NAME]
 
 
