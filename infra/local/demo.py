@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,6 +16,7 @@ from infra.local import demo_data as data
 from infra.local.aws.dynamodb import DynamoDB
 from infra.local.processes import NotStarted
 
+OPENCLAW_VERSION = re.compile(r"[0-9.]+(?:-(?:beta\.)?[0-9]+(?=-))?")
 AT_ONCE = 3
 CALL_SECONDS = 60
 EXPIRE_AFTER = (1, 5, 25)
@@ -82,10 +84,17 @@ def digest(tag: str) -> str:
     return f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}"
 
 
+def _openclaw_version(tag: str) -> str:
+    """The beginning of a tag, with the number of a correction or a beta."""
+    found = OPENCLAW_VERSION.match(tag)
+    assert found is not None  # noqa: S101
+    return found[0]
+
+
 def _publish(pipeline: ApiClient, version: data.DemoVersion) -> None:
     publication = {
         "image_tag": version.tag,
-        "openclaw_version": version.tag.partition("-")[0],
+        "openclaw_version": _openclaw_version(version.tag),
         "variant": version.variant,
         "image_digest": digest(version.tag),
         "notes": version.notes,
@@ -131,7 +140,7 @@ def _put_entry(dynamodb: DynamoDB, entry: data.DemoEntry) -> None:
         "pk": "IMAGE",
         "sk": entry.tag,
         "image_tag": entry.tag,
-        "openclaw_version": entry.tag.partition("-")[0],
+        "openclaw_version": _openclaw_version(entry.tag),
         "variant": entry.variant,
         "published_at": _days_ago(entry.days),
         "image_digest": digest(entry.digest_of),

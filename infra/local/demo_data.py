@@ -5,7 +5,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 
 class DemoVersion(NamedTuple):
-    """Published `days` ago; its OpenClaw version is in its tag."""
+    """A version published `days` ago. Its OpenClaw version is the beginning of its tag."""
 
     tag: str
     days: float
@@ -62,6 +62,8 @@ VERSIONS = (
     DemoVersion("2026.9.20-r1", 28, "Faster cold start"),
     DemoVersion("2026.9.28-r1", 20, "Calendar and mail plugins updated"),
     DemoVersion("2026.10.3-r1", 15, "Memory search is twice as fast"),
+    DemoVersion("2026.10.3-2-r1", 12, "Correction of 2026.10.3: attachments above 20 MB"),
+    DemoVersion("2026.10.12-beta.1-r1", 3, "Beta, for those who asked for it"),
     DemoVersion("2026.10.9-r1", 9, "Release candidate, in canary"),
     DemoVersion("2026.8.21-gpu-r1", 57, "CUDA 12.6", "gpu"),
     DemoVersion("2026.9.22-gpu-r1", 26, "CUDA 12.8, local speech models", "gpu"),
@@ -86,6 +88,8 @@ PINS = (
     DemoPin("acme|1001", "2026.9.20-r1", "Customer asked for a frozen version"),
     DemoPin("acme|1002", "2026.9.20-r1", "Customer asked for a frozen version"),
     DemoPin("globex|42", "2026.7.14-r1", "Self-built plugin, port is under way"),
+    DemoPin("oauth/google:114000741928328149731", "2026.10.12-beta.1-r1", "Asked for the beta"),
+    DemoPin("o'brien@example.com", "2026.10.3-2-r1", "Large attachments"),
     DemoPin("kenji@example.com", "2026.10.9-r1", "Canary"),
     DemoPin("li.wei@example.com", "2026.10.9-r1", "Canary"),
     DemoPin("initech|render-1", "2026.9.22-gpu-r1", "Driver 570 on this host"),
@@ -117,6 +121,8 @@ LATEST = (
             DemoUser("ana@example.com"),
             DemoUser("tom.baker@example.com"),
             DemoUser("zoe@example.com"),
+            DemoUser("_svc-kilo"),
+            DemoUser("oauth/google:108177203395528417602"),
         ),
     ),
 )

@@ -88,6 +88,10 @@ def test_the_demo_shows_every_state(system: RunningSystem) -> None:
     assert {version["status"] for version in versions} == {"active", "deprecated", "disabled"}
     assert {pin["state"] for pin in pins} == {"applied", "expired", "suspended"}
     assert {version["variant"] for version in versions} == {"default", "gpu"}
+    released = {version["openclaw_version"] for version in versions}
+    assert {"2026.10.3", "2026.10.3-2", "2026.10.12-beta.1"} <= released
+    users = {pin["user_id"] for pin in pins}
+    assert {"oauth/google:114000741928328149731", "o'brien@example.com"} <= users
     assert 40 <= len(items("/v1/instances?limit=100")) <= 60
     assert "digest_in_use" in {finding["code"] for finding in items("/v1/sync-findings")}
 
@@ -122,9 +126,15 @@ def test_a_bad_token_request(system: RunningSystem, body: object) -> None:
 
 
 def test_the_path_arrives_decoded(system: RunningSystem) -> None:
-    """`%7C` arrives as a bar, and a plus stays a plus."""
+    """`%7C` arrives as a bar, `%2F` as a slash, and a plus stays a plus."""
     admin = system.bearer("admin")
-    for raw, user in (("load%7C7", "load|7"), ("load+7", "load+7"), ("load%2B7", "load+7")):
+    for raw, user in (
+        ("load%7C7", "load|7"),
+        ("load+7", "load+7"),
+        ("load%2B7", "load+7"),
+        ("oauth%2Fgoogle:7", "oauth/google:7"),
+        ("o'neil@example.com", "o'neil@example.com"),
+    ):
         path, body = f"/v1/users/{raw}/pin", {"image_tag": "2026.9.20-r1"}
         reply = system.call("PUT", path, body, admin)
         assert reply.status in {200, 201}, reply.body
@@ -138,6 +148,14 @@ def test_a_repeated_parameter_is_seen(system: RunningSystem) -> None:
         "GET", "/v1/versions?status=active&status=disabled", headers=system.bearer("viewer")
     )
     assert (reply.status, reply.json["code"]) == (422, "invalid_request")
+
+
+def test_a_path_that_is_cut(system: RunningSystem) -> None:
+    """A user id with a question mark cuts the path, and what is left of it is no operation."""
+    admin = system.bearer("admin")
+    for method in ("GET", "PUT", "DELETE"):
+        reply = system.call(method, "/v1/users/ana%3Fx/pin", {"image_tag": "x"}, admin)
+        assert (reply.status, reply.json["code"]) == (404, "not_found")
 
 
 def test_a_broken_path(system: RunningSystem) -> None:
