@@ -1,4 +1,4 @@
-"""The whole system: its parts, what each function is told, and what it may do."""
+"""The stack of one stage: its parts, the variables of functions and their rights."""
 
 from aws_cdk import Stack
 from constructs import Construct
@@ -35,9 +35,9 @@ class KiloClaw(Stack):
         }
 
         def deploy(entry: Function) -> LambdaFunction:
-            told = {"DATABASE_CONNINFO": catalog.conninfo(entry), "DATABASE_IAM": "on"}
-            told |= {variable: variables[variable] for variable in entry.variables}
-            function = LambdaFunction(self, stage, entry, network, told)
+            environment = {"DATABASE_CONNINFO": catalog.conninfo(entry), "DATABASE_IAM": "on"}
+            environment |= {name: variables[name] for name in entry.variables}
+            function = LambdaFunction(self, stage, entry, network, environment)
             catalog.admit(function, entry.database_role)
             kv.grant(function, entry.rights)
             kv.grant_index(function, entry.index_rights)

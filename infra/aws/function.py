@@ -27,7 +27,7 @@ NETWORK_ACTIONS = [
 
 
 class LambdaFunction(lambda_.Function):
-    """A function of the list, deployed. The stack grants whatever else it may do."""
+    """A function of the list, deployed. The stack grants its rights on stores."""
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ def begin(event: dict[str, Any]) -> None:
 
 
 def finish(event: dict[str, Any]) -> bool:
-    """Answer CloudFormation, unless another attempt is to be made: then return True."""
+    """Answer CloudFormation, or return True if another attempt is to be made."""
     request, outcome = event["request"], event["outcome"]
     if "Error" not in outcome:
         _delete_old_versions(request["Provisioning"])

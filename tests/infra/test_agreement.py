@@ -42,7 +42,7 @@ class Recording(Mapping[str, str]):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_function_is_told_what_it_reads_and_nothing_else(
+def test_a_function_has_the_variables_that_it_reads_and_no_others(
     template: Template, name: str
 ) -> None:
     """Its settings read every variable that the template sets, and no other."""

@@ -79,8 +79,8 @@ def environ(stores: Stores) -> dict[str, str]:
 def test_provisioning_resolves(built: Built, stores: Stores, environ: dict[str, str]) -> None:
     """It answers the latest version and records it."""
     _publish(stores)
-    told = environ | {"DATABASE_CONNINFO": stores.conninfo("provisioning")}
-    with built.boot("provisioning", told) as sandbox:
+    variables = environ | {"DATABASE_CONNINFO": stores.conninfo("provisioning")}
+    with built.boot("provisioning", variables) as sandbox:
         answers = [sandbox.invoke({"user_id": "ana"}), sandbox.invoke({"user_id": "ana"})]
     found = [(each["image_tag"], each["changed"], each["recorded"]) for each in answers]
     assert found == [("stable", True, True), ("stable", False, True)]
@@ -91,10 +91,10 @@ def test_admin_api_lists_versions(
 ) -> None:
     """It answers an event of the HTTP API with the claims of a viewer."""
     _publish(stores)
-    told = environ | {"DATABASE_CONNINFO": stores.conninfo("admin_api")}
+    variables = environ | {"DATABASE_CONNINFO": stores.conninfo("admin_api")}
     request = http_request("GET", "/v1/versions")
     claims = {"sub": "ana", "cognito:groups": ["viewer"]}
-    with built.boot("admin_api", told) as sandbox:
+    with built.boot("admin_api", variables) as sandbox:
         event = events.event(request, "ANY /v1/{proxy+}", "/v1/versions", claims)
         status, body = _answer(sandbox.invoke(event))
     assert status == 200
@@ -117,13 +117,13 @@ def test_migrate_applies(built: Built, stores: Stores, environ: dict[str, str]) 
     """It applies every migration to an empty database, once."""
     with psycopg.connect(stores.server.superuser(), autocommit=True) as connection:
         create_database(connection, f"{stores.dbname}_empty")
-    told = environ | {
+    variables = environ | {
         "DATABASE_CONNINFO": stores.server.conninfo(
             f"{stores.dbname}_empty", "kiloclaw_migrate"
         ),
         "PGPASSWORD": PASSWORD,
     }
-    with built.boot("migrate", told) as sandbox:
+    with built.boot("migrate", variables) as sandbox:
         answers = [sandbox.invoke({}), sandbox.invoke({})]
     applied = [migration.name for migration in migrations()]
     assert answers == [{"applied": applied}, {"applied": []}]

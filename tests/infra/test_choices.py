@@ -86,19 +86,19 @@ def test_the_proxy_may_connect_to_a_restored_database(chosen: Template) -> None:
 
 def test_publishers_may_promote_in_dev_only(template: Template) -> None:
     """In production a person with the role `admin` makes a version the latest."""
-    told = template.functions()["admin_api"]["Environment"]["Variables"]
+    variables = template.functions()["admin_api"]["Environment"]["Variables"]
     expected = {"dev": "on", "prod": "off"}[template.stage]
-    assert told["PUBLISHER_MAY_PROMOTE"] == expected
+    assert variables["PUBLISHER_MAY_PROMOTE"] == expected
 
 
 def test_a_restored_table_takes_the_place_of_ours(chosen: Template) -> None:
     """The stack makes no table; functions use the restored one and have rights on it."""
     assert chosen.of("AWS::DynamoDB::Table") == {}
-    told = {
+    variables = {
         name: function["Environment"]["Variables"].get("TABLE_NAME")
         for name, function in chosen.functions().items()
     }
     others = dict.fromkeys(("admin_api", "provisioning", "sync"), "kiloclaw-restored")
-    assert told == {"migrate": None, **others}
+    assert variables == {"migrate": None, **others}
     granted = rights(chosen)["provisioningrole"]
     assert {right[1] for right in granted if right[0].startswith("dynamodb:")} == {TABLE}

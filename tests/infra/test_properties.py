@@ -240,8 +240,8 @@ def test_metrics_are_those_of_the_stage(template: Template) -> None:
     """Functions, alarms and dashboard agree on one namespace, which no other stage uses."""
     namespace = f"KiloClaw/{template.stage}"
     for function in template.functions().values():
-        told = function["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
-        assert told == namespace
+        variables = function["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
+        assert variables == namespace
     alarms = list(template.of("AWS::CloudWatch::Alarm").values())
     plain = [alarm["Namespace"] for alarm in alarms if "Namespace" in alarm]
     summed = [

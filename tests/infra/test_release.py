@@ -1,4 +1,4 @@
-"""The release step: what is run, how often, and what CloudFormation is told."""
+"""The release step: what it runs, how often, and how it answers CloudFormation."""
 
 import io
 import json
@@ -49,7 +49,7 @@ class CloudFormationStandIn(BaseHTTPRequestHandler):
 
 @dataclass
 class Cloud:
-    """An account: a stack, a state machine, a function, and what CloudFormation was told."""
+    """An account with a stack and a state machine, and the responses to CloudFormation."""
 
     url: str
     stack: str

@@ -1,4 +1,4 @@
-"""A change of the infrastructure is seen in a diff."""
+"""Every change of the infrastructure appears in a diff for review."""
 
 import os
 from pathlib import Path
@@ -9,8 +9,8 @@ FOLDER = Path(__file__).with_name("snapshots")
 
 
 def test_the_template_is_as_reviewed(template: Template) -> None:
-    """`make snapshots` writes them anew; the diff is for the reviewer."""
-    file, shown = FOLDER / f"{template.stage}.json", review_form(template.content)
+    """The template equals the reviewed one; `make snapshots` writes it anew."""
+    file, current = FOLDER / f"{template.stage}.json", review_form(template.content)
     if "UPDATE_SNAPSHOTS" in os.environ:
-        file.write_text(shown)
-    assert shown == file.read_text()
+        file.write_text(current)
+    assert current == file.read_text()

@@ -1,4 +1,4 @@
-"""What functions may do with the table is what they do: grants against recorded calls."""
+"""Functions use every right on the table that they have: rights against recorded calls."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -26,13 +26,13 @@ UseOf = Callable[[Any, str], tuple["Used", Callable[[Any], Any]]]
 
 
 class Used:
-    """Rights that calls needed, one for each partition key."""
+    """Collects the rights that calls need, one for each partition key."""
 
     def __init__(self) -> None:
         self.rights: set[Right] = set()
 
     def connect(self) -> Any:
-        """A client, as functions make it, whose calls are recorded."""
+        """Make the functions' own client and record its calls."""
         client = connect()
         client.meta.events.register("provide-client-params.dynamodb", self._record)
         return client
@@ -64,7 +64,7 @@ def _right(operation: str, item: dict[str, Any]) -> Right:
 
 
 def granted(role: str) -> set[Right]:
-    """Of the table, one for each partition key."""
+    """List a role's rights on the table, one for each partition key."""
     return {
         (action, resource, (key,) if key else ())
         for action, resource, keys in RIGHTS[role]
@@ -75,7 +75,7 @@ def granted(role: str) -> set[Right]:
 
 @pytest.fixture
 def used(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Iterator[UseOf]:
-    """A function on these stores, and what it will have used."""
+    """Run a function on the stores of the test and collect the rights that it used."""
 
     def of(module: Any, name: str) -> tuple[Used, Callable[[Any], Any]]:
         record = Used()
@@ -92,7 +92,7 @@ def used(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Iterator[UseOf]:
 
 
 def request(method: str, path: str, body: object = None, query: str = "") -> dict[str, Any]:
-    """An event of the API, by an administrator."""
+    """Build an event of the HTTP API with the claims of an administrator."""
     claims = {"sub": "ana", "cognito:groups": "[admin]"}
     return {
         "version": "2.0",
@@ -110,8 +110,8 @@ def request(method: str, path: str, body: object = None, query: str = "") -> dic
     } | ({} if body is not None else {"body": None})
 
 
-def take_back(kv: KV) -> None:
-    """What a publish does that lost to a rival's between its two stores."""
+def undo_publish(kv: KV) -> None:
+    """Undo an entry as a publish does whose catalog half was refused."""
     now = datetime.now(UTC)
     entry = ImageEntry("kiloclaw-3", "2026.11.1", "default", now, DIGESTS[3])
     kv.entries.undo(kv.entries.register(entry, variant_given=True, token="mine", now=now))
@@ -119,7 +119,7 @@ def take_back(kv: KV) -> None:
 
 
 def test_provisioning_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
-    """It starts a user with a version that the catalog does not know yet, and forgets one."""
+    """It starts a user on a version that only the KV knows, and destroys an instance."""
     stores.put_entry(NEW)
     stores.put("POINTER", "default", revision=1, latest_tag=NEW)
     record, invoke = used(provisioning, "provisioning")
@@ -129,7 +129,7 @@ def test_provisioning_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
 
 
 def test_sync_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
-    """It takes in, retires, mends and rebuilds."""
+    """It imports entries, writes a tombstone, copies pointers and rebuilds the KV."""
     stores.put_entry(OLD, image_digest=DIGESTS[1])
     stores.put_entry(NEW, image_digest=DIGESTS[2])
     stores.put("POINTER", "default", revision=1, latest_tag=NEW)
@@ -150,7 +150,7 @@ def test_sync_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
 
 
 def test_the_admin_api_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
-    """It publishes, takes back, promotes, retires, syncs, and knows who runs what."""
+    """It publishes, undoes, promotes, retires, syncs, lists instances and erases."""
     record, invoke = used(admin_api, "admin_api")
 
     def ask(method: str, path: str, body: object = None, query: str = "") -> int:
@@ -163,7 +163,7 @@ def test_the_admin_api_uses_all_that_it_may(stores: Stores, used: UseOf) -> None
 
     assert publish(OLD, DIGESTS[1], set_latest=True) == 201
     assert publish(NEW, DIGESTS[2]) == 201
-    take_back(KV(record.connect(), stores.table))
+    undo_publish(KV(record.connect(), stores.table))
     assert ask("POST", f"/v1/versions/{NEW}/promote", {}) == 200
     assert ask("DELETE", f"/v1/versions/{OLD}") == 204
     assert ask("POST", "/v1/sync") == 200

@@ -1,4 +1,4 @@
-"""A package as Lambda runs it: unzipped, alone, beside the runtime's own libraries."""
+"""Runs a package as Lambda does: unzipped, with the runtime's libraries and no others."""
 
 import importlib.util
 import json
@@ -18,7 +18,7 @@ RUNTIME = (
     *("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"),
     *("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py"),
 )
-"""boto3, Lambda's own client, and what they import."""
+"""boto3, Lambda's runtime client, and the libraries that they import."""
 
 BOOT = """
 import sys
@@ -31,7 +31,7 @@ ANSWER_SECONDS = 30.0
 
 
 def make_runtime(folder: Path) -> Path:
-    """A folder with the runtime's libraries, and nothing else that is installed here."""
+    """Make a folder with the runtime's libraries and no others of this environment."""
     folder.mkdir()
     for name in RUNTIME:
         spec = importlib.util.find_spec(name)
@@ -50,19 +50,19 @@ def unzip(archive: Path, folder: Path) -> Path:
 
 
 def isolated(script: str, *arguments: str | Path) -> list[str]:
-    """A command that sees no environment's packages, and no file of this project."""
+    """Build a command that sees neither installed packages nor files of this project."""
     base = getattr(sys, "_base_executable", sys.executable)
     return [base, "-I", "-S", "-B", "-c", script, *map(str, arguments)]
 
 
 class PackageSandbox:
-    """One environment of a function, which has answered as often as it was asked."""
+    """One environment of a function. Every invocation has its answer before the next."""
 
     def __init__(self, api: RuntimeApi) -> None:
         self._api = api
 
     def invoke(self, event: Mapping[str, object]) -> Any:
-        """The answer; what the function raised is an AssertionError."""
+        """Return the answer. An error of the function fails the test."""
         payload = json.dumps(event).encode()
         self._api.give(InvocationEvent("1", payload, time.time() + ANSWER_SECONDS))
         answer = self._api.take(ANSWER_SECONDS) or InvocationResult.failed(

@@ -1,4 +1,4 @@
-"""Templates as tests read them: by type, with references as text and without hashes."""
+"""Reads templates: resources by type, references as text, names without hashes."""
 
 import json
 import re
@@ -16,7 +16,7 @@ CONTEXT = json.loads(Path("cdk.json").read_text())["context"]
 
 @dataclass(frozen=True)
 class Template:
-    """One stage's, and the folder that it was written to."""
+    """The template of a stage, and the folder that it was written to."""
 
     stage: str
     folder: Path
@@ -50,7 +50,7 @@ class Template:
         return properties
 
     def functions(self) -> dict[str, dict[str, Any]]:
-        """The product's, by the names of their folders."""
+        """The properties of the product's functions by name."""
         return {
             properties["FunctionName"].removeprefix(f"kiloclaw-{self.stage}-"): properties
             for properties in self.of("AWS::Lambda::Function").values()
@@ -92,7 +92,7 @@ def text(value: Any) -> str:
             return str(by).join(map(text, parts))
         case {"Fn::Select": [index, {"Fn::Split": [by, whole]}]}:
             return f"{text(whole)}[{by}{index}]"
-    raise ValueError(f"what is {value}?")
+    raise ValueError(f"cannot read {value}")
 
 
 def texts(value: Any) -> list[str]:
@@ -104,7 +104,7 @@ def statements(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def review_form(template: dict[str, Any]) -> str:
-    """What a reviewer compares: sorted, and without the hashes that each release changes."""
-    shown = json.dumps(template, indent=1, sort_keys=True)
-    shown = VERSION_HASH.sub(r"\1", shown)
-    return ASSET_HASH.sub("<asset>", shown) + "\n"
+    """Format a template for review: sorted, and without hashes that change at each release."""
+    document = json.dumps(template, indent=1, sort_keys=True)
+    document = VERSION_HASH.sub(r"\1", document)
+    return ASSET_HASH.sub("<asset>", document) + "\n"
