@@ -62,6 +62,7 @@ def _run_sync(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:
         catalog=deps.catalog, kv=deps.kv, cap=cap, trigger=trigger, seconds=RUN_SECONDS
     )
     with deps.catalog.transaction() as tx:
+        tx.runs.prune()
         open_findings = tx.runs.count_open()
     deps.telemetry.count("OpenFindings", open_findings)
     _tell(report, age, deps)

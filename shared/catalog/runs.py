@@ -14,6 +14,7 @@ from shared.domain.sync_report import Finding, Outcome, SyncReport
 from shared.domain.values import Variant
 
 Trigger = Literal["schedule", "direct", "api"]
+PRUNED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,47 @@ class Runs:
             " WHERE id = %(id)s",
             {"id": run_id, "counts": Jsonb(counts), "changed": changed},
         )
+
+    def prune(self) -> int:
+        """Delete what nobody needs any more; how many rows. At most a thousand of each kind.
+
+        Runs that changed nothing are kept for 7 days, other runs and resolved findings for 400.
+        The last good run stays: the next one compares its counts with it.
+        """
+        runs = self.connection.execute(
+            """
+            WITH without_effect AS (
+                SELECT id FROM kiloclaw_sync_runs
+                 WHERE NOT changed AND started_at < now() - interval '7 days'
+                 ORDER BY started_at LIMIT %(most)s
+            ), old AS (
+                SELECT id FROM kiloclaw_sync_runs
+                 WHERE started_at < now() - interval '400 days'
+                 ORDER BY started_at LIMIT %(most)s
+            ), last_good AS (
+                SELECT id FROM kiloclaw_sync_runs
+                 WHERE outcome = 'ok' AND counts ? 'seen'
+                 ORDER BY started_at DESC LIMIT 1
+            )
+            DELETE FROM kiloclaw_sync_runs
+             WHERE id IN (SELECT id FROM kiloclaw_sync_runs
+                           WHERE id IN (TABLE without_effect UNION TABLE old)
+                             AND id NOT IN (TABLE last_good)
+                             FOR UPDATE SKIP LOCKED)
+            """,
+            {"most": PRUNED_AT_ONCE},
+        )
+        findings = self.connection.execute(
+            """
+            DELETE FROM kiloclaw_sync_findings
+             WHERE id IN (SELECT id FROM kiloclaw_sync_findings
+                           WHERE resolved_at < now() - interval '400 days'
+                           ORDER BY resolved_at LIMIT %(most)s
+                             FOR UPDATE SKIP LOCKED)
+            """,
+            {"most": PRUNED_AT_ONCE},
+        )
+        return runs.rowcount + findings.rowcount
 
     def age(self) -> float | None:
         """Return the seconds since the last good run ended, None before the first."""

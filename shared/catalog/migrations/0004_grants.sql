@@ -13,9 +13,10 @@ GRANT SELECT (image_tag) ON kiloclaw_version_pins TO kiloclaw_sync;
 GRANT SELECT, INSERT, UPDATE ON kiloclaw_variants TO kiloclaw_sync;
 GRANT SELECT, INSERT ON kiloclaw_promotions TO kiloclaw_sync;
 GRANT INSERT ON kiloclaw_audit_log TO kiloclaw_sync;
-GRANT SELECT, INSERT, UPDATE ON kiloclaw_sync_runs, kiloclaw_sync_findings TO kiloclaw_sync;
+-- It deletes runs and resolved findings that are too old to be of use.
+GRANT SELECT, INSERT, UPDATE, DELETE ON kiloclaw_sync_runs, kiloclaw_sync_findings TO kiloclaw_sync;
 
--- Nothing is ever deleted but what is about a person: pins and aliases.
+-- It deletes nothing but what is about a person: pins and aliases.
 GRANT SELECT, INSERT, UPDATE
     ON kiloclaw_available_versions, kiloclaw_variants, kiloclaw_sync_runs, kiloclaw_sync_findings
     TO kiloclaw_admin_api;

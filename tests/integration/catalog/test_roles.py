@@ -31,8 +31,8 @@ GRANTS = {
     ("kiloclaw_sync", "kiloclaw_audit_log"): {"INSERT"},
     ("kiloclaw_sync", "kiloclaw_available_versions"): READ,
     ("kiloclaw_sync", "kiloclaw_promotions"): ADD,
-    ("kiloclaw_sync", "kiloclaw_sync_findings"): CHANGE,
-    ("kiloclaw_sync", "kiloclaw_sync_runs"): CHANGE,
+    ("kiloclaw_sync", "kiloclaw_sync_findings"): ALL,
+    ("kiloclaw_sync", "kiloclaw_sync_runs"): ALL,
     ("kiloclaw_sync", "kiloclaw_variants"): CHANGE,
 }
 """Every grant on a whole table, the owner's own aside."""

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from shared.catalog import runs
 from shared.catalog.runs import OpenFinding, Run, Trigger
 from shared.catalog.transaction import Catalog
 from shared.domain.sync import PastRun
@@ -232,3 +233,85 @@ def test_pages_of_any_size_give_every_finding_once(catalog: Catalog) -> None:
     ]
     for limit in LIMITS:
         assert _open(catalog, limit) == everything
+
+
+def _old_run(
+    store: CatalogStore, days: float, outcome: Outcome = "ok", *, changed: bool = False
+) -> None:
+    store.sql(
+        "INSERT INTO kiloclaw_sync_runs (started_at, outcome, counts, trigger, changed)"
+        " VALUES (now() - %(days)s * interval '1 day', %(outcome)s, %(counts)s, 'schedule',"
+        "         %(changed)s)",
+        days=days,
+        outcome=outcome,
+        counts='{"seen": 1}' if outcome == "ok" else "{}",
+        changed=changed,
+    )
+
+
+def _prune(catalog: Catalog) -> int:
+    with catalog.transaction() as tx:
+        return tx.runs.prune()
+
+
+def _ages(store: CatalogStore) -> list[tuple[int, bool]]:
+    """The days and the effect of the runs that are left, the newest first."""
+    return store.sql(
+        "SELECT extract(day FROM now() - started_at)::integer, changed"
+        "  FROM kiloclaw_sync_runs ORDER BY started_at DESC"
+    )
+
+
+def test_old_runs_are_pruned(catalog: Catalog, store: CatalogStore) -> None:
+    """Without effect they are kept for 7 days, else for 400."""
+    for days in (6, 8, 399, 401):
+        for changed in (True, False):
+            _old_run(store, days, changed=changed)
+    _old_run(store, 8, "skipped_locked")
+    assert _prune(catalog) == 5
+    assert sorted(_ages(store)) == [(6, False), (6, True), (8, True), (399, True)]
+    assert _prune(catalog) == 0
+
+
+def test_the_last_good_run_is_never_pruned(catalog: Catalog, store: CatalogStore) -> None:
+    """However old it is, the next run compares its counts with it."""
+    for days in (500, 600):
+        _old_run(store, days)
+    for days in (8, 9):
+        _old_run(store, days, "suspect_partial")
+    assert _prune(catalog) == 3
+    assert _ages(store) == [(500, False)]
+    with catalog.transaction() as tx:
+        assert tx.runs.past() == [PastRun("ok", 1)]
+
+
+def test_pruning_takes_a_bounded_number_of_rows(
+    catalog: Catalog, store: CatalogStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest go first, the next run goes on, and two runs at once do not wait."""
+    for days in (1, 8, 9, 10):
+        _old_run(store, days)
+    monkeypatch.setattr(runs, "PRUNED_AT_ONCE", 2)
+    other = store.catalog("sync")
+    with catalog.transaction() as tx, other.transaction() as rival:
+        assert tx.runs.prune() == 2
+        assert rival.runs.prune() == 0
+    other.database.close()
+    assert _ages(store) == [(1, False), (8, False)]
+    assert _prune(catalog) == 1
+
+
+def test_resolved_findings_are_pruned(catalog: Catalog, store: CatalogStore) -> None:
+    """They are kept for 400 days after they were resolved; open ones are kept for good."""
+    _report(catalog, 0, LOST, USED, ODD)
+    for code, days in (("missing", 399), ("digest_in_use", 401)):
+        store.sql(
+            "UPDATE kiloclaw_sync_findings"
+            "   SET resolved_at = now() - %(days)s * interval '1 day',"
+            "       first_seen = now() - interval '999 days' WHERE code = %(code)s",
+            days=days,
+            code=code,
+        )
+    assert _prune(catalog) == 1
+    left = store.sql("SELECT code FROM kiloclaw_sync_findings ORDER BY code")
+    assert left == [("invalid_pointer",), ("missing",)]
