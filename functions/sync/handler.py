@@ -70,7 +70,7 @@ def _run_sync(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:
 
 
 def _rebuild_kv(deps: Dependencies) -> dict[str, Any]:
-    report = rebuild_kv(catalog=deps.catalog, kv=deps.kv).as_json()
+    report = rebuild_kv(catalog=deps.catalog, kv=deps.kv, seconds=RUN_SECONDS).as_json()
     deps.telemetry.log("the KV was rebuilt", **report)
     return report
 

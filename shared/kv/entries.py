@@ -166,6 +166,12 @@ class Entries:
             return False
         return True
 
+    def restore_all(
+        self, entries: Sequence[ImageEntry], ends: float | None = None
+    ) -> list[bool | None]:
+        """Restore entries, several at a time; None where there was no time for one."""
+        return call_all(self.restore, entries, ends)
+
     def bury(self, entry: ImageEntry, at: datetime) -> bool:
         """Leave a tombstone for a retired version; False if it has one.
 

@@ -15,23 +15,17 @@ from shared.kv import KV
 from shared.usecases.import_entry import FOUND_IN_KV
 from shared.usecases.sync.entries import Claims, KVEntries, read_entries
 from shared.usecases.sync.pointers import reconcile_all
-
-STATEMENT_TIMEOUT_SECONDS = 50.0
-"""How long a run may wait for the catalog, once that has shown to be up."""
-POINTER_SECONDS = 5.0
-"""How long after the end of its time a run still begins to reconcile variants."""
-FINISH_SECONDS = 3.0
-"""What the last of them and the record of the run may take."""
+from shared.usecases.sync.time_limit import TimeLimit
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What a run was asked to do. `ends` is on the monotonic clock."""
+    """What a run was asked to do."""
 
     id: UUID
     trigger: Trigger
     cap: int
-    ends: float | None
+    limit: TimeLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +48,15 @@ def run_sync(
     CatalogUnavailable, KVUnavailable.
     """
     began = monotonic()
-    run = _Run(uuid4(), trigger, cap, None if seconds is None else began + seconds)
+    run = _Run(uuid4(), trigger, cap, TimeLimit(seconds))
     with catalog.transaction() as tx:
         locked = tx.runs.try_lock()
-        tx.extend_deadline(_longest(seconds))
+        tx.extend_deadline(run.limit.store_seconds)
         half = _sync_catalog(tx, kv, run) if locked else _skip(tx, run)
     if locked:
         half = _sync_kv(half, catalog, kv, run)
     duration_ms = round((monotonic() - began) * 1000)
     return _finish(replace(half.report, duration_ms=duration_ms), half.changed, catalog)
-
-
-def _longest(seconds: float | None) -> float:
-    """How long the stores may be asked by a run that has so many seconds for new versions."""
-    if seconds is None:
-        return STATEMENT_TIMEOUT_SECONDS
-    return seconds + POINTER_SECONDS + FINISH_SECONDS
 
 
 def _skip(tx: Transaction, run: _Run) -> _Half:
@@ -85,7 +72,7 @@ def _sync_catalog(tx: Transaction, kv: KV, run: _Run) -> _Half:
     entries = read_entries(kv, datetime.now(UTC))
     known = tx.batches.known()
     sorting = Sorting(entries.valid, known, named)
-    claims = Claims(kv, str(run.id), run.ends)
+    claims = Claims(kv, str(run.id), run.limit.entries_end)
     claims.take(sorting, run.cap, named)
     report = SyncReport(
         run.id,
@@ -143,9 +130,8 @@ def _report_findings(
 def _sync_kv(half: _Half, catalog: Catalog, kv: KV, run: _Run) -> _Half:
     """Write missing tombstones, and make the two copies of every pointer agree."""
     now = datetime.now(UTC)
-    buried = kv.entries.bury_all(half.without_tombstone, now, run.ends)
-    ends = None if run.ends is None else run.ends + POINTER_SECONDS
-    pointers = reconcile_all(catalog, kv, half.started_at, ends)
+    buried = kv.entries.bury_all(half.without_tombstone, now, run.limit.entries_end)
+    pointers = reconcile_all(catalog, kv, half.started_at, run.limit.pointers_end)
     report = replace(
         half.report,
         pointers_copied=pointers.copied,

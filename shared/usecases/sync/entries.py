@@ -27,8 +27,12 @@ class KVEntries:
     buried: set[ImageTag] = field(default_factory=set)
 
     @property
+    def tags(self) -> set[str]:
+        return self.present | self.buried
+
+    @property
     def seen(self) -> int:
-        return len(self.present) + len(self.buried)
+        return len(self.tags)
 
 
 def read_entries(kv: KV, now: datetime) -> KVEntries:

@@ -217,6 +217,45 @@ def test_a_null_is_no_tombstone(stores: Stores, entries: Entries) -> None:
     assert not entries.bury(PLAIN, AT)
 
 
+@pytest.mark.parametrize("malformed", ["yesterday", "2999-01-01T00:00:00Z", True, 7])
+def test_a_malformed_tombstone_is_none(
+    stores: Stores, entries: Entries, malformed: object
+) -> None:
+    """A retired version gets a proper one instead, and a tag that was not retired is free."""
+    stores.put_entry("tag", deleted_at=malformed, commit="c0ffee")
+    assert entries.bury(PLAIN, AT)
+    assert not entries.bury(PLAIN, AT)
+    assert (_stored(stores)["deleted_at"], _stored(stores)["commit"]) == (rfc3339(AT), "c0ffee")
+    stores.put_entry("tag", deleted_at=malformed, commit="c0ffee")
+    register(entries, WHOLE)
+    assert entries.find("tag", NOW) == WHOLE
+    assert "deleted_at" not in _stored(stores)
+
+
+def test_a_tombstone_that_changes_under_the_hand(stores: Stores) -> None:
+    """Whoever buried the version first has buried it."""
+
+    def rival() -> None:
+        stores.put_entry("tag", deleted_at="2026-11-02T00:00:00Z")
+
+    stores.put_entry("tag", deleted_at="yesterday")
+    client = Interposing(stores.client, "update_item", rival)
+    assert not KV(client, stores.table).entries.bury(PLAIN, NOW)
+    assert _stored(stores)["deleted_at"] == "2026-11-02T00:00:00Z"
+
+
+def test_a_tombstone_among_writers_without_end(stores: Stores) -> None:
+    """After a while it is for the caller to try again."""
+    versions = iter(range(1, 30))
+
+    def rival() -> None:
+        stores.put_entry("tag", deleted_at=f"later {next(versions)}")
+
+    client = Interposing(stores.client, "update_item", *[rival] * 20)
+    with pytest.raises(KVUnavailable):
+        KV(client, stores.table).entries.bury(PLAIN, NOW)
+
+
 def test_only_valid_entries_are_found(stores: Stores, entries: Entries) -> None:
     """Malformed, retired and absent ones are not there."""
     stores.put_entry("good")

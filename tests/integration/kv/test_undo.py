@@ -19,6 +19,16 @@ def test_an_undo_takes_back_what_the_call_made(stores: Stores, entries: Entries)
     assert [item["pk"]["S"] for item in stores.items()] == ["IMAGE"]
 
 
+def test_an_undo_of_an_entry_with_a_null(stores: Stores, entries: Entries) -> None:
+    """A null `deleted_at` is an absent one, so nobody has retired the entry."""
+    registration = register(entries, WHOLE)
+    stores.put_entry(
+        "tag", image_digest=digest("tag"), deleted_at={"NULL": True}, written_by="call"
+    )
+    entries.undo(registration)
+    assert stores.items() == []
+
+
 def test_an_undo_of_nothing(stores: Stores, entries: Entries) -> None:
     """A call that made nothing takes nothing back."""
     register(entries, WHOLE, "first")

@@ -1,14 +1,19 @@
 """A lost store comes back from the other one."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 import pytest
 
+from shared.kv import KV, bulk
+from shared.kv.bulk import AT_ONCE
 from shared.kv.table import connect
 from shared.usecases.rebuild import rebuild_kv
 from shared.usecases.sync import run_sync
 from tests.support.concurrent_actors import Sandbox, digest
+from tests.support.failing_clients import Refusing, refusal
 from tests.support.invariants import faults, pointers
 from tests.support.stores import Stores, make_stores
 
@@ -70,6 +75,32 @@ def _lose(stores: Stores, *partitions: str) -> None:
             stores.client.delete_item(TableName=stores.table, Key=key)
 
 
+class _Slow:
+    """A client by whose clock the time is up after so many writes of entries and claims."""
+
+    def __init__(self, client: Any, writes: int) -> None:
+        self._client = client
+        self._writes = writes
+        self.written = 0
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._client, operation)
+
+    def put_item(self, **parameters: Any) -> Any:
+        self.written += parameters["Item"]["pk"]["S"] != "POINTER"
+        return self._client.put_item(**parameters)
+
+    @contextmanager
+    def clock(self) -> Iterator[None]:
+        """Let the clock of bulk calls jump ahead once enough was written."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bulk, "monotonic", self._now)
+            yield
+
+    def _now(self) -> float:
+        return monotonic() + (1_000 if self.written >= self._writes else 0)
+
+
 @pytest.mark.parametrize(
     "lost", [("IMAGE", "DIGEST", "POINTER"), ("IMAGE",), ("DIGEST",), ("POINTER",)]
 )
@@ -85,10 +116,12 @@ def test_the_kv_is_rebuilt_from_the_catalog(
     assert pointers(stores) == pointed
     images = "IMAGE" in lost
     assert (report.entries, report.tombstones) == ((4, 1) if images else (0, 0))
+    assert (report.claims, report.deferred) == (4 if "DIGEST" in lost else 0, 0)
     assert report.pointers_copied == ("POINTER" in lost)
     again = rebuild_kv(catalog=sandbox.catalog, kv=sandbox.kv)
     assert again.as_json() == {
-        "entries": 0, "tombstones": 0, "pointers_copied": 0, "conflicts": [],
+        "claims": 0, "entries": 0, "tombstones": 0, "pointers_copied": 0, "deferred": 0,
+        "conflicts": [], "conflicts_total": 0,
     }  # fmt: skip
     assert sandbox.sync().missing == 0
     assert not faults(stores)
@@ -102,13 +135,64 @@ def test_a_digest_that_another_tag_took_meanwhile(
     _lose(stores, "IMAGE", "DIGEST")
     stores.put("DIGEST", digest("old"), image_tag="stranger")
     report = rebuild_kv(catalog=sandbox.catalog, kv=sandbox.kv)
-    assert report.conflicts == ["the-old"]
+    assert (report.conflicts, report.conflicts_total) == (["the-old"], 1)
     entry = stores.item("IMAGE", "the-old")
     assert entry is not None
     assert "image_digest" not in entry
     claim = stores.item("DIGEST", digest("old"))
     assert claim is not None
     assert claim["image_tag"]["S"] == "stranger"
+
+
+def test_a_repeat_goes_on_where_the_last_call_ended(
+    stores: Stores, sandbox_of: MakeSandbox
+) -> None:
+    """What is there is read, not written again; pointers are restored by the first call."""
+    sandbox = sandbox_of(stores, "sync")
+    before = _facts(stores)
+    _lose(stores, "IMAGE", "DIGEST", "POINTER")
+    reports = []
+    for _ in range(20):
+        client = _Slow(stores.client, writes=2)
+        with client.clock():
+            kv = KV(client, stores.table)
+            reports.append(rebuild_kv(catalog=sandbox.catalog, kv=kv, seconds=10))
+        assert client.written <= 2 + AT_ONCE
+        if not reports[-1].deferred:
+            break
+    assert 1 < len(reports) < 9
+    assert sum(report.claims for report in reports) == 4
+    assert sum(report.entries for report in reports) == 4
+    assert sum(report.tombstones for report in reports) == 1
+    assert [report.pointers_copied for report in reports] == [1] + [0] * (len(reports) - 1)
+    assert _facts(stores) == before
+
+
+def test_a_busy_table_is_no_reason_to_stop(stores: Stores, sandbox_of: MakeSandbox) -> None:
+    """One write after another is throttled, and all is restored."""
+    sandbox = sandbox_of(stores, "sync")
+    before = _facts(stores)
+    _lose(stores, "IMAGE", "DIGEST")
+    throttled = [refusal("ThrottlingException")] * 3
+    kv = KV(Refusing(stores.client, *throttled, operation="put_item"), stores.table)
+    report = rebuild_kv(catalog=sandbox.catalog, kv=kv)
+    assert (report.claims, report.entries, report.deferred) == (4, 4, 0)
+    assert _facts(stores) == before
+
+
+def test_an_entry_without_its_claim_waits_for_a_repeat(
+    stores: Stores, sandbox_of: MakeSandbox
+) -> None:
+    """It does not come back without its digest, which nothing would fill in again."""
+    sandbox = sandbox_of(stores, "sync")
+    before = _facts(stores)
+    _lose(stores, "IMAGE", "DIGEST")
+    throttled = [refusal("ThrottlingException")] * 12
+    kv = KV(Refusing(stores.client, *throttled, operation="put_item"), stores.table)
+    report = rebuild_kv(catalog=sandbox.catalog, kv=kv)
+    assert (report.claims, report.entries, report.deferred) == (0, 1, 4)
+    assert rebuild_kv(catalog=sandbox.catalog, kv=sandbox.kv).deferred == 0
+    assert _facts(stores) == before
 
 
 def test_the_catalog_is_rebuilt_from_the_kv(

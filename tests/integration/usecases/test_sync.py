@@ -11,8 +11,7 @@ from psycopg import sql
 from shared.domain.errors import CatalogUnavailable, KVUnavailable
 from shared.domain.sync_report import SyncReport
 from shared.kv import KV, bulk
-from shared.usecases import sync
-from shared.usecases.sync import entries, pointers, run_sync
+from shared.usecases.sync import entries, pointers, run_sync, time_limit
 from tests.support.concurrent_actors import Sandbox, digest
 from tests.support.failing_clients import Refusing, closed_catalog, refusal, unreachable
 from tests.support.invariants import faults
@@ -132,7 +131,7 @@ def test_claims_stop_when_time_is_up(
     with monkeypatch.context() as patch:
         patch.setattr(entries, "CLAIMS_A_ROUND", 1)
         patch.setattr(entries, "monotonic", count().__next__)
-        for module in (sync, bulk, pointers):
+        for module in (time_limit, bulk, pointers):
             patch.setattr(module, "monotonic", lambda: 0.0)
         report = runner.sync(seconds=1.5)
     assert _counts(report) == {"inserted": 2, "filled": 2, "deferred": 6}
