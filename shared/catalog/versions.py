@@ -213,9 +213,12 @@ class Versions:
         )
         return added.rowcount == 1
 
-    def republish(self, entry: ImageEntry, notes: str | None) -> bool:
+    def republish(
+        self, entry: ImageEntry, notes: str | None, published_by: Actor | None = None
+    ) -> bool:
         """Update version, digest and notes; what is omitted stays. False if nothing changed.
 
+        `published_by` is filled in where nobody is known to have published the version.
         Raises DigestInUse if the unique index finds what the claim should have prevented.
         """
         try:
@@ -227,15 +230,17 @@ class Versions:
                        SET openclaw_version = %(version)s,
                            image_digest = coalesce(image_digest, %(digest)s),
                            notes = coalesce(%(notes)s, notes),
+                           published_by = coalesce(published_by, %(by)s),
                            missing_since = NULL,
                            revision = revision + 1, updated_at = now()
                      WHERE image_tag = %(tag)s
-                       AND (openclaw_version, image_digest, notes, missing_since)
+                       AND (openclaw_version, image_digest, notes, published_by,
+                            missing_since)
                            IS DISTINCT FROM
                            (%(version)s, coalesce(image_digest, %(digest)s),
-                            coalesce(%(notes)s, notes), NULL)
+                            coalesce(%(notes)s, notes), coalesce(published_by, %(by)s), NULL)
                     """,
-                    _entry(entry) | {"notes": notes},
+                    _entry(entry) | {"notes": notes, "by": published_by},
                 )
         except DigestInUse as refused:
             owner = self.owner(entry.image_digest) if entry.image_digest else None

@@ -9,7 +9,7 @@ from shared.domain.entries import Tombstone, parse_entry
 from shared.domain.errors import InvalidValue, KVUnavailable
 from shared.domain.identity import find_conflict, tag_retired
 from shared.domain.model import Image, ImageEntry
-from shared.domain.values import DEFAULT_VARIANT, ImageDigest, ImageTag, rfc3339
+from shared.domain.values import DEFAULT_VARIANT, Actor, ImageDigest, ImageTag, rfc3339
 from shared.kv.bulk import call_all, read_partition
 from shared.kv.table import (
     TRIES,
@@ -33,12 +33,16 @@ CONDITION_ATTRIBUTES = (
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What one call wrote. `token` marks its writes until another call overwrites them."""
+    """What one call wrote. `token` marks its writes until another call overwrites them.
+
+    `published_by` is whoever made the entry through `register`; None for a pipeline's own.
+    """
 
     entry: ImageEntry
     token: str
     made_entry: bool
     made_claim: bool
+    published_by: Actor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,13 @@ class Entries:
     table: Table
 
     def register(
-        self, wanted: ImageEntry, *, variant_given: bool, token: str, now: datetime
+        self,
+        wanted: ImageEntry,
+        *,
+        variant_given: bool,
+        by: Actor,
+        token: str,
+        now: datetime,
     ) -> Registration:
         """Write an entry and the claim on its digest, both or neither.
 
@@ -58,19 +68,20 @@ class Entries:
         for _ in range(TRIES):
             stored = self.table.get_all(key("IMAGE", wanted.image_tag))[0]
             known = _known(stored, now)
-            if known and not variant_given:
-                wanted = replace(wanted, variant=known.variant)
             entry = _merged(known, wanted)
+            asked = wanted if variant_given else replace(wanted, variant=entry.variant)
             claim = self._find_claim(entry.image_digest)
-            if conflict := find_conflict(wanted, known, _holder(claim) if claim else None):
+            if conflict := find_conflict(asked, known, _holder(claim) if claim else None):
                 raise conflict
+            published_by = by if known is None else _publisher(stored)
+            mark = texts(written_by=token, published_by=published_by)
             try:
-                self.table.transact(*_writes(entry, stored, claim, token))
+                self.table.transact(*_writes(entry, stored, claim, mark))
             except ConditionFailed:
                 back_off()
                 continue
             made_claim = claim is None and entry.image_digest is not None
-            return Registration(entry, token, stored is None, made_claim)
+            return Registration(entry, token, stored is None, made_claim, published_by)
         raise KVUnavailable("the entry is being written by others")
 
     def undo(self, registration: Registration) -> None:
@@ -237,6 +248,11 @@ def _known(stored: Attributes | None, now: datetime) -> ImageEntry | None:
     return known
 
 
+def _publisher(stored: Attributes | None) -> Actor | None:
+    by = plain(stored or {}).get("published_by")
+    return by if isinstance(by, str) else None
+
+
 def _merged(known: ImageEntry | None, wanted: ImageEntry) -> ImageEntry:
     """Merge what is wanted into a stored entry. A malformed one is replaced."""
     if known is None:
@@ -259,15 +275,18 @@ def _attributes(entry: ImageEntry) -> dict[str, Any]:
 
 
 def _writes(
-    entry: ImageEntry, stored: Attributes | None, claim: Attributes | None, token: str
+    entry: ImageEntry,
+    stored: Attributes | None,
+    claim: Attributes | None,
+    mark: dict[str, Any],
 ) -> Iterator[dict[str, dict[str, Any]]]:
     others = {
         name: of for name, of in (stored or {}).items() if name not in CONDITION_ATTRIBUTES
     }
     item = others | _attributes(entry) | key("IMAGE", entry.image_tag)
-    mark = texts(written_by=token)
     yield {"Put": {"Item": item | mark} | as_read(stored, *CONDITION_ATTRIBUTES).parameters()}
     if entry.image_digest:
-        item = key("DIGEST", entry.image_digest) | texts(image_tag=entry.image_tag) | mark
+        item = key("DIGEST", entry.image_digest) | texts(image_tag=entry.image_tag)
+        item["written_by"] = mark["written_by"]
         condition = as_read(claim, "pk", "image_tag", "written_by")
         yield {"Put": {"Item": item} | condition.parameters()}

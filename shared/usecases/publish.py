@@ -29,6 +29,7 @@ from shared.domain.values import (
     Variant,
 )
 from shared.kv import KV
+from shared.kv.entries import Registration
 from shared.usecases.moves import move
 
 PERMANENT = (DigestInUse, DigestChanged, VariantChanged, TagRetired)
@@ -66,10 +67,14 @@ def publish(publication: Publication, *, by: Initiator, catalog: Catalog, kv: KV
     with catalog.transaction() as tx:
         wanted = _wanted(publication, tx, now)
     registration = kv.entries.register(
-        wanted, variant_given=publication.variant is not None, token=str(uuid4()), now=now
+        wanted,
+        variant_given=publication.variant is not None,
+        by=by.actor,
+        token=str(uuid4()),
+        now=now,
     )
     try:
-        is_new = _write_catalog_half(publication, registration.entry, by, catalog, kv)
+        is_new = _write_catalog_half(publication, registration, by, catalog, kv)
     except PERMANENT:
         with suppress(KVUnavailable):
             kv.entries.undo(registration)
@@ -115,14 +120,19 @@ def _refuse(publication: Publication, version: Version | None, tx: Transaction) 
 
 
 def _write_catalog_half(
-    publication: Publication, entry: ImageEntry, by: Initiator, catalog: Catalog, kv: KV
+    publication: Publication,
+    registration: Registration,
+    by: Initiator,
+    catalog: Catalog,
+    kv: KV,
 ) -> bool:
     """Write the catalog's half; True if the version is new to it."""
+    entry = registration.entry
     is_new = False
 
     def change(tx: Transaction, pointer: Pointer) -> Pointer:
         nonlocal is_new
-        is_new = _upsert(publication, entry, by, tx)
+        is_new = _upsert(publication, registration, by, tx)
         return pointer.promote(entry.image_tag)
 
     if publication.set_latest:
@@ -130,31 +140,40 @@ def _write_catalog_half(
         return is_new
     with catalog.transaction() as tx:
         tx.variants.ensure(entry.variant)
-        return _upsert(publication, entry, by, tx)
+        return _upsert(publication, registration, by, tx)
 
 
 def _upsert(
-    publication: Publication, entry: ImageEntry, by: Initiator, tx: Transaction
+    publication: Publication, registration: Registration, by: Initiator, tx: Transaction
 ) -> bool:
-    tag = entry.image_tag
+    """Write the row and its event; True if this is the publish that made the version.
+
+    A `sync` between the two halves may have made the row, without knowing whose it is.
+    """
+    entry, tag = registration.entry, registration.entry.image_tag
     if tx.versions.insert(entry, by.actor, publication.notes):
         tx.audit.record(by, "version.published", "version", tag, after=_content(entry))
         return True
     tx.versions.lock_for_change(tag)
-    version = tx.versions.find(tag)
+    before = tx.versions.find(tag)
     as_registered = replace(publication, image_digest=entry.image_digest, variant=entry.variant)
-    _refuse(as_registered, version, tx)
-    if tx.versions.republish(entry, publication.notes):
-        before = _content(version) if version else None
+    _refuse(as_registered, before, tx)
+    publisher = by.actor if registration.published_by == by.actor else None
+    if tx.versions.republish(entry, publication.notes, publisher):
+        after = tx.versions.get(tag)
         tx.audit.record(
-            by, "version.updated", "version", tag, before=before, after=_content(entry)
-        )
-    return False
+            by, "version.updated", "version", tag,
+            before=_content(before) if before else None, after=_content(after),
+        )  # fmt: skip
+    return publisher is not None and before is not None and before.published_by is None
 
 
 def _content(version: ImageEntry | Version) -> dict[str, object]:
-    return {
+    content: dict[str, object] = {
         "image_digest": version.image_digest,
         "openclaw_version": version.openclaw_version,
         "variant": version.variant,
     }
+    if isinstance(version, Version):
+        content["published_by"] = version.published_by
+    return content

@@ -114,7 +114,9 @@ def undo_publish(kv: KV) -> None:
     """Undo an entry as a publish does whose catalog half was refused."""
     now = datetime.now(UTC)
     entry = ImageEntry("kiloclaw-3", "2026.11.1", "default", now, DIGESTS[3])
-    kv.entries.undo(kv.entries.register(entry, variant_given=True, token="mine", now=now))
+    kv.entries.undo(
+        kv.entries.register(entry, variant_given=True, by="ana", token="mine", now=now)
+    )
     assert kv.entries.find(entry.image_tag, now) is None
 
 

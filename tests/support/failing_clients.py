@@ -64,6 +64,24 @@ class Interposing:
         return getattr(self._client, operation)
 
 
+class Following:
+    """A client after whose next call of one operation something else happens."""
+
+    def __init__(self, client: Any, operation: str, event: Callable[[], object]) -> None:
+        self._client = client
+        self._operation = operation
+        self._events = [event]
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**parameters: Any) -> Any:
+            answer = getattr(self._client, operation)(**parameters)
+            if operation == self._operation and self._events:
+                self._events.pop()()
+            return answer
+
+        return call
+
+
 def lose_reply(client: Any, operation: str = "") -> None:
     """Lose the reply to the next request, or to the next one of an operation ("DeleteItem").
 

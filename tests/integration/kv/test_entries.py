@@ -32,7 +32,9 @@ WHOLE = replace(PLAIN, image_digest=digest("tag"))
 def register(
     entries: Entries, wanted: ImageEntry, token: str = "call", *, variant_given: bool = False
 ) -> Registration:
-    return entries.register(wanted, variant_given=variant_given, token=token, now=NOW)
+    return entries.register(
+        wanted, variant_given=variant_given, by=f"by {token}", token=token, now=NOW
+    )
 
 
 def _stored(stores: Stores, tag: str = "tag") -> dict[str, Any]:
@@ -48,7 +50,9 @@ def _holder(stores: Stores, of: str) -> str | None:
 
 def test_a_new_entry_comes_with_its_claim(stores: Stores, entries: Entries) -> None:
     """Both, marked by the call that made them."""
-    assert register(entries, WHOLE) == Registration(WHOLE, "call", True, True)  # noqa: FBT003
+    assert register(entries, WHOLE) == Registration(
+        WHOLE, "call", made_entry=True, made_claim=True, published_by="by call"
+    )
     assert _stored(stores) == {
         "pk": "IMAGE",
         "sk": "tag",
@@ -58,6 +62,7 @@ def test_a_new_entry_comes_with_its_claim(stores: Stores, entries: Entries) -> N
         "variant": "default",
         "published_at": "2026-11-01T00:00:00.000000Z",
         "written_by": "call",
+        "published_by": "by call",
     }
     assert _holder(stores, digest("tag")) == "tag"
     assert entries.find("tag", NOW) == WHOLE
@@ -74,6 +79,7 @@ def test_registering_again(stores: Stores, entries: Entries) -> None:
     register(entries, WHOLE, "first")
     again = register(entries, WHOLE, "second")
     assert (again.made_entry, again.made_claim) == (False, False)
+    assert again.published_by == _stored(stores)["published_by"] == "by first"
     assert _stored(stores)["written_by"] == "second"
     assert len(stores.items()) == 2
 
@@ -86,6 +92,7 @@ def test_a_known_tag_keeps_what_it_has(stores: Stores, entries: Entries) -> None
     expected = replace(WHOLE, openclaw_version="2026.12.1", variant="beta")
     assert registration.entry == expected
     assert (registration.made_entry, registration.made_claim) == (False, True)
+    assert registration.published_by is None
     assert _stored(stores)["commit"] == "c0ffee"
 
 

@@ -16,10 +16,12 @@ from shared.domain.errors import (
     VariantChanged,
     VersionNotActive,
 )
+from shared.domain.model import ImageEntry, Initiator
 from shared.kv import KV
 from shared.usecases.publish import Publication, publish
 from tests.support.concurrent_actors import BY, Sandbox, digest
 from tests.support.failing_clients import (
+    Following,
     Interposing,
     Refusing,
     closed_catalog,
@@ -85,6 +87,53 @@ def test_the_same_again_changes_nothing_in_the_catalog(
         assert not sandbox.publish("v1", digest(1), set_latest=latest).is_new
     assert changed(before, dump(stores)) == {"kv"}
     assert sandbox.publish("v1").version.is_latest
+
+
+@pytest.mark.parametrize("set_latest", [True, False])
+def test_a_sync_between_the_two_halves_takes_nobodys_credit(
+    sandbox: Sandbox, runner: Sandbox, stores: Stores, *, set_latest: bool
+) -> None:
+    """The row is made by the sync; whoever published it is named there and in the log."""
+    client = Following(stores.client, "transact_write_items", runner.sync)
+    sandbox.kv = KV(client, stores.table)
+    published = sandbox.publish("v1", digest(1), notes="fast", set_latest=set_latest)
+    assert published.is_new
+    assert (published.version.published_by, published.version.notes) == (BY.actor, "fast")
+    content = {"image_digest": digest(1), "openclaw_version": "2026.11.1", "variant": "default"}
+    assert _events(stores, "v1") == [
+        ("version.published", None, content),
+        (
+            "version.updated",
+            content | {"published_by": None},
+            content | {"published_by": BY.actor},
+        ),
+    ]
+    assert not sandbox.publish("v1", digest(1)).is_new
+    assert len(_events(stores, "v1")) == 2
+    assert faults(stores) == []
+
+
+def test_a_repeat_after_a_crash_and_a_sync_is_the_publishers_own(
+    sandbox: Sandbox, runner: Sandbox, stores: Stores
+) -> None:
+    """The KV's half remembers who wrote it, and no other caller may claim to have."""
+    now = datetime.now(UTC)
+    for tag in ("v1", "v2"):
+        entry = ImageEntry(tag, "2026.11.1", "default", AT)
+        sandbox.kv.entries.register(
+            entry, variant_given=False, by=BY.actor, token="lost", now=now
+        )
+    stores.put_entry("v3")
+    runner.sync()
+    assert sandbox.publish("v1").version.published_by == BY.actor
+    other = Initiator("eve@example.com")
+    for tag in ("v1", "v2", "v3"):
+        publication = Publication(tag, "2026.11.2")
+        publish(publication, by=other, catalog=sandbox.catalog, kv=sandbox.kv)
+    rows = stores.sql(
+        "SELECT image_tag, published_by FROM kiloclaw_available_versions ORDER BY image_tag"
+    )
+    assert rows == [("v1", BY.actor), ("v2", None), ("v3", None)]
 
 
 def test_what_is_omitted_stays(sandbox: Sandbox, stores: Stores) -> None:
