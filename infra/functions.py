@@ -126,10 +126,11 @@ _ALL = (
         database_role="kiloclaw_sync",
         variables=("TABLE_NAME", "SYNC_MAX_NEW"),
         rights={
-            "Query": ("IMAGE", "POINTER"),
-            "BatchGetItem": ("IMAGE", "POINTER"),
+            "Query": ("IMAGE", "DIGEST", "POINTER"),
+            "BatchGetItem": ("IMAGE", "DIGEST", "POINTER"),
             "PutItem": ("IMAGE", "DIGEST", "POINTER"),
             "UpdateItem": ("IMAGE",),
+            "DeleteItem": ("DIGEST",),
         },
         p99_ms=45_000,
         alarms=(

@@ -1,23 +1,30 @@
 """Keeps the catalog in agreement with the KV: every minute, or when invoked with `{}`.
 
-With `{"rebuild": "catalog"}` it takes in what the KV has without the cap, with
-`{"rebuild": "kv"}` it writes what the KV has lost: after a store was restored or lost.
+After a store was restored or lost, `{"rebuild": "catalog"}` takes in what the KV has, without
+the cap, and `{"rebuild": "kv"}` writes what the KV has lost. `{"release_claim": "sha256:…"}`
+frees the digest of a tag that nobody can run.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from os import environ
 from typing import Any, Literal
 
 from shared.catalog.runs import Trigger
-from shared.domain.errors import InvalidRequest
+from shared.domain.errors import InvalidRequest, InvalidValue
+from shared.domain.model import Initiator
 from shared.domain.sync_report import SyncReport
+from shared.domain.values import IMAGE_DIGEST, ImageDigest
 from shared.runtime.dependencies import Dependencies, wire
 from shared.runtime.settings import Settings
 from shared.runtime.telemetry import request_id
 from shared.usecases.rebuild import rebuild_kv
+from shared.usecases.release_claim import release_claim
 from shared.usecases.sync import run_sync
 
 NO_CAP = 0
+OPERATOR = "operator"
+"""Whoever invoked the function: AWS knows who that was, by the id of the request."""
 EVENT_SECONDS = 55.0
 """Stores are asked no longer than this: the function has 60 s."""
 RUN_SECONDS = 40.0
@@ -34,6 +41,10 @@ def handler(event: object, context: object) -> dict[str, Any]:
     deps = dependencies()
     with deps.event(request_id(context), EVENT_SECONDS):
         match _parse(event):
+            case Release(digest):
+                by = Initiator(OPERATOR, request_id(context))
+                tag = release_claim(digest, by=by, catalog=deps.catalog, kv=deps.kv)
+                return {"image_digest": digest, "image_tag": tag}
             case "rebuild_kv":
                 return _rebuild_kv(deps)
             case "rebuild_catalog":
@@ -42,7 +53,14 @@ def handler(event: object, context: object) -> dict[str, Any]:
                 return _run_sync(deps, deps.settings.sync_max_new, trigger)
 
 
-def _parse(event: object) -> Trigger | Literal["rebuild_kv", "rebuild_catalog"]:
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Free this digest."""
+
+    digest: ImageDigest
+
+
+def _parse(event: object) -> Trigger | Literal["rebuild_kv", "rebuild_catalog"] | Release:
     if event == {}:
         return "direct"
     if event == {"rebuild": "kv"}:
@@ -51,8 +69,17 @@ def _parse(event: object) -> Trigger | Literal["rebuild_kv", "rebuild_catalog"]:
         return "rebuild_catalog"
     if isinstance(event, dict) and event.get("source") == "aws.scheduler":
         return "schedule"
-    message = 'must be {}, {"rebuild": "kv"}, {"rebuild": "catalog"} or a scheduled event'
-    raise InvalidRequest(("payload", message))
+    if isinstance(event, dict) and event.keys() == {"release_claim"}:
+        return Release(_parse_digest(event["release_claim"]))
+    message = 'must be {}, {"rebuild": "kv" or "catalog"}, {"release_claim": digest}'
+    raise InvalidRequest(("payload", f"{message} or a scheduled event"))
+
+
+def _parse_digest(value: object) -> ImageDigest:
+    try:
+        return IMAGE_DIGEST.parse(value)
+    except InvalidValue as error:
+        raise InvalidRequest(("release_claim", str(error))) from None
 
 
 def _run_sync(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:

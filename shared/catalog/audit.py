@@ -19,6 +19,7 @@ Action = Literal[
     "version.status_changed",
     "version.notes_changed",
     "version.retired",
+    "version.digest_released",
     "latest.promoted",
     "latest.adopted",
     "latest.reverted",

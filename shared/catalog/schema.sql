@@ -24,7 +24,9 @@ CREATE FUNCTION kiloclaw_keep_identity() RETURNS trigger
 BEGIN
     IF NEW.image_tag <> OLD.image_tag OR NEW.variant <> OLD.variant
         OR NEW.published_at <> OLD.published_at
-        OR (OLD.image_digest IS NOT NULL AND NEW.image_digest IS DISTINCT FROM OLD.image_digest)
+        OR (OLD.image_digest IS NOT NULL AND NEW.image_digest IS DISTINCT FROM OLD.image_digest
+            -- The digest of a retired version may be freed: nobody can run it any more.
+            AND (NEW.image_digest IS NOT NULL OR OLD.retired_at IS NULL))
         OR (OLD.retired_at IS NOT NULL AND NEW.retired_at IS DISTINCT FROM OLD.retired_at)
     THEN
         RAISE EXCEPTION 'tag, variant, digest, publish time and retirement are write-once'
@@ -374,10 +376,10 @@ GRANT UPDATE(updated_at) ON TABLE kiloclaw_available_versions TO kiloclaw_sync;
 GRANT SELECT,INSERT ON TABLE kiloclaw_promotions TO kiloclaw_sync;
 GRANT SELECT,INSERT ON TABLE kiloclaw_promotions TO kiloclaw_admin_api;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE kiloclaw_sync_findings TO kiloclaw_sync;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE kiloclaw_sync_findings TO kiloclaw_sync;
 GRANT SELECT,INSERT,UPDATE ON TABLE kiloclaw_sync_findings TO kiloclaw_admin_api;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE kiloclaw_sync_runs TO kiloclaw_sync;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE kiloclaw_sync_runs TO kiloclaw_sync;
 GRANT SELECT,INSERT,UPDATE ON TABLE kiloclaw_sync_runs TO kiloclaw_admin_api;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE kiloclaw_user_aliases TO kiloclaw_admin_api;

@@ -272,6 +272,16 @@ class Versions:
             {"tag": tag},
         )
 
+    def free_digest(self, tag: ImageTag, digest: ImageDigest) -> None:
+        """Take this digest from a retired version, so that another tag can have it."""
+        self.connection.execute(
+            "UPDATE kiloclaw_available_versions"
+            "   SET image_digest = NULL, revision = revision + 1, updated_at = now()"
+            " WHERE image_tag = %(tag)s AND image_digest = %(digest)s"
+            "   AND retired_at IS NOT NULL",
+            {"tag": tag, "digest": digest},
+        )
+
     def retired(self) -> list[ImageEntry]:
         """List the retired versions, as entries."""
         return self._entries(retired=True)

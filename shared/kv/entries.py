@@ -32,6 +32,14 @@ CONDITION_ATTRIBUTES = (
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Which tag holds a digest, with the item as it was read."""
+
+    holder: ImageTag
+    stored: Attributes
+
+
+@dataclass(frozen=True, slots=True)
 class Registration:
     """What one call wrote. `token` marks its writes until another call overwrites them.
 
@@ -148,6 +156,20 @@ class Entries:
         except ConditionFailed as failed:
             return _holder(failed.stored or {})
         return tag
+
+    def find_claim(self, digest: ImageDigest) -> Claim | None:
+        """The claim on a digest. Raises KVUnavailable."""
+        stored = self._find_claim(digest)
+        return None if stored is None else Claim(_holder(stored), stored)
+
+    def release(self, digest: ImageDigest, claim: Claim) -> bool:
+        """Delete a claim; False if it is not as it was read. Raises KVUnavailable."""
+        condition = as_read(claim.stored, "pk", "image_tag", "written_by")
+        try:
+            self.table.call("delete_item", Key=key("DIGEST", digest), **condition.parameters())
+        except ConditionFailed:
+            return False
+        return True
 
     def claim_all(
         self, entries: Sequence[ImageEntry], token: str, ends: float | None = None

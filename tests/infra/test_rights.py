@@ -56,10 +56,11 @@ RIGHTS: dict[str, set[Right]] = {
     ),
     "syncrole": function(
         "sync",
-        kv("Query", "IMAGE", "POINTER"),
-        kv("BatchGetItem", "IMAGE", "POINTER"),
+        kv("Query", "IMAGE", "DIGEST", "POINTER"),
+        kv("BatchGetItem", "IMAGE", "DIGEST", "POINTER"),
         kv("PutItem", "IMAGE", "DIGEST", "POINTER"),
         kv("UpdateItem", "IMAGE"),
+        kv("DeleteItem", "DIGEST"),
         ("sqs:SendMessage", "${SchedulesFailed.Arn}", ()),
     ),
     "adminapirole": function(

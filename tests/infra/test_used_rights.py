@@ -148,6 +148,7 @@ def test_sync_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
         stores.client.delete_item(TableName=stores.table, Key=key)
     report = invoke({"rebuild": "kv"})
     assert (report["entries"], report["tombstones"], report["pointers_copied"]) == (1, 1, 1)
+    assert invoke({"release_claim": DIGESTS[1]})["image_tag"] == OLD
     assert record.rights == granted("syncrole")
 
 

@@ -141,7 +141,9 @@ CREATE FUNCTION kiloclaw_keep_identity() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.image_tag <> OLD.image_tag OR NEW.variant <> OLD.variant
         OR NEW.published_at <> OLD.published_at
-        OR (OLD.image_digest IS NOT NULL AND NEW.image_digest IS DISTINCT FROM OLD.image_digest)
+        OR (OLD.image_digest IS NOT NULL AND NEW.image_digest IS DISTINCT FROM OLD.image_digest
+            -- The digest of a retired version may be freed: nobody can run it any more.
+            AND (NEW.image_digest IS NOT NULL OR OLD.retired_at IS NULL))
         OR (OLD.retired_at IS NOT NULL AND NEW.retired_at IS DISTINCT FROM OLD.retired_at)
     THEN
         RAISE EXCEPTION 'tag, variant, digest, publish time and retirement are write-once'

@@ -1,6 +1,6 @@
 """A lost store comes back from the other one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
@@ -91,7 +91,7 @@ class _Slow:
         return self._client.put_item(**parameters)
 
     @contextmanager
-    def clock(self) -> Iterator[None]:
+    def clock(self) -> Generator[None]:
         """Let the clock of bulk calls jump ahead once enough was written."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(bulk, "monotonic", self._now)

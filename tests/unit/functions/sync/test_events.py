@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.sync.handler import _parse
+from functions.sync.handler import Release, _parse
 from shared.domain.errors import InvalidRequest
 
 
@@ -13,9 +13,10 @@ from shared.domain.errors import InvalidRequest
         ({"source": "aws.scheduler", "detail-type": "Scheduled Event"}, "schedule"),
         ({"rebuild": "kv"}, "rebuild_kv"),
         ({"rebuild": "catalog"}, "rebuild_catalog"),
+        ({"release_claim": f"SHA256:{'A' * 64}"}, Release(f"sha256:{'a' * 64}")),
     ],
 )
-def test_events(event: object, meaning: str) -> None:
+def test_events(event: object, meaning: object) -> None:
     """By the schedule, by hand, or after a loss."""
     assert _parse(event) == meaning
 
@@ -23,9 +24,16 @@ def test_events(event: object, meaning: str) -> None:
 @pytest.mark.parametrize(
     "event",
     [None, [], "", 0, "{}", {"source": "aws.events"}, {"rebuild": "all"}, {"rebuild": ["kv"]},
-     {"rebuild": "kv", "cap": 1}, {"x": 1}],
+     {"rebuild": "kv", "cap": 1}, {"x": 1}, {"release_claim": f"sha256:{'a' * 64}", "x": 1}],
 )  # fmt: skip
 def test_other_events(event: object) -> None:
     """Nothing is guessed."""
     with pytest.raises(InvalidRequest, match="payload"):
         _parse(event)
+
+
+@pytest.mark.parametrize("digest", [None, 1, "", "sha256:", f"md5:{'a' * 64}"])
+def test_a_release_needs_a_digest(digest: object) -> None:
+    """The field is named."""
+    with pytest.raises(InvalidRequest, match="release_claim: must be"):
+        _parse({"release_claim": digest})
