@@ -1,4 +1,4 @@
-"""Rebuilding the KV from the catalog, after a loss that no backup covers."""
+"""Rebuild the KV from the catalog, after a loss that no backup covers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,10 +19,10 @@ CONFLICTS_NAMED = 100
 
 @dataclass(frozen=True, slots=True)
 class KVReport:
-    """What the KV had lost and has again.
+    """What was written back into the KV.
 
-    `deferred` versions are left for a repeat: the time was up, or the KV had no capacity.
-    `conflicts` are versions whose digest another tag has claimed: the first hundred are named,
+    `deferred` counts versions left for a repeat: the time was up, or the KV had no capacity.
+    `conflicts` names the first hundred versions whose digest another tag has claimed;
     `conflicts_total` counts all.
     """
 
@@ -41,9 +41,9 @@ class KVReport:
 def rebuild_kv(*, catalog: Catalog, kv: KV, seconds: float | None = None) -> KVReport:
     """Write what the catalog knows and the KV lacks: claims, entries, tombstones, pointers.
 
-    What is there is read first and never changed, so a repeat goes on where this call ended,
-    and it may run beside anything. After `seconds` only pointers are still written. Instance
-    records are in no other store: they come back as instances start. Raises
+    Items that are there are read first and never changed. So a repeat goes on where this call
+    ended, and it may run beside anything. After `seconds` only pointers are still written.
+    Instance records are in no other store: they come back as instances start. Raises
     CatalogUnavailable, KVUnavailable.
     """
     limit = TimeLimit(seconds)

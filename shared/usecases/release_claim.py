@@ -1,4 +1,4 @@
-"""Freeing a digest that was published under a tag which nobody can run."""
+"""Free a digest that was published under a tag which nobody can run."""
 
 from datetime import UTC, datetime
 
@@ -12,10 +12,10 @@ from shared.kv import KV
 
 
 def release_claim(digest: ImageDigest, *, by: Initiator, catalog: Catalog, kv: KV) -> ImageTag:
-    """Free the digest of a tag that is retired, or that neither store has; the tag.
+    """Free the digest of a tag that is retired or in neither store, and return the tag.
 
-    A repeat after an error finishes what the first call began. Raises InvalidRequest for a tag
-    that can be run, or may come to be; CatalogUnavailable, also while `sync` runs, which takes
+    A repeat after an error finishes what the first call began. Raises InvalidRequest if the tag
+    can be run or may become so; CatalogUnavailable, also while `sync` runs, because it takes
     claims; KVUnavailable.
     """
     with catalog.transaction() as tx:
@@ -47,7 +47,7 @@ def _refuse_runnable(tx: Transaction, tag: ImageTag, kv: KV) -> None:
 
 
 def _has_entry(tag: ImageTag, kv: KV) -> bool:
-    """Is there an entry, valid or not? A malformed one may be mended; a tombstone is none."""
+    """Whether there is an entry. A malformed one counts, a tombstone does not."""
     item = kv.entries.read(tag)
     if item is None:
         return False
@@ -58,7 +58,7 @@ def _has_entry(tag: ImageTag, kv: KV) -> bool:
 
 
 def _is_legal(tag: str) -> bool:
-    """Could a version have this tag? Anybody may have written the claim."""
+    """Whether a version could have this tag. Anybody may have written the claim."""
     try:
         IMAGE_TAG.parse(tag)
     except InvalidValue:

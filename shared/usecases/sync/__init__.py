@@ -43,8 +43,8 @@ def run_sync(
 ) -> SyncReport:
     """Run once. A run that finds another at work ends at once as `skipped_locked`.
 
-    `cap` limits how many new versions enter the catalog, 0 does not; after `seconds` no more
-    are taken, and some seconds later the stores are asked no more. Raises
+    `cap` limits how many new versions enter the catalog; 0 means no cap. After `seconds` the
+    run takes no more new ones, and some seconds later it stops asking the stores. Raises
     CatalogUnavailable, KVUnavailable.
     """
     began = monotonic()
@@ -97,9 +97,9 @@ def _sync_catalog(tx: Transaction, kv: KV, run: _Run) -> _Half:
 
 
 def _mark(tx: Transaction, presence: Presence, read_at: datetime, outcome: Outcome) -> int:
-    """Mark the rows that the KV has lost, and those that are back; how many there were.
+    """Mark the rows that the KV has lost, unmark those that are back, and count both.
 
-    A suspect run believes only in what it saw.
+    A suspect run marks nothing as lost.
     """
     lost = 0
     if outcome != "suspect_partial":
@@ -114,7 +114,7 @@ def _report_findings(
     sorting: Sorting,
     read_at: datetime,
 ) -> SyncReport:
-    """Open a finding for all that people must mend, and close those that were mended."""
+    """Open a finding for each thing that people must mend, and close those mended since."""
     rejected = [*entries.invalid, *sorting.conflicts.values()]
     missing = tx.batches.missing()
     lost = [

@@ -1,4 +1,4 @@
-"""The KV's image entries: reading them, and claiming the digests of those to be written."""
+"""Read the KV's image entries, and claim the digests of those that will be written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ CLAIMS_A_ROUND = 200
 
 @dataclass(slots=True)
 class KVEntries:
-    """Every image entry of the KV. `present` are the tags of those that are no tombstones."""
+    """Every image entry of the KV. `present` are the tags of all that are not tombstones."""
 
     valid: list[ImageEntry] = field(default_factory=list)
     invalid: list[Finding] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Claims:
             self.fill += self._claim(fill, sorting)
 
     def _claim(self, entries: Sequence[ImageEntry], sorting: Sorting) -> list[ImageEntry]:
-        """The entries that have the claim on their digest now, or need none."""
+        """Return the entries that now hold the claim on their digest, or need none."""
         claimed: list[ImageEntry] = []
         holders = self.kv.entries.claim_all(entries, self.token, self.ends)
         for entry, holder in zip(entries, holders, strict=True):

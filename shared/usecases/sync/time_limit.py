@@ -3,17 +3,17 @@
 from time import monotonic
 
 UNLIMITED_SECONDS = 50.0
-"""How long the stores may be asked by a run without a limit."""
+"""How long a run without a limit may ask the stores."""
 POINTER_SECONDS = 5.0
 """How long after its time is up a run still begins to reconcile variants."""
 FINISH_SECONDS = 3.0
-"""What the last of them and the record of the run may take."""
+"""How long the last variant and the record of the run may take."""
 
 
 class TimeLimit:
-    """The moments, on the monotonic clock, after which a run begins nothing new; None is never.
+    """When a run stops beginning anything new, on the monotonic clock. None: never.
 
-    `entries_end` is for entries and claims, `pointers_end` for pointers.
+    `entries_end` holds for entries and claims, `pointers_end` for pointers.
     """
 
     def __init__(self, seconds: float | None) -> None:
