@@ -21,6 +21,7 @@ FIELDS = st.sampled_from(["user_id", "intent", "variant", "running_tag", "tag", 
     ("payload", "request_"),
     [
         ({"user_id": "ana"}, Start("ana", "provision", None, None)),
+        ({"user_id": "oauth/google:1"}, Start("oauth/google:1")),
         ({"user_id": "ana"} | NULLS, Start("ana")),
         (
             {"user_id": "a|b", "intent": "restart", "variant": "gpu", "running_tag": "v1"},
