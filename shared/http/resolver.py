@@ -1,6 +1,6 @@
-"""Powertools' resolver, bent to what this API promises: strict input, roles, problem documents.
+"""Powertools' resolver, with what this API promises beyond it.
 
-What it adds: 405 with `Allow`, any text in path values, user ids with slashes, strict query
+That is: 405 with `Allow`, any text in path values, user ids with slashes, strict query
 strings and bodies, the caller's role, and RFC 9457 problems for whatever is refused.
 """
 
@@ -43,17 +43,17 @@ MESSAGES = {
     "string_unicode": "must not contain lone surrogates",
 }
 SEGMENTS: Mapping[str, str] = {"user_id": ".+"}
-"""What a path value may be; any other one is all text up to the next slash."""
+"""Patterns of path values. Any value not named here is all text up to the next slash."""
 
 Check = Callable[[Route, "HttpEvent"], None]
 
 
 class HttpEvent(APIGatewayProxyEventV2):
-    """An HTTP API's event, its query string and body read by our parsers."""
+    """An HTTP API's event whose query string and body are read by our parsers."""
 
     @property
     def path(self) -> str:
-        """As the client sent it: the API has the stage `$default` alone."""
+        """The path as the client sent it, because the API has the stage `$default` alone."""
         return self.raw_path
 
     @property
@@ -99,7 +99,7 @@ class HttpResolver(APIGatewayHttpResolver):
         return [*self._static_routes, *self._dynamic_routes]
 
     def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        """The answer to an event (payload format 2.0); it names the request's id."""
+        """Answer an event (payload format 2.0), with the request's id in a header."""
         answer = super().resolve(event, context)
         request_id = event["requestContext"]["requestId"]
         answer["headers"] = {**ALWAYS, "x-request-id": request_id, **answer["headers"]}
@@ -107,7 +107,7 @@ class HttpResolver(APIGatewayHttpResolver):
 
     @staticmethod
     def _compile_regex(rule: str, base_regex: str = r"{}\Z") -> re.Pattern[str]:
-        """Match a path to its very end; Powertools' own pattern knows some characters only."""
+        """Match a path to its very end. Powertools' own pattern allows some characters only."""
         parts = re.split(r"<(\w+)>", rule)
         texts, names = map(re.escape, parts[::2]), parts[1::2]
         groups = [f"(?P<{name}>{SEGMENTS.get(name, '[^/]+')})" for name in names]
@@ -118,7 +118,7 @@ class HttpResolver(APIGatewayHttpResolver):
         return HttpEvent(event)
 
     def _to_response(self, result: Any) -> Response[Any]:
-        """None is an answer without content; a row's answer carries its ETag."""
+        """Turn a result into a response. None has no content; a row's answer has an ETag."""
         if result is None:
             return Response(204)
         response = cast("Response[Any]", super()._to_response(result))
@@ -134,7 +134,7 @@ class HttpResolver(APIGatewayHttpResolver):
         raise UnknownPath("there is nothing at this path")
 
     def _refused(self, refusal: Refused) -> Response[Any]:
-        """The problem document; for want of a token what API Gateway itself would say."""
+        """Answer with a problem document; without a token, as API Gateway itself would."""
         document = problem(refusal.code, refusal.detail, refusal.facts, self.event.request_id)
         status, headers = document["status"], problem_headers(refusal.code, refusal.facts)
         if isinstance(refusal, Unauthorized):
@@ -142,7 +142,7 @@ class HttpResolver(APIGatewayHttpResolver):
         return Response(status, CONTENT_TYPE, self._serializer(document), headers)
 
     def _crashed(self, error: Exception) -> Response[Any]:
-        """A bare 500. The log says where, without the message, which may hold user data."""
+        """Answer a bare 500. The log has the place, not the message: it may hold user data."""
         frames = [f"{frame.name}:{frame.lineno}" for frame in extract_tb(error.__traceback__)]
         kind = type(error).__name__
         self.context["deps"].telemetry.log(
@@ -157,7 +157,7 @@ class HttpResolver(APIGatewayHttpResolver):
 
 
 class _Gate(OpenAPIRequestValidationMiddleware):
-    """The first to see a request: one event's time and metrics, who may, and what is valid."""
+    """Sees each request first: sets its deadline, counts it, authorizes, and validates."""
 
     def __init__(self, checks: Sequence[Check]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -177,13 +177,13 @@ class _Gate(OpenAPIRequestValidationMiddleware):
                 raise _invalid(error.errors()) from None
 
     def _get_body(self, app: Any) -> dict[str, Any]:
-        """JSON, whatever the content type claims."""
+        """Read the body as JSON, whatever its content type says."""
         body: dict[str, Any] = app.current_event.json_body
         return body
 
 
 def _authorize(route: Route, event: HttpEvent) -> Caller | None:
-    """Who asks. Without claims only what needs no token is there, whatever the path says."""
+    """Return the caller. Without claims, only what needs no token exists."""
     caller, roles = event.caller, required_roles(route)
     if caller is None and is_under("v1", event.path):
         raise Unauthorized("a token is needed")
@@ -197,7 +197,7 @@ def _authorize(route: Route, event: HttpEvent) -> Caller | None:
 
 
 def _refuse_unknown_parameters(route: Route, event: HttpEvent) -> None:
-    """The resolver's own validation ignores them. A path that is not there knows any."""
+    """Refuse unknown parameters, which the resolver ignores, on every path that exists."""
     if required_roles(route) is None:
         return
     known = {parameter.alias for parameter in route.dependant.query_params}
@@ -212,7 +212,7 @@ def _invalid(errors: Sequence[Any]) -> InvalidRequest:
 
 
 def _fault(error: Mapping[str, Any]) -> tuple[str, str]:
-    """A field without the word for where it was given, and what is wrong with it."""
+    """Return the field's name, without where it was given, and what is wrong with it."""
     place, *names = error["loc"]
     field = ".".join(map(escape_untrusted, names)) or str(place)
     return field, MESSAGES.get(error["type"], error["msg"])

@@ -1,4 +1,4 @@
-"""The answers that an operation can give, for the OpenAPI document."""
+"""The answers that an operation can give, described for OpenAPI."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
@@ -86,7 +86,7 @@ class UnauthorizedOutput(BaseModel):
 def describe_successes(
     returns: Any, answers: Mapping[int, str] | None, media: Mapping[str, str] | None
 ) -> dict[int, Any]:
-    """What a function's return annotation says, or the content types that it may answer."""
+    """Describe a success by the function's return annotation, or by its content types."""
     [model, *_] = get_args(returns) or [returns]
     answers = answers or _answer(model)
     if media:
@@ -100,7 +100,7 @@ def describe_successes(
 def describe_problems(
     method: str, rule: str, refuses: tuple[type[Refused], ...], roles: tuple[str, ...]
 ) -> dict[int, Any]:
-    """The operation's own refusals, and each problem that can happen anywhere."""
+    """Collect the operation's own refusals and the problems that can happen anywhere."""
     token = {401: _unauthorized()} if roles else {}
     return token | _problems((*refuses, *_anywhere(method, rule, roles)))
 
@@ -113,7 +113,7 @@ def _answer(model: Any) -> dict[int, str]:
 
 
 def _success(model: Any, text: str) -> dict[str, Any]:
-    """Powertools adds the model; of nothing it would make the text `null`."""
+    """Leave the model to Powertools. For no content it would answer the text `null`."""
     if model is None:
         return {"description": text, "content": {}}
     is_revised = isinstance(model, type) and issubclass(model, Revised)

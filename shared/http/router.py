@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Roles = Role | tuple[Role, ...]
-"""Who may: any of these, and admins always. An empty tuple: no token is needed."""
+"""Who may use a route: any of these, and always admins. Empty: no token is needed."""
 
 ROLES = "x-required-roles"
 SCHEME = "token"
 
 
 def required_roles(route: Route) -> tuple[Role, ...] | None:
-    """Who may use a route; None where there is no route at a path."""
+    """Return who may use a route; None if there is no route."""
     roles: tuple[Role, ...] | None = (route.openapi_extensions or {}).get(ROLES)
     return roles
 
 
 class Router(PowertoolsRouter):
-    """The routes of one resource. Viewers may use a GET and admins the rest, unless told."""
+    """The routes of one resource. By default viewers may GET, and admins may do the rest."""
 
     def __init__(self, tag: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -84,7 +84,7 @@ class Router(PowertoolsRouter):
         media: Mapping[str, str] | None = None,
         **more: Any,
     ) -> Callable[[Handler], Handler]:
-        """`answers` describes the statuses of success where there are several.
+        """Register a route. `answers` describes the statuses of success if there are several.
 
         `media` names content types with the types of what they hold, where that is no model.
         """
@@ -112,10 +112,10 @@ class Router(PowertoolsRouter):
 
 
 def spread_query(function: Handler) -> Handler:
-    """Give the fields of a function's `query` parameters of their own.
+    """Turn the fields of a function's `query` into parameters of their own.
 
-    The resolver documents and validates single parameters whole, but of a model's fields it
-    documents a basic type alone.
+    The resolver documents single parameters completely, but a model's fields only by their
+    basic types.
     """
     takes = signature(function)
     query = takes.parameters.get("query")
