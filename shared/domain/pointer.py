@@ -104,18 +104,16 @@ class StoredPointer:
         return self.fault is None and same
 
 
-def is_held(pointer: Pointer, stored: StoredPointer) -> bool:
-    """Whether the rollout of `pointer` is held, as far as the KV's `stored` pointer tells.
+def is_held(rollout: Rollout, revision: int, stored: StoredPointer) -> bool:
+    """Whether a rollout is held at `revision`, as far as the KV's `stored` pointer tells.
 
     The brake writes to the KV first. So a rollout that the KV does not carry (by its salt) is
     taken for held; else the KV's word counts, and while the KV is behind, both words count.
     """
-    if pointer.rollout is None:
-        return False
     other = stored.pointer.rollout if stored.pointer else None
-    if other is None or other.salt != pointer.rollout.salt:
+    if other is None or other.salt != rollout.salt:
         return True
-    return other.held or (stored.revision < pointer.revision and pointer.rollout.held)
+    return other.held or (stored.revision < revision and rollout.held)
 
 
 def parse_pointer(

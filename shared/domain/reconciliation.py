@@ -52,9 +52,11 @@ def plan(
     refused, because it would come into force without anybody's decision.
     """
     if stored.is_missing:
-        return _put_mirror(stored, mirror) if mirror.latest_tag else Plan()
-    fault = stored.fault or _latest_fault(stored, standings, enabling)
-    if fault is not None or stored.pointer is None:
+        return _put_mirror(stored, mirror)
+    if stored.pointer is None:
+        return _put_back(stored, mirror, stored.fault)
+    fault = _latest_fault(stored.tags, standings, enabling)
+    if fault is not None:
         return _put_back(stored, mirror, fault)
     if stored.revision < mirror.revision:
         return _put_mirror(stored, mirror)
@@ -74,29 +76,30 @@ def restore_rollout(mirror: Pointer, stored: StoredPointer) -> Pointer:
     """
     if mirror.rollout is None:
         return mirror
-    return replace(mirror, rollout=replace(mirror.rollout, held=is_held(mirror, stored)))
+    held = is_held(mirror.rollout, mirror.revision, stored)
+    return replace(mirror, rollout=replace(mirror.rollout, held=held))
 
 
 def _latest_fault(
-    stored: StoredPointer,
+    tags: list[ImageTag],
     standings: Mapping[ImageTag, Standing],
     enabling: ImageTag | None,
 ) -> str | None:
-    if stored.pointer is None or stored.pointer.latest_tag is None:
-        return None
-    tag = stored.pointer.latest_tag
+    tag = tags[0]
     match standings.get(tag):
         case "refused":
             return f"latest {tag} is not in the catalog and cannot be"
         case "disabled":
             return f"latest {tag} is disabled, retired or of another variant"
-        case "pending" if enabling in stored.tags:
+        case "pending" if enabling in tags:
             return f"latest {tag} has no valid entry yet, and {enabling} was enabled meanwhile"
     return None
 
 
 def _put_mirror(stored: StoredPointer, mirror: Pointer) -> Plan:
     """The KV has lost the pointer, or an old table was restored."""
+    if mirror.latest_tag is None:
+        return Plan()
     restored = restore_rollout(mirror, stored)
     changed = restored.content != mirror.content
     return Plan(put=restored, mirror=restored if changed else None)

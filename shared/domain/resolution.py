@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from shared.domain.model import Image, Instance, Intent, PinState, Source
-from shared.domain.pointer import Pointer, StoredPointer, is_held
+from shared.domain.pointer import Pointer, Rollout, StoredPointer, is_held
 from shared.domain.rollout import is_in
 from shared.domain.values import DEFAULT_VARIANT, ImageTag, UserId, Variant
 
@@ -204,11 +204,15 @@ def _rollout(facts: Facts, _state: PinState, pointer: Pointer) -> Outcome:
     candidate = _offered(facts, pointer.rollout.candidate_tag)
     if candidate is None:
         return None, "candidate_disabled"
-    if is_held(pointer, facts.stored) if facts.stored else pointer.rollout.held:
+    if _is_held(facts, pointer.rollout, pointer.revision):
         return None, "rollout_held"
     if is_in(pointer.rollout.salt, facts.user_id, pointer.rollout.percent):
         return candidate, "in_rollout"
     return None, "not_in_rollout"
+
+
+def _is_held(facts: Facts, rollout: Rollout, revision: int) -> bool:
+    return is_held(rollout, revision, facts.stored) if facts.stored else rollout.held
 
 
 def _latest(facts: Facts, _state: PinState, pointer: Pointer) -> Outcome:

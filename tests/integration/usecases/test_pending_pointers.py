@@ -1,7 +1,7 @@
 """A pointer that comes before its entry is left alone, and a person's move takes its place."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 
@@ -233,6 +233,25 @@ def test_a_lost_pointer_comes_back_with_its_rollout_held(
     assert pointers(stores)
     trace = world.provision("bob").resolution.trace
     assert "rollout_held" in {step.code for step in trace}
+
+
+def test_a_brake_passes_through_every_copy(world: Sandbox, stores: Stores) -> None:
+    """Thresholds and hold that somebody wrote into the KV are copied, and kept by a move."""
+    rollout = {"candidate_tag": "v2", "percent": 20, "salt": "new", "held": True}
+    thresholds = {"brake_min_failures": 5, "brake_percent": 40}
+    stores.put("POINTER", "default", revision=5, latest_tag="v1", **rollout, **thresholds)
+    world.sync()
+    query: LiteralString = (
+        "SELECT held, brake_min_failures, brake_percent FROM kiloclaw_variants"
+        " WHERE variant = 'default'"
+    )
+    assert stores.sql(query) == [(True, 5, 40)]
+    world.promote("v4")
+    assert stores.sql(query) == [(True, 5, 40)]
+    item = stores.item("POINTER", "default")
+    assert item is not None
+    assert (item["held"], item["brake_min_failures"]) == ({"BOOL": True}, {"N": "5"})
+    assert item["brake_percent"] == {"N": "40"}
 
 
 def test_a_hold_at_the_same_revision_keeps_the_mirrors_content(
