@@ -58,15 +58,7 @@ def plan(
     fault = _latest_fault(stored.tags, standings, enabling)
     if fault is not None:
         return _put_back(stored, mirror, fault)
-    if stored.revision < mirror.revision:
-        return _put_mirror(stored, mirror)
-    latest, *candidate = stored.tags
-    if standings.get(latest) == "pending":
-        return Plan(pending=f"latest {latest} has no valid entry yet")
-    unknown = [tag for tag in (latest, *candidate) if tag not in standings]
-    if unknown:
-        return Plan(import_tag=unknown[0])
-    return _follow_kv(stored, stored.pointer, mirror, standings)
+    return _plan_for_living(stored, stored.pointer, mirror, standings)
 
 
 def restore_rollout(mirror: Pointer, stored: StoredPointer) -> Pointer:
@@ -78,6 +70,24 @@ def restore_rollout(mirror: Pointer, stored: StoredPointer) -> Pointer:
         return mirror
     held = is_held(mirror.rollout, mirror.revision, stored)
     return replace(mirror, rollout=replace(mirror.rollout, held=held))
+
+
+def _plan_for_living(
+    stored: StoredPointer,
+    pointer: Pointer,
+    mirror: Pointer,
+    standings: Mapping[ImageTag, Standing],
+) -> Plan:
+    """Plan for a pointer whose latest is not known to be dead."""
+    if stored.revision < mirror.revision:
+        return _put_mirror(stored, mirror)
+    latest, *candidate = stored.tags
+    if standings.get(latest) == "pending":
+        return Plan(pending=f"latest {latest} has no valid entry yet")
+    unknown = [tag for tag in (latest, *candidate) if tag not in standings]
+    if unknown:
+        return Plan(import_tag=unknown[0])
+    return _follow_kv(stored, pointer, mirror, standings)
 
 
 def _latest_fault(
