@@ -50,7 +50,7 @@ def _statement(few: Stores, many: Stores) -> Measurement:
 
 
 def _fill(stores: Stores, pins: int) -> None:
-    """Pin users to a few versions; one pin in a hundred is suspended, the oldest expired."""
+    """Pin users to a few versions; 1 % of the pins are suspended, the oldest 2 % expired."""
     with stores.server_connection() as connection:
         connection.execute(
             "INSERT INTO kiloclaw_available_versions"
@@ -65,7 +65,7 @@ def _fill(stores: Stores, pins: int) -> None:
             " SELECT 'user-' || n,"
             "        'tag-' || CASE WHEN n %% 100 = 0 THEN 7 ELSE 1001 + n %% 5 END,"
             "        'bench', 'Needs the fix of build ' || n, now() - n * interval '1 second',"
-            "        CASE WHEN n > 0.95 * %(pins)s THEN now()"
+            "        CASE WHEN n > 0.98 * %(pins)s THEN now()"
             "             WHEN n %% 3 = 0 THEN now() + n * interval '1 minute' END"
             "   FROM generate_series(1, %(pins)s) AS n",
             {"pins": pins},
