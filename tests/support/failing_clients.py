@@ -65,18 +65,18 @@ class Interposing:
 
 
 class Following:
-    """A client after whose next call of one operation something else happens."""
+    """A client after whose calls of one operation something else happens, once each."""
 
-    def __init__(self, client: Any, operation: str, event: Callable[[], object]) -> None:
+    def __init__(self, client: Any, operation: str, *events: Callable[[], object]) -> None:
         self._client = client
         self._operation = operation
-        self._events = [event]
+        self._events = list(events)
 
     def __getattr__(self, operation: str) -> Any:
         def call(**parameters: Any) -> Any:
             answer = getattr(self._client, operation)(**parameters)
             if operation == self._operation and self._events:
-                self._events.pop()()
+                self._events.pop(0)()
             return answer
 
         return call

@@ -65,6 +65,30 @@ def test_syncs_at_once_take_every_entry_in_once(crowd: Crowd) -> None:
     assert not faults(crowd.stores)
 
 
+def test_a_sync_that_updates_versions_meets_a_kill_switch(crowd: Crowd) -> None:
+    """One locks the disabled version and its replacement, the other every row; none waits."""
+    tags = [f"v-{number}" for number in range(8)]
+    published(crowd, *tags)
+    for number in range(12):
+        for tag in tags:
+            crowd.stores.put_entry(
+                tag, image_digest=digest(tag), openclaw_version=f"2026.12.{number + 1}"
+            )
+        one, other = tags[number % 8], tags[-1 - number % 8]
+        ended = crowd.race(
+            partial(crowd.admins[0].disable, one, other),
+            partial(crowd.admins[1].disable, other, one),
+            partial(crowd.syncs[0].sync, 0),
+        )
+        report = ended[-1]
+        assert not isinstance(report, Refused)
+        assert report.outcome == "ok"
+        for tag in {one, other}:
+            crowd.admins[0].enable(tag)
+    assert crowd.settle().updated == 0
+    assert not faults(crowd.stores)
+
+
 def test_a_sync_meets_publishes(crowd: Crowd) -> None:
     """Sync finds a half-published version, or a pipeline's entry with the same digest."""
     for number in range(15):

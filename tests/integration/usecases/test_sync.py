@@ -13,7 +13,13 @@ from shared.domain.sync_report import SyncReport
 from shared.kv import KV, bulk
 from shared.usecases.sync import entries, pointers, run_sync, time_limit
 from tests.support.concurrent_actors import Sandbox, digest
-from tests.support.failing_clients import Refusing, closed_catalog, refusal, unreachable
+from tests.support.failing_clients import (
+    Following,
+    Refusing,
+    closed_catalog,
+    refusal,
+    unreachable,
+)
 from tests.support.invariants import faults
 from tests.support.store_dump import changed, dump
 from tests.support.stores import Stores
@@ -78,6 +84,33 @@ def test_every_outcome_in_one_run(sandbox: Sandbox, runner: Sandbox, stores: Sto
     assert stores.item("DIGEST", digest("new"))
     assert stores.item("DIGEST", digest("filled"))
     assert stores.item("DIGEST", digest("other")) is None
+
+
+def test_a_publish_that_is_newer_than_what_was_read_stands(
+    sandbox: Sandbox, runner: Sandbox, stores: Stores
+) -> None:
+    """The run read the older version before the publish; the next run has nothing to do."""
+    sandbox.publish("v1")
+    stores.put_entry("v1", openclaw_version="2026.11.5", published_at=_published_at(stores))
+
+    def publish() -> None:
+        sandbox.publish("v1", digest(1), openclaw_version="2026.11.9")
+
+    client = Following(stores.client, "query", lambda: None, publish)
+    report = run_sync(
+        catalog=runner.catalog, kv=KV(client, stores.table), cap=0, trigger="direct"
+    )
+    assert _counts(report) == {}
+    rows = stores.sql("SELECT openclaw_version, image_digest FROM kiloclaw_available_versions")
+    assert rows == [("2026.11.9", digest(1))]
+    assert _counts(runner.sync()) == {"unchanged": 1}
+    assert faults(stores) == []
+
+
+def _published_at(stores: Stores) -> str:
+    item = stores.item("IMAGE", "v1")
+    assert item is not None
+    return str(item["published_at"]["S"])
 
 
 def test_the_report_is_stored_as_a_run(runner: Sandbox, stores: Stores) -> None:
