@@ -67,7 +67,7 @@ def measure(by_set: Stores, by_row: Stores) -> Iterator[Measurement]:
         reports.append(run_sync(catalog=catalog, kv=kv, cap=0, trigger="direct"))
 
     first = seconds(sync)
-    rows = by_row.catalog("sync")
+    rows = by_row.catalog("sync", seconds=600)
     one_by_one = seconds(lambda: _row_by_row(rows, entries))
     written = _rows_written(by_set)
     again = seconds(sync)

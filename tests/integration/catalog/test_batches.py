@@ -23,7 +23,7 @@ BIG = ImageEntry("big", "2026.11.1", "gpu", AT, digest(3))
 
 @pytest.fixture
 def catalog(store: CatalogStore) -> Iterator[Catalog]:
-    """As `sync` has it, with its rights."""
+    """The catalog with the rights of `sync`."""
     catalog = store.catalog("sync")
     yield catalog
     catalog.database.close()
@@ -64,7 +64,7 @@ def _as_json(entry: ImageEntry) -> dict[str, object]:
 def test_entries_become_versions_each_with_its_event(
     catalog: Catalog, store: CatalogStore
 ) -> None:
-    """With the KV's publish times, and with a row for each variant to lock."""
+    """They have the KV's publish times, and each variant has a row to lock."""
     assert _insert(catalog, ONE, TWO, BIG) == 3
     assert _known(catalog) == {
         entry.image_tag: Known(
@@ -82,7 +82,7 @@ def test_entries_become_versions_each_with_its_event(
 
 
 def test_what_is_there_by_now_is_left_alone(catalog: Catalog, store: CatalogStore) -> None:
-    """A tag or a digest that somebody else brought in between is neither error nor event."""
+    """A tag or digest that is in the catalog already is neither an error nor an event."""
     _insert(catalog, ONE)
     same_digest = replace(TWO, image_tag="thief", image_digest=ONE.image_digest)
     assert _insert(catalog, replace(ONE, image_digest=None), same_digest, BIG) == 1
@@ -101,7 +101,7 @@ def test_a_variant_that_is_pointed_at_stays_so(catalog: Catalog) -> None:
 
 
 def test_versions_and_digests_are_taken_over(catalog: Catalog, store: CatalogStore) -> None:
-    """One revision more and an event each, that says what was before."""
+    """Each change raises the revision by one and logs what was before."""
     _insert(catalog, ONE, TWO, BIG)
     filled = replace(TWO, image_digest=digest(2))
     renamed = replace(ONE, openclaw_version="2026.11.9")
@@ -126,7 +126,7 @@ def test_versions_and_digests_are_taken_over(catalog: Catalog, store: CatalogSto
 def test_a_known_digest_is_neither_replaced_nor_erased(
     catalog: Catalog, store: CatalogStore
 ) -> None:
-    """The stored one stays; null never erases."""
+    """A row whose entry contradicts it changes in nothing, and null erases nothing."""
     _insert(catalog, ONE)
     other = replace(ONE, image_digest=digest("other"), openclaw_version="2026.11.8")
     none = replace(ONE, image_digest=None, openclaw_version="2026.11.9")
@@ -179,7 +179,7 @@ def test_a_row_that_is_newer_than_the_entry_is_not_overwritten(
 def test_what_is_retired_or_unknown_is_not_updated(
     catalog: Catalog, store: CatalogStore
 ) -> None:
-    """A retirement is for good; an update brings nothing in."""
+    """A retired version never changes, and an update adds no version."""
     _insert(catalog, ONE)
     store.sql("UPDATE kiloclaw_available_versions SET status = 'disabled', retired_at = now()")
     assert _update(catalog, replace(ONE, openclaw_version="2026.11.9"), TWO) == 0
@@ -190,7 +190,7 @@ def test_what_is_retired_or_unknown_is_not_updated(
 
 
 def test_a_lost_row_is_marked_until_it_is_found_again(catalog: Catalog) -> None:
-    """Marked once, with one revision more; so is its return."""
+    """Each change of the mark raises the revision by one."""
     _insert(catalog, ONE, TWO)
     for _ in range(2):
         _mark(catalog, "one")
@@ -216,14 +216,14 @@ def _mark_found(catalog: Catalog, *tags: str) -> int:
 
 
 def test_a_row_that_changed_since_the_kv_was_read_is_not_lost(catalog: Catalog) -> None:
-    """Somebody has published it just now."""
+    """Somebody may have published it after the KV was read."""
     _insert(catalog, ONE)
     _mark(catalog, "one", ago=60)
     assert not _known(catalog)["one"].missing
 
 
 def test_what_is_missing_says_whether_it_matters(catalog: Catalog, store: CatalogStore) -> None:
-    """Pinned, or latest of its own variant; who retired a version does not miss it."""
+    """It says whether the version is latest or pinned; retired versions are not missed."""
     gone = replace(TWO, image_tag="gone")
     _insert(catalog, ONE, TWO, BIG, gone)
     store.sql(

@@ -25,7 +25,7 @@ LATE = Finding("beta", "pointer_pending", "its entry is not there yet")
 
 @pytest.fixture
 def catalog(store: CatalogStore) -> Iterator[Catalog]:
-    """As `sync` has it."""
+    """The catalog with the rights of `sync`."""
     catalog = store.catalog("sync")
     yield catalog
     catalog.database.close()
@@ -38,7 +38,7 @@ def _run(
     minutes: int = 0,
     trigger: Trigger = "schedule",
 ) -> UUID:
-    """A run that started so many minutes after the first; unfinished if it saw None."""
+    """Store a run that started so many minutes after the first; unfinished if None was seen."""
     run_id = uuid4()
     with catalog.transaction() as tx:
         tx.runs.record(run_id, EPOCH + timedelta(minutes=minutes), outcome, trigger)
@@ -61,7 +61,7 @@ def _pages(catalog: Catalog, limit: int) -> list[Run]:
 
 
 def test_one_run_has_the_lock(catalog: Catalog, store: CatalogStore) -> None:
-    """Until its transaction ends; the other learns at once that it is too many."""
+    """The lock is held until the transaction ends, and a second run learns of it at once."""
     other = store.catalog("admin_api")
     with catalog.transaction() as tx, other.transaction() as rival:
         assert tx.runs.try_lock()
@@ -72,13 +72,13 @@ def test_one_run_has_the_lock(catalog: Catalog, store: CatalogStore) -> None:
 
 
 def test_the_clock_goes_on_in_a_transaction(catalog: Catalog) -> None:
-    """It is this moment's time, not that of the transaction's start."""
+    """It is the time of the call, not of the transaction's start."""
     with catalog.transaction() as tx:
         assert tx.runs.now() < tx.runs.now()
 
 
 def test_pages_of_any_size_give_every_finished_run_once(catalog: Catalog) -> None:
-    """The newest first, those of one moment by id; unfinished ones are left out."""
+    """The newest come first, runs of one moment by id, and unfinished ones are left out."""
     for number in range(9):
         _run(catalog, "ok", number, minutes=number // 3)
     _run(catalog, "ok", None, minutes=5)
@@ -90,7 +90,7 @@ def test_pages_of_any_size_give_every_finished_run_once(catalog: Catalog) -> Non
 
 
 def test_a_run_is_kept_with_its_report(catalog: Catalog) -> None:
-    """When it began and ended, how it went, and who asked for it."""
+    """A stored run has its times, its outcome, its trigger and its report."""
     run_id = _run(catalog, "suspect_partial", 7, trigger="api")
     [run] = _pages(catalog, 5)
     assert run.finished_at is not None
@@ -116,7 +116,7 @@ def test_a_run_is_kept_with_its_report(catalog: Catalog) -> None:
 def test_the_past_is_the_last_two_and_the_last_good_run(
     catalog: Catalog, runs: list[tuple[Outcome, int | None]], past: list[tuple[Outcome, int]]
 ) -> None:
-    """Of those that read the KV to the end, the newest first."""
+    """Only runs that read the KV to the end count, the newest first."""
     for minutes, (outcome, seen) in enumerate(runs):
         _run(catalog, outcome, seen, minutes)
     with catalog.transaction() as tx:
@@ -124,7 +124,7 @@ def test_the_past_is_the_last_two_and_the_last_good_run(
 
 
 def test_the_age_is_that_of_the_last_good_run(catalog: Catalog) -> None:
-    """In seconds since its end; other runs make nothing younger."""
+    """It is in seconds since the end of that run; no other run changes it."""
     with catalog.transaction() as tx:
         assert tx.runs.age() is None
     _run(catalog, "ok", 3)
@@ -181,20 +181,20 @@ def test_a_finding_is_open_until_it_is_not_found_any_more(catalog: Catalog) -> N
 
 
 def test_what_is_found_twice_in_a_run_is_one_finding(catalog: Catalog) -> None:
-    """As when two entries look the same once their long keys are cut for people to see."""
+    """Two entries can look the same once their long keys are cut."""
     _report(catalog, 0, LOST, USED, LOST)
     _report(catalog, 1, LOST, LOST)
     assert len(_open(catalog)) == 2
 
 
 def test_nothing_found_is_nothing_written(catalog: Catalog) -> None:
-    """An empty report is no special case."""
+    """A run without findings opens none."""
     _report(catalog, 0)
     assert _open(catalog) == []
 
 
 def test_findings_in_entries_and_in_pointers_are_resolved_apart(catalog: Catalog) -> None:
-    """Entries are judged before the pointers are looked at."""
+    """The findings about entries are closed before pointers are looked at."""
     _report(catalog, 0, LOST, ODD, LATE)
     _resolve(catalog, 1)
     codes = {finding.code for finding in _open(catalog)}
@@ -213,7 +213,7 @@ def test_a_finding_about_a_variant_that_nobody_looked_at_stays_open(catalog: Cat
 
 
 def test_an_older_run_takes_nothing_back(catalog: Catalog) -> None:
-    """A run that was slow neither resolves nor ages what a later one has seen."""
+    """A slow run changes no finding that a later run has seen."""
     _report(catalog, 5, LOST)
     _report(catalog, 4, LOST)
     _resolve(catalog, 5)
@@ -222,7 +222,7 @@ def test_an_older_run_takes_nothing_back(catalog: Catalog) -> None:
 
 
 def test_pages_of_any_size_give_every_finding_once(catalog: Catalog) -> None:
-    """The newest first, resolved ones left out."""
+    """The newest come first, and resolved findings are left out."""
     _report(catalog, 0, LOST)
     _resolve(catalog, 1)
     for number in range(9):
@@ -263,7 +263,7 @@ def _ages(store: CatalogStore) -> list[tuple[int, bool]]:
 
 
 def test_old_runs_are_pruned(catalog: Catalog, store: CatalogStore) -> None:
-    """Without effect they are kept for 7 days, else for 400."""
+    """A run without effect is kept for 7 days, any other for 400."""
     for days in (6, 8, 399, 401):
         for changed in (True, False):
             _old_run(store, days, changed=changed)

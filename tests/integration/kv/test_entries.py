@@ -49,7 +49,7 @@ def _holder(stores: Stores, of: str) -> str | None:
 
 
 def test_a_new_entry_comes_with_its_claim(stores: Stores, entries: Entries) -> None:
-    """Both, marked by the call that made them."""
+    """The call that made them has marked both."""
     assert register(entries, WHOLE) == Registration(
         WHOLE, "call", made_entry=True, made_claim=True, published_by="by call"
     )
@@ -69,13 +69,13 @@ def test_a_new_entry_comes_with_its_claim(stores: Stores, entries: Entries) -> N
 
 
 def test_an_entry_without_a_digest_claims_nothing(stores: Stores, entries: Entries) -> None:
-    """The digest may follow."""
+    """No claim is written before the digest is known."""
     assert not register(entries, PLAIN).made_claim
     assert stores.items("DIGEST") == []
 
 
 def test_registering_again(stores: Stores, entries: Entries) -> None:
-    """The call made nothing and has taken both over."""
+    """The second call made nothing and has overwritten the mark; the publisher stays."""
     register(entries, WHOLE, "first")
     again = register(entries, WHOLE, "second")
     assert (again.made_entry, again.made_claim) == (False, False)
@@ -85,7 +85,7 @@ def test_registering_again(stores: Stores, entries: Entries) -> None:
 
 
 def test_a_known_tag_keeps_what_it_has(stores: Stores, entries: Entries) -> None:
-    """Its publish time, variant, digest and what others wrote; its version follows."""
+    """Its publish time, variant, digest and unknown attributes stay; its version changes."""
     stores.put_entry("tag", variant="beta", image_digest=digest("tag"), commit="c0ffee")
     later = replace(PLAIN, openclaw_version="2026.12.1", published_at=AT + timedelta(days=9))
     registration = register(entries, later)
@@ -97,7 +97,7 @@ def test_a_known_tag_keeps_what_it_has(stores: Stores, entries: Entries) -> None
 
 
 def test_an_unknown_digest_is_filled_in(stores: Stores, entries: Entries) -> None:
-    """Unknown becomes known, with its claim."""
+    """The digest and its claim are written together."""
     register(entries, PLAIN, "first")
     filled = register(entries, WHOLE)
     assert (filled.made_entry, filled.made_claim) == (False, True)
@@ -111,7 +111,7 @@ def test_an_unknown_digest_is_filled_in(stores: Stores, entries: Entries) -> Non
 def test_a_malformed_entry_is_replaced(
     stores: Stores, entries: Entries, broken: dict[str, str]
 ) -> None:
-    """Nothing of what was wrong stays, and what is nobody's business does."""
+    """Nothing malformed is kept, and unknown attributes are."""
     stores.put_entry("tag", **broken, commit="c0ffee")
     register(entries, PLAIN)
     assert entries.find("tag", NOW) == PLAIN
@@ -144,7 +144,7 @@ def test_a_refused_entry_leaves_all_as_it_was(
     prepare: Callable[[Stores], None],
     refusal: Refused,
 ) -> None:
-    """Whatever is refused is refused before anything is written."""
+    """A refusal comes before anything is written."""
     prepare(stores)
     before = stores.items()
     with pytest.raises(type(refusal)) as refused:
@@ -154,7 +154,7 @@ def test_a_refused_entry_leaves_all_as_it_was(
 
 
 def test_a_rival_is_seen(stores: Stores) -> None:
-    """Who comes between reading and writing is read again: here it takes the digest."""
+    """A write between the read and the write is noticed: here a rival takes the digest."""
 
     def rival() -> None:
         register(KV(stores.client, stores.table).entries, replace(WHOLE, image_tag="rival"))
@@ -166,7 +166,7 @@ def test_a_rival_is_seen(stores: Stores) -> None:
 
 
 def test_rivals_without_end(stores: Stores) -> None:
-    """After a while it is for the caller to try again."""
+    """After twenty tries the caller is told to try again."""
     versions = iter(range(1, 30))
 
     def rival() -> None:
@@ -178,7 +178,7 @@ def test_rivals_without_end(stores: Stores) -> None:
 
 
 def test_a_lost_reply_of_a_registration(stores: Stores, kv: KV) -> None:
-    """The second attempt is known to DynamoDB as the same."""
+    """DynamoDB recognises the second attempt as the same transaction."""
     lose_reply(kv.table.client)
     registration = register(kv.entries, WHOLE)
     assert (registration.made_entry, registration.made_claim) == (True, True)
@@ -186,7 +186,7 @@ def test_a_lost_reply_of_a_registration(stores: Stores, kv: KV) -> None:
 
 
 def test_a_claim_names_its_holder(stores: Stores, entries: Entries) -> None:
-    """Whoever comes first, however often it asks."""
+    """The first to claim a digest keeps it, however often others ask."""
     assert entries.claim(digest("tag"), "tag", "one") == "tag"
     assert entries.claim(digest("tag"), "tag", "two") == "tag"
     assert entries.claim(digest("tag"), "other", "three") == "tag"
@@ -194,7 +194,7 @@ def test_a_claim_names_its_holder(stores: Stores, entries: Entries) -> None:
 
 
 def test_claims_of_many(stores: Stores, entries: Entries) -> None:
-    """In the order of the entries; one without a digest needs none."""
+    """Holders come in the order of the entries; an entry without a digest needs no claim."""
     _owned(stores)
     more = [replace(PLAIN, image_tag=f"t{n}", image_digest=digest(n)) for n in range(20)]
     holders = entries.claim_all([WHOLE, PLAIN, *more], "sync")
@@ -203,7 +203,7 @@ def test_claims_of_many(stores: Stores, entries: Entries) -> None:
 
 
 def test_a_tombstone(stores: Stores, entries: Entries) -> None:
-    """Left once, in place of the entry or of none; the claim stays."""
+    """A version is buried once, with or without an entry; the claim stays."""
     register(entries, WHOLE)
     assert entries.bury(WHOLE, AT)
     assert not entries.bury(WHOLE, NOW)
@@ -215,7 +215,7 @@ def test_a_tombstone(stores: Stores, entries: Entries) -> None:
 
 
 def test_a_null_is_no_tombstone(stores: Stores, entries: Entries) -> None:
-    """To whoever reads, writes or buries the entry."""
+    """A null `deleted_at` counts as absent for reading, writing and burying."""
     stores.put_entry("tag", deleted_at={"NULL": True}, image_digest={"NULL": True})
     assert entries.find("tag", NOW) == PLAIN
     register(entries, PLAIN)
@@ -228,7 +228,7 @@ def test_a_null_is_no_tombstone(stores: Stores, entries: Entries) -> None:
 def test_a_malformed_tombstone_is_none(
     stores: Stores, entries: Entries, malformed: object
 ) -> None:
-    """A retired version gets a proper one instead, and a tag that was not retired is free."""
+    """Burying replaces it, and so does registering a tag that was not retired."""
     stores.put_entry("tag", deleted_at=malformed, commit="c0ffee")
     assert entries.bury(PLAIN, AT)
     assert not entries.bury(PLAIN, AT)
@@ -240,7 +240,7 @@ def test_a_malformed_tombstone_is_none(
 
 
 def test_a_tombstone_that_changes_under_the_hand(stores: Stores) -> None:
-    """Whoever buried the version first has buried it."""
+    """A tombstone that a rival wrote in between is kept."""
 
     def rival() -> None:
         stores.put_entry("tag", deleted_at="2026-11-02T00:00:00Z")
@@ -252,7 +252,7 @@ def test_a_tombstone_that_changes_under_the_hand(stores: Stores) -> None:
 
 
 def test_a_tombstone_among_writers_without_end(stores: Stores) -> None:
-    """After a while it is for the caller to try again."""
+    """After twenty tries the caller is told to try again."""
     versions = iter(range(1, 30))
 
     def rival() -> None:
@@ -264,7 +264,7 @@ def test_a_tombstone_among_writers_without_end(stores: Stores) -> None:
 
 
 def test_only_valid_entries_are_found(stores: Stores, entries: Entries) -> None:
-    """Malformed, retired and absent ones are not there."""
+    """Malformed, retired and absent entries are left out."""
     stores.put_entry("good")
     stores.put_entry("bad", variant="No Variant")
     stores.put_entry("gone", deleted_at="2026-11-02T00:00:00Z")
@@ -273,7 +273,7 @@ def test_only_valid_entries_are_found(stores: Stores, entries: Entries) -> None:
 
 
 def test_every_entry_is_read_page_by_page(stores: Stores, entries: Entries) -> None:
-    """Past a thousand of them and past the megabyte that a page holds, in order."""
+    """More than a thousand entries and a megabyte are read in order."""
     requests = [
         {
             "PutRequest": {
@@ -296,6 +296,6 @@ def test_every_entry_is_read_page_by_page(stores: Stores, entries: Entries) -> N
 
 
 def test_no_entry_at_all(entries: Entries) -> None:
-    """An empty table is read, and nothing is asked for when nothing is wanted."""
+    """An empty table has no entries, and no tags need no call."""
     assert list(entries.read_all()) == []
     assert entries.find_all([], NOW) == {}

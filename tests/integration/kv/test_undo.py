@@ -11,7 +11,7 @@ from tests.support.stores import Stores
 
 
 def test_an_undo_takes_back_what_the_call_made(stores: Stores, entries: Entries) -> None:
-    """An entry and a claim; or the claim alone, where the entry was there."""
+    """That is an entry with its claim, or the claim alone if the entry was there."""
     entries.undo(register(entries, WHOLE))
     assert stores.items() == []
     stores.put_entry("tag")
@@ -30,7 +30,7 @@ def test_an_undo_of_an_entry_with_a_null(stores: Stores, entries: Entries) -> No
 
 
 def test_an_undo_of_nothing(stores: Stores, entries: Entries) -> None:
-    """A call that made nothing takes nothing back."""
+    """A call that made nothing deletes nothing."""
     register(entries, WHOLE, "first")
     again = register(entries, WHOLE, "second")
     before = stores.items()
@@ -60,7 +60,7 @@ def _buried(entries: Entries, _stores: Stores) -> None:
 def test_an_undo_leaves_what_others_have_taken_over(
     stores: Stores, entries: Entries, take_over: Callable[[Entries, Stores], None]
 ) -> None:
-    """Both or neither: an entry never stays without its claim, nor a claim without an entry."""
+    """An undo deletes the entry and the claim, or neither."""
     registration = register(entries, WHOLE)
     take_over(entries, stores)
     before = stores.items()

@@ -76,7 +76,7 @@ def _lose(stores: Stores, *partitions: str) -> None:
 
 
 class _Slow:
-    """A client by whose clock the time is up after so many writes of entries and claims."""
+    """A client whose clock jumps ahead after so many writes of entries and claims."""
 
     def __init__(self, client: Any, writes: int) -> None:
         self._client = client
@@ -107,7 +107,7 @@ class _Slow:
 def test_the_kv_is_rebuilt_from_the_catalog(
     stores: Stores, sandbox_of: MakeSandbox, lost: tuple[str, ...]
 ) -> None:
-    """All it said of images is there again; the same once more changes nothing."""
+    """Everything that the KV said of images is there again; a repeat changes nothing."""
     sandbox = sandbox_of(stores, "sync")
     before, pointed = _facts(stores), pointers(stores)
     _lose(stores, *lost)
@@ -130,7 +130,7 @@ def test_the_kv_is_rebuilt_from_the_catalog(
 def test_a_digest_that_another_tag_took_meanwhile(
     stores: Stores, sandbox_of: MakeSandbox
 ) -> None:
-    """The version comes back without it and is named; nobody's claim is taken away."""
+    """The version comes back without its digest and is named; the other tag keeps it."""
     sandbox = sandbox_of(stores, "sync")
     _lose(stores, "IMAGE", "DIGEST")
     stores.put("DIGEST", digest("old"), image_tag="stranger")
@@ -169,7 +169,7 @@ def test_a_repeat_goes_on_where_the_last_call_ended(
 
 
 def test_a_busy_table_is_no_reason_to_stop(stores: Stores, sandbox_of: MakeSandbox) -> None:
-    """One write after another is throttled, and all is restored."""
+    """Writes that were throttled are repeated until all is restored."""
     sandbox = sandbox_of(stores, "sync")
     before = _facts(stores)
     _lose(stores, "IMAGE", "DIGEST")
@@ -198,7 +198,7 @@ def test_an_entry_without_its_claim_waits_for_a_repeat(
 def test_the_catalog_is_rebuilt_from_the_kv(
     stores: Stores, sandbox_of: MakeSandbox, dynamodb: Any
 ) -> None:
-    """An empty one learns of every version and of latest in one run without a cap."""
+    """One run without a cap brings every version and the latest into an empty catalog."""
     empty = make_stores(stores.server, dynamodb)
     lost = Stores(stores.server, empty.dbname, stores.client, stores.table)
     sandbox = sandbox_of(lost, "sync")

@@ -28,7 +28,7 @@ DOWN = refusal("InternalServerError", status=500)
 
 
 def _counts(report: SyncReport) -> dict[str, object]:
-    """What is not nothing."""
+    """The counts that are not zero."""
     names = ("inserted", "filled", "updated", "unchanged", "deferred", "missing")
     return {name: getattr(report, name) for name in names if getattr(report, name)}
 
@@ -43,7 +43,7 @@ def _tags(stores: Stores) -> list[str]:
 
 
 def test_every_outcome_in_one_run(sandbox: Sandbox, runner: Sandbox, stores: Stores) -> None:
-    """What is good enters, what is not is told, and each row stays as it was decided."""
+    """Valid entries enter the catalog, the others are findings, and statuses and notes stay."""
     for tag, image_digest in (("same", 1), ("empty", None), ("older", 2), ("fixed", 3)):
         sandbox.publish(tag, digest(image_digest) if image_digest else None, notes="ours")
     sandbox.publish("gone")
@@ -114,7 +114,7 @@ def _published_at(stores: Stores) -> str:
 
 
 def test_the_report_is_stored_as_a_run(runner: Sandbox, stores: Stores) -> None:
-    """The first hundred rejections are named, and all are counted."""
+    """The report names the first hundred rejections and counts all."""
     for number in range(105):
         stores.put("IMAGE", f"bad-{number}")
     report = runner.sync()
@@ -132,7 +132,7 @@ def test_the_report_is_stored_as_a_run(runner: Sandbox, stores: Stores) -> None:
 def test_the_cap_limits_what_is_new_oldest_first(
     sandbox: Sandbox, runner: Sandbox, stores: Stores, cap: int
 ) -> None:
-    """Updates are never held back; 0 is no cap; the next run goes on."""
+    """The cap holds back no update, 0 is no cap, and the next run takes the rest."""
     sandbox.publish("known")
     stores.put_entry("known", openclaw_version="2026.12.1", image_digest=digest("known"))
     for number in range(5):
@@ -154,7 +154,7 @@ def test_claims_stop_when_time_is_up(
     stores: Stores,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What was claimed is written. The rest is deferred, digests that became known included."""
+    """The run writes what it has claimed and defers the rest, new or filled in."""
     for number in range(3):
         sandbox.publish(f"known-{number}")
         stores.put_entry(f"known-{number}", image_digest=digest(number))
@@ -177,7 +177,7 @@ def test_claims_stop_when_time_is_up(
 def test_of_two_entries_with_one_digest_the_earlier_wins(
     runner: Sandbox, stores: Stores
 ) -> None:
-    """The claim is its own then."""
+    """The entry that was published first gets the claim."""
     stores.put_entry("later", image_digest=digest(1), published_at="2026-10-02T00:00:00Z")
     stores.put_entry("first", image_digest=digest(1), published_at="2026-10-01T00:00:00Z")
     assert _rejected(runner.sync()) == {("later", "digest_in_use")}
@@ -188,7 +188,7 @@ def test_of_two_entries_with_one_digest_the_earlier_wins(
 def test_whoever_holds_the_claim_wins_against_an_earlier_one(
     runner: Sandbox, stores: Stores
 ) -> None:
-    """And who is refused a claim takes nobody's place under the cap."""
+    """An entry whose claim is refused does not count against the cap."""
     stores.put("DIGEST", digest("lost"), image_tag="elsewhere")
     stores.put("DIGEST", digest(1), image_tag="holder")
     stores.put_entry("first", image_digest=digest(1), published_at="2026-10-01T00:00:00Z")
@@ -206,7 +206,7 @@ def test_whoever_holds_the_claim_wins_against_an_earlier_one(
 def test_a_refused_claim_fills_nothing(
     sandbox: Sandbox, runner: Sandbox, stores: Stores
 ) -> None:
-    """The digest stays unknown, whatever else the entry says."""
+    """A row whose entry is refused the claim changes in nothing."""
     sandbox.publish("tag")
     stores.put("DIGEST", digest(1), image_tag="elsewhere")
     stores.put_entry("tag", image_digest=digest(1), openclaw_version="2026.12.1")
@@ -217,7 +217,7 @@ def test_a_refused_claim_fills_nothing(
 def test_a_second_run_has_nothing_to_write(
     world: Sandbox, runner: Sandbox, stores: Stores
 ) -> None:
-    """But its own run, and when open findings were last seen."""
+    """It writes only its own record and when open findings were last seen."""
     world.retire("v4")
     stores.put_entry("new")
     stores.put_entry("thief", image_digest=digest(1))
@@ -240,7 +240,7 @@ def test_a_second_run_has_nothing_to_write(
 def test_only_a_run_that_changed_something_is_in_the_log(
     runner: Sandbox, stores: Stores
 ) -> None:
-    """One event a run, with its counts."""
+    """Such a run has one event, with its counts."""
     stores.put_entry("new")
     reports = [runner.sync() for _ in range(3)]
     events = stores.sql(
@@ -252,7 +252,7 @@ def test_only_a_run_that_changed_something_is_in_the_log(
 
 
 def test_another_run_is_at_work(runner: Sandbox, stores: Stores) -> None:
-    """This one ends at once, which is all that it writes."""
+    """The second run ends at once and writes only its own record."""
     stores.put_entry("new")
     before = dump(stores)
     with stores.server_connection() as connection:
@@ -276,7 +276,7 @@ def test_a_store_that_is_down_ends_a_run(
     broken: Callable[[Stores], dict[str, Any]],
     error: type[Exception],
 ) -> None:
-    """Nothing is written, not even that there was a run."""
+    """The run raises and writes nothing, not even its own record."""
     stores.put_entry("new")
     before = dump(stores)
     whole: dict[str, Any] = {"catalog": runner.catalog, "kv": runner.kv}
@@ -288,7 +288,7 @@ def test_a_store_that_is_down_ends_a_run(
 def test_a_kv_that_is_lost_halfway_leaves_the_first_half(
     runner: Sandbox, stores: Stores
 ) -> None:
-    """The entries are in; the variants that could not be reconciled wait for the next run."""
+    """The entries are in, and variants that could not be reconciled wait for the next run."""
     stores.put_entry("new")
     stores.put("POINTER", "default", revision=1, latest_tag="new")
     client = Refusing(stores.client, *[DOWN] * 9, operation="batch_get_item")
@@ -303,7 +303,7 @@ def test_a_kv_that_is_lost_halfway_leaves_the_first_half(
 def test_a_locked_variant_does_not_keep_the_others_waiting(
     world: Sandbox, runner: Sandbox, stores: Stores
 ) -> None:
-    """It is left for the next run, and what was found in its pointer stays open."""
+    """It is left for the next run, and a finding about its pointer stays open."""
     world.promote("b1")
     stores.put("POINTER", "beta", revision="x")
     stores.put("POINTER", "default", revision=7, latest_tag="v1")

@@ -40,7 +40,7 @@ def _fill(stores: Stores, number: int) -> list[str]:
 def test_what_the_kv_lost_is_marked_and_never_deleted(
     world: Sandbox, runner: Sandbox, stores: Stores
 ) -> None:
-    """Pinned or latest it is a finding; once it is back all is as before."""
+    """A lost version that is pinned or latest is a finding, which closes when it is back."""
     _fill(stores, 15)
     runner.sync()
     _lose(stores, "IMAGE", "v1", "v3", "v4")
@@ -65,7 +65,7 @@ def test_what_the_kv_lost_is_marked_and_never_deleted(
 
 
 def test_an_invalid_entry_is_not_missing(runner: Sandbox, stores: Stores) -> None:
-    """It is there, if not as it should be; mended it is no finding any more."""
+    """It is a finding until somebody mends it."""
     stores.put_entry("tag")
     runner.sync()
     stores.put_entry("tag", published_at="soon")
@@ -80,7 +80,7 @@ def test_an_invalid_entry_is_not_missing(runner: Sandbox, stores: Stores) -> Non
 
 
 def test_too_few_entries_are_not_believed_at_first(runner: Sandbox, stores: Stores) -> None:
-    """Below 80 % of the last good run nothing is missing; the third time it is."""
+    """Below 80 % of the last good run nothing is marked missing until the third such run."""
     tags = _fill(stores, 10)
     runner.sync()
     _lose(stores, "IMAGE", *tags[:2])
@@ -97,7 +97,7 @@ def test_too_few_entries_are_not_believed_at_first(runner: Sandbox, stores: Stor
 
 
 def test_counts_that_differ_are_not_believed(runner: Sandbox, stores: Stores) -> None:
-    """Only the same count three times running; what is back is back at once."""
+    """Only the same count three times running is believed; an entry that is back is."""
     tags = _fill(stores, 10)
     runner.sync()
     _lose(stores, "IMAGE", *tags[:4])
@@ -113,7 +113,7 @@ def test_counts_that_differ_are_not_believed(runner: Sandbox, stores: Stores) ->
 
 
 def test_a_suspect_run_still_sees_what_is_back(runner: Sandbox, stores: Stores) -> None:
-    """An entry that arrived is there, whatever did not."""
+    """An entry that arrived is marked as found, however many did not arrive."""
     tags = _fill(stores, 10)
     runner.sync()
     _lose(stores, "IMAGE", tags[0])
@@ -127,7 +127,7 @@ def test_a_suspect_run_still_sees_what_is_back(runner: Sandbox, stores: Stores) 
 def test_tombstones_are_left_where_they_are_missing(
     sandbox: Sandbox, runner: Sandbox, stores: Stores
 ) -> None:
-    """Deleted, or written over by a pipeline: a retired tag stays retired, its digest taken."""
+    """A retired tag stays retired if its tombstone was deleted or overwritten."""
     for tag in ("one", "two", "three"):
         sandbox.publish(tag, digest(tag))
         sandbox.retire(tag)
@@ -150,7 +150,7 @@ def test_tombstones_are_left_where_they_are_missing(
 def test_pointers_of_every_variant_are_reconciled(
     world: Sandbox, runner: Sandbox, stores: Stores
 ) -> None:
-    """Known to either side; illegal names are findings, and none keeps the others waiting."""
+    """That includes variants that one store alone knows; illegal names are findings."""
     world.promote("b1")
     _lose(stores, "POINTER", "beta")
     stores.put("POINTER", "default", revision=7, latest_tag="v4")
