@@ -3,14 +3,22 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from shared.domain.entries import Tombstone, parse_entry
-from shared.domain.errors import InvalidValue, KVUnavailable
-from shared.domain.identity import find_conflict, tag_retired
+from shared.domain.entries import Tombstone
+from shared.domain.errors import KVUnavailable
+from shared.domain.identity import find_conflict
 from shared.domain.model import Image, ImageEntry
-from shared.domain.values import DEFAULT_VARIANT, Actor, ImageDigest, ImageTag, rfc3339
+from shared.domain.values import Actor, ImageDigest, ImageTag, rfc3339
 from shared.kv.bulk import call_all, read_partition
+from shared.kv.entry_items import (
+    attributes_of,
+    holder_of,
+    known_entry,
+    merge,
+    parse_stored,
+    publisher_of,
+    writes_of,
+)
 from shared.kv.table import (
     TRIES,
     Attributes,
@@ -25,10 +33,6 @@ from shared.kv.table import (
 
 ITEMS_A_PAGE = 500
 """A page of this size arrives well within a call's time limit, also from the local table."""
-CONDITION_ATTRIBUTES = (
-    "pk", "image_tag", "image_digest", "openclaw_version", "variant", "published_at",
-    "deleted_at", "written_by",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +79,16 @@ class Entries:
         """
         for _ in range(TRIES):
             stored = self.table.get_all(key("IMAGE", wanted.image_tag))[0]
-            known = _known(stored, now)
-            entry = _merged(known, wanted)
+            known = known_entry(stored, now)
+            entry = merge(known, wanted)
             asked = wanted if variant_given else replace(wanted, variant=entry.variant)
             claim = self._find_claim(entry.image_digest)
-            if conflict := find_conflict(asked, known, _holder(claim) if claim else None):
+            if conflict := find_conflict(asked, known, holder_of(claim) if claim else None):
                 raise conflict
-            published_by = by if known is None else _publisher(stored)
+            published_by = by if known is None else publisher_of(stored)
             mark = texts(written_by=token, published_by=published_by)
             try:
-                self.table.transact(*_writes(entry, stored, claim, mark))
+                self.table.transact(*writes_of(entry, stored, claim, mark))
             except ConditionFailed:
                 back_off()
                 continue
@@ -127,7 +131,7 @@ class Entries:
     def find_all(self, tags: Iterable[ImageTag], now: datetime) -> dict[ImageTag, ImageEntry]:
         """Find the valid entries among `tags`. Raises KVUnavailable."""
         items = self.table.get_all(*(key("IMAGE", tag) for tag in tags))
-        entries = (_parsed(item, now) for item in items if item is not None)
+        entries = (parse_stored(item, now) for item in items if item is not None)
         return {entry.image_tag: entry for entry in entries if isinstance(entry, ImageEntry)}
 
     def read_all(self) -> Iterator[tuple[str, dict[str, object]]]:
@@ -138,7 +142,7 @@ class Entries:
     def read_claims(self) -> dict[str, ImageTag]:
         """Read the holder of every claimed digest. Raises KVUnavailable."""
         claims = read_partition(self.table, "DIGEST", Limit=ITEMS_A_PAGE)
-        return {claim["sk"]["S"]: _holder(claim) for claim in claims}
+        return {claim["sk"]["S"]: holder_of(claim) for claim in claims}
 
     def claim(self, digest: ImageDigest, tag: ImageTag, token: str) -> ImageTag:
         """Claim a digest for a tag, and return the tag that holds it now.
@@ -154,13 +158,13 @@ class Entries:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailed as failed:
-            return _holder(failed.stored or {})
+            return holder_of(failed.stored or {})
         return tag
 
     def find_claim(self, digest: ImageDigest) -> Claim | None:
         """The claim on a digest. Raises KVUnavailable."""
         stored = self._find_claim(digest)
-        return None if stored is None else Claim(_holder(stored), stored)
+        return None if stored is None else Claim(holder_of(stored), stored)
 
     def release(self, digest: ImageDigest, claim: Claim) -> bool:
         """Delete a claim; False if it is not as it was read. Raises KVUnavailable."""
@@ -190,7 +194,7 @@ class Entries:
 
         Raises KVUnavailable.
         """
-        item = key("IMAGE", entry.image_tag) | _attributes(entry)
+        item = key("IMAGE", entry.image_tag) | attributes_of(entry)
         try:
             self.table.call(
                 "put_item", Item=item, ConditionExpression="attribute_not_exists(pk)"
@@ -210,10 +214,10 @@ class Entries:
 
         A malformed tombstone is replaced. The claim on the digest stays. Raises KVUnavailable.
         """
-        attributes = _attributes(entry) | texts(deleted_at=rfc3339(at))
+        attributes = attributes_of(entry) | texts(deleted_at=rfc3339(at))
         for _ in range(TRIES):
             stored = self.table.get_all(key("IMAGE", entry.image_tag))[0]
-            if stored and isinstance(_parsed(stored, at), Tombstone):
+            if stored and isinstance(parse_stored(stored, at), Tombstone):
                 return False
             condition = as_read(stored, "deleted_at")
             try:
@@ -247,68 +251,3 @@ class Entries:
 def image_of(entry: ImageEntry) -> Image:
     """Make an image of an entry that the catalog does not know yet."""
     return Image(entry.image_tag, entry.image_digest, entry.openclaw_version, entry.variant)
-
-
-def _parsed(item: Attributes, now: datetime) -> ImageEntry | Tombstone | None:
-    """Parse a stored item; None if it is malformed."""
-    try:
-        return parse_entry(item["sk"]["S"], plain(item), now)
-    except InvalidValue:
-        return None
-
-
-def _holder(claim: Attributes) -> ImageTag:
-    """The tag that a claim names, unparsed: others may have written it."""
-    return str(plain(claim).get("image_tag"))
-
-
-def _known(stored: Attributes | None, now: datetime) -> ImageEntry | None:
-    """The valid entry that is stored. Raises TagRetired for a tombstone."""
-    known = _parsed(stored, now) if stored else None
-    if isinstance(known, Tombstone):
-        raise tag_retired()
-    return known
-
-
-def _publisher(stored: Attributes | None) -> Actor | None:
-    by = plain(stored or {}).get("published_by")
-    return by if isinstance(by, str) else None
-
-
-def _merged(known: ImageEntry | None, wanted: ImageEntry) -> ImageEntry:
-    """Merge what is wanted into a stored entry. A malformed one is replaced."""
-    if known is None:
-        return wanted
-    return replace(
-        known,
-        openclaw_version=wanted.openclaw_version,
-        image_digest=known.image_digest or wanted.image_digest,
-    )
-
-
-def _attributes(entry: ImageEntry) -> dict[str, Any]:
-    return texts(
-        image_tag=entry.image_tag,
-        image_digest=entry.image_digest,
-        openclaw_version=entry.openclaw_version,
-        variant=entry.variant or DEFAULT_VARIANT,
-        published_at=rfc3339(entry.published_at),
-    )
-
-
-def _writes(
-    entry: ImageEntry,
-    stored: Attributes | None,
-    claim: Attributes | None,
-    mark: dict[str, Any],
-) -> Iterator[dict[str, dict[str, Any]]]:
-    others = {
-        name: of for name, of in (stored or {}).items() if name not in CONDITION_ATTRIBUTES
-    }
-    item = others | _attributes(entry) | key("IMAGE", entry.image_tag)
-    yield {"Put": {"Item": item | mark} | as_read(stored, *CONDITION_ATTRIBUTES).parameters()}
-    if entry.image_digest:
-        item = key("DIGEST", entry.image_digest) | texts(image_tag=entry.image_tag)
-        item["written_by"] = mark["written_by"]
-        condition = as_read(claim, "pk", "image_tag", "written_by")
-        yield {"Put": {"Item": item} | condition.parameters()}
