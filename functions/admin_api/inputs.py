@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_core import PydanticCustomError
 
 from functions.admin_api.fields import GivenMoment, Notes, Reason, SearchText
+from shared.catalog.audit import Action
 from shared.catalog.versions import Order, Sort
 from shared.domain.model import Intent, Status
 from shared.domain.values import ImageDigest, ImageTag, OpenclawVersion, Variant
@@ -79,6 +80,7 @@ class VersionChangeInput(BaseModel):
         default=False,
         description="When disabling: leave its pins suspended. A replacement wins over it.",
     )
+    reason: Reason | None = Field(None, description=WHY)
 
     @field_validator("replacement", "force")
     @classmethod
@@ -152,10 +154,12 @@ class AuditQuery(PageQuery):
     """Which events."""
 
     actor: SearchText | None = Field(None, description="Only what this actor did.")
-    action: SearchText | None = Field(None, description="Only this action.")
+    action: Action | None = Field(None, description="Only this action.")
     subject: SearchText | None = Field(
         None, description="Only what is about this tag, variant or user."
     )
+    since: GivenMoment | None = Field(None, description="Only from this time on.")
+    until: GivenMoment | None = Field(None, description="Only before this time.")
 
 
 class ResolutionQuery(BaseModel):

@@ -57,11 +57,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """`subject` is a tag, a variant or a user id."""
+    """`subject` is a tag, a variant or a user id. `since` is included, `until` is not."""
 
     actor: Actor | None = None
     action: str | None = None
     subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +121,14 @@ class Audit:
                     OR l.subject_id = ANY(ARRAY[%(subject)s, (
                         SELECT alias::text FROM kiloclaw_user_aliases
                          WHERE user_id = %(subject)s)]))
+               AND (%(since)s::timestamptz IS NULL OR l.at >= %(since)s)
+               AND (%(until)s::timestamptz IS NULL OR l.at < %(until)s)
                AND (%(after)s::bigint IS NULL OR l.id < %(after)s)
              ORDER BY l.id DESC
              LIMIT %(limit)s
             """,
             {
                 "actor": wanted.actor, "action": wanted.action, "subject": wanted.subject,
-                "after": after, "limit": limit,
+                "since": wanted.since, "until": wanted.until, "after": after, "limit": limit,
             },
         )  # fmt: skip

@@ -7,10 +7,13 @@ from typing import Any, NoReturn
 from shared.domain.errors import InvalidRequest
 from shared.http.query_strings import escape_untrusted
 
+BYTE_ORDER_MARK = "\ufeff"
+"""RFC 8259, section 8.1: a parser may ignore it."""
+
 
 def parse_json_object(body: str, *, is_base64: bool) -> dict[str, Any] | None:
     """Parse the object in a body; None if there is no body. Raises InvalidRequest."""
-    text = _decoded(body) if is_base64 else body
+    text = (_decoded(body) if is_base64 else body).removeprefix(BYTE_ORDER_MARK)
     if not text:
         return None
     try:

@@ -9,7 +9,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    StringConstraints,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
@@ -21,6 +20,7 @@ Row = TypeVar("Row")
 PageT = TypeVar("PageT", bound="Page[Any]")
 
 DEFAULT_LIMIT, MOST = 25, 100
+CURSOR, LONGEST_CURSOR = "[A-Za-z0-9_-]+", 1024
 
 
 def _limit(value: object) -> int:
@@ -31,12 +31,22 @@ def _limit(value: object) -> int:
     raise PydanticCustomError("invalid_limit", f"must be a whole number from 1 to {MOST}")
 
 
+def _cursor(value: object) -> str:
+    if isinstance(value, str) and len(value) <= LONGEST_CURSOR and re.fullmatch(CURSOR, value):
+        return value
+    raise PydanticCustomError("invalid_cursor", "is not a cursor of this query")
+
+
 Limit = Annotated[
     int,
     PlainValidator(_limit),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST}),
 ]
-Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=1024)]
+Cursor = Annotated[
+    str,
+    PlainValidator(_cursor),
+    WithJsonSchema({"type": "string", "pattern": f"^{CURSOR}$", "maxLength": LONGEST_CURSOR}),
+]
 
 
 class PageQuery(BaseModel):

@@ -37,10 +37,14 @@ from shared.http.router import required_roles
 
 ALWAYS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 MOST_ERRORS = 20
-MESSAGES = {
+MESSAGES: Mapping[str, str] = {
     "missing": "is required",
     "extra_forbidden": "is not known",
+    "string_type": "must be a string",
     "string_unicode": "must not contain lone surrogates",
+    "bool_type": "must be true or false",
+    "literal_error": "must be {expected}",
+    "invalid_key": "must not have names with lone surrogates",
 }
 SEGMENTS: Mapping[str, str] = {"user_id": ".+"}
 """Patterns of path values. Any value not named here is all text up to the next slash."""
@@ -171,6 +175,7 @@ class _Gate(OpenAPIRequestValidationMiddleware):
             for check in self._checks:
                 check(route, event)
             _refuse_unknown_parameters(route, event)
+            _refuse_unread_body(route, event)
             try:
                 return super().handler(app, next_middleware)
             except RequestValidationError as error:
@@ -207,6 +212,12 @@ def _refuse_unknown_parameters(route: Route, event: HttpEvent) -> None:
         raise InvalidRequest(*faults[:MOST_ERRORS])
 
 
+def _refuse_unread_body(route: Route, event: HttpEvent) -> None:
+    """A body that no field takes is as wrong as an unknown field."""
+    if required_roles(route) is not None and event.body and not route.dependant.body_params:
+        raise InvalidRequest(("body", "is not taken here"))
+
+
 def _invalid(errors: Sequence[Any]) -> InvalidRequest:
     return InvalidRequest(*(_fault(error) for error in errors[:MOST_ERRORS]))
 
@@ -215,4 +226,5 @@ def _fault(error: Mapping[str, Any]) -> tuple[str, str]:
     """Return the field's name, without where it was given, and what is wrong with it."""
     place, *names = error["loc"]
     field = ".".join(map(escape_untrusted, names)) or str(place)
-    return field, MESSAGES.get(error["type"], error["msg"])
+    template = MESSAGES.get(error["type"])
+    return field, template.format_map(error.get("ctx", {})) if template else error["msg"]

@@ -65,7 +65,7 @@ class Settings:
     table_name: str
     database_iam: bool = False
     sync_max_new: int = DEFAULT_MAX_NEW
-    publisher_may_promote: bool = True
+    publisher_may_promote: bool = False
 
     @classmethod
     def stores(cls, environ: Mapping[str, str]) -> Self:
@@ -87,7 +87,7 @@ class Settings:
     def admin_api(cls, environ: Mapping[str, str]) -> Self:
         return replace(
             cls.sync(environ),
-            publisher_may_promote=switch(environ, "PUBLISHER_MAY_PROMOTE", default=True),
+            publisher_may_promote=switch(environ, "PUBLISHER_MAY_PROMOTE", default=False),
         )
 
 

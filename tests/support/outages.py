@@ -94,7 +94,7 @@ ASKS: Mapping[str, Sequence[AskRow]] = {
     ),
     "dynamodb": (
         AskRow("GET", "/v1/versions", None, 200),
-        AskRow("GET", "/v1/versions/one", None, *NO_KV),
+        AskRow("GET", "/v1/versions/one", None, 200),
         AskRow("GET", "/v1/instances/known", None, *NO_KV),
         AskRow("POST", "/v1/versions", PUBLISH, *NO_KV),
         AskRow("PUT", "/v1/users/other/pin", PIN, 201),

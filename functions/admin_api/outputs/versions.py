@@ -54,9 +54,12 @@ class VersionDetailOutput(VersionOutput):
     """A version, and how many users and instances have it."""
 
     pin_count: int = Field(description="How many users are pinned to it.")
-    instance_count: int = Field(description="How many instances run it.")
+    instance_count: int | None = Field(
+        description="How many instances run it; null while the KV is down."
+    )
     complete: bool = Field(
-        description="False where counting instances took too long: then there are more."
+        description="Whether all instances were counted: false where that took too long, or "
+        "while the KV is down."
     )
 
 

@@ -4,7 +4,7 @@ from functions.admin_api.current import deps
 from functions.admin_api.fields import UserIdPath
 from functions.admin_api.inputs import InstancesQuery
 from functions.admin_api.outputs.instances import InstanceOutput, InstancesPage
-from shared.domain.errors import InstanceNotFound, KVUnavailable
+from shared.domain.errors import InstanceNotFound, InvalidRequest, KVUnavailable
 from shared.domain.values import IMAGE_TAG, USER_ID
 from shared.http import pages
 from shared.http.router import Router
@@ -17,6 +17,8 @@ router = Router("instances")
 def list_instances(query: InstancesQuery) -> InstancesPage:
     """List instances, unordered."""
     after = pages.start(query, IMAGE_TAG.parse, USER_ID.parse)
+    if query.image_tag and after and after[0] != query.image_tag:
+        raise InvalidRequest(("cursor", "is not a cursor of this query"))
     found = instances.list_instances(
         query.image_tag, after, query.limit, catalog=deps().catalog, kv=deps().kv
     )

@@ -71,7 +71,7 @@ def list_sync_findings(query: FindingsQuery) -> FindingPage:
 def list_audit_events(query: AuditQuery) -> AuditPage:
     """List who changed what, the newest first."""
     (after,) = pages.start(query, cursors.whole_number) or (None,)
-    wanted = EventFilter(query.actor, query.action, query.subject)
+    wanted = EventFilter(**query.model_dump(exclude={"limit", "cursor"}))
     with deps().catalog.transaction() as tx:
         rows = tx.audit.page(wanted, after, query.limit + 1)
     return pages.page(query, AuditPage, rows, lambda event: (event.id,))

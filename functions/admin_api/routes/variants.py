@@ -16,12 +16,13 @@ from shared.catalog.variants import Mirror
 from shared.domain.errors import VariantNotFound
 from shared.domain.values import VARIANT
 from shared.http import pages
-from shared.http.router import Router
+from shared.http.router import Roles, Router
 
 router = Router("variants")
+READERS: Roles = ("viewer", "publisher")
 
 
-@router.get("/v1/variants")
+@router.get("/v1/variants", requires=READERS)
 def list_variants(query: VariantsQuery) -> VariantPage:
     """List variants by name, each from its first published version on."""
     (after,) = pages.start(query, VARIANT.parse) or (None,)
@@ -32,7 +33,7 @@ def list_variants(query: VariantsQuery) -> VariantPage:
     return pages.whole_page(query, VariantPage, items, following)
 
 
-@router.get("/v1/variants/<variant>", refuses=(VariantNotFound,))
+@router.get("/v1/variants/<variant>", requires=READERS, refuses=(VariantNotFound,))
 def get_variant(variant: VariantPath) -> VariantDetailOutput:
     """Show a variant, and the latest hundred moves of its latest."""
     with deps().catalog.transaction() as tx:

@@ -1,6 +1,7 @@
 """Versions: published, listed, changed, retired, promoted."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from functions.admin_api.current import caller, deps, initiator
@@ -17,7 +18,7 @@ from functions.admin_api.outputs.versions import (
     VersionOutput,
     VersionPage,
 )
-from functions.admin_api.routes.variants import described
+from functions.admin_api.routes.variants import READERS, described
 from shared.catalog.versions import SORTED_BY, Sort, VersionFilter
 from shared.domain.errors import (
     DigestChanged,
@@ -33,10 +34,11 @@ from shared.domain.errors import (
     VersionPinned,
 )
 from shared.domain.model import Version
-from shared.domain.values import IMAGE_TAG, OPENCLAW_VERSION, rfc3339
+from shared.domain.values import IMAGE_TAG, OPENCLAW_VERSION, ImageTag, rfc3339
 from shared.http import cursors, pages
 from shared.http.problems import Forbidden
 from shared.http.router import Router
+from shared.kv.instances import Count
 from shared.usecases.disable import VersionChange
 from shared.usecases.promote import promote
 from shared.usecases.publish import Publication, publish
@@ -54,7 +56,7 @@ KEYS: Mapping[str, cursors.Parse] = {
 NO_REASON = PromoteInput()
 
 
-@router.get("/v1/versions")
+@router.get("/v1/versions", requires=READERS)
 def list_versions(query: VersionsQuery) -> VersionPage:
     """List versions, the newest first unless asked otherwise."""
     after = pages.start(query, *(KEYS[name] for name in SORTED_BY[query.sort]))
@@ -90,18 +92,18 @@ def publish_version(body: PublishInput) -> tuple[VersionOutput, int]:
     return VersionOutput.model_validate(published.version), 201 if published.is_new else 200
 
 
-@router.get("/v1/versions/<image_tag>", refuses=(VersionNotFound, KVUnavailable))
+@router.get("/v1/versions/<image_tag>", requires=READERS, refuses=(VersionNotFound,))
 def get_version(image_tag: ImageTagPath) -> VersionDetailOutput:
     """Show a version, and how many users and instances have it."""
     with deps().catalog.transaction() as tx:
         version = VersionOutput.model_validate(tx.versions.get(image_tag))
         pins = tx.pins.count(image_tag)
-    count = deps().kv.instances.count(image_tag)
+    count = _count_instances(image_tag)
     return VersionDetailOutput(
         **dict(version),
         pin_count=pins,
-        instance_count=count.instances,
-        complete=count.complete,
+        instance_count=count.instances if count else None,
+        complete=count.complete if count else False,
     )
 
 
@@ -122,8 +124,9 @@ def change_version(image_tag: ImageTagPath, body: VersionChangeInput) -> Version
     Disabling reaches everybody and strands nobody: pins move to the `replacement`, or stay
     suspended with `force`.
     """
-    wanted = VersionChange(**body.model_dump())
-    changed = change(image_tag, wanted, by=initiator(), catalog=deps().catalog, kv=deps().kv)
+    wanted = VersionChange(**body.model_dump(exclude={"reason"}))
+    by = initiator(body.reason)
+    changed = change(image_tag, wanted, by=by, catalog=deps().catalog, kv=deps().kv)
     if changed.suspended:
         deps().telemetry.count("PinsSuspended", changed.suspended)
     return VersionOutput.model_validate(changed.version)
@@ -152,6 +155,13 @@ def promote_version(image_tag: ImageTagPath, body: PromoteInput = NO_REASON) -> 
     with catalog.transaction() as tx:
         [promoted] = described(tx, [tx.variants.get(variant)])
     return PromotedOutput(variant=promoted)
+
+
+def _count_instances(image_tag: ImageTag) -> Count | None:
+    """None while the KV is down: the rest of the answer does not need it."""
+    with suppress(KVUnavailable):
+        return deps().kv.instances.count(image_tag)
+    return None
 
 
 def _key(version: Version, sort: Sort) -> tuple[str, ...]:

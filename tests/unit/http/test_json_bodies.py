@@ -15,6 +15,7 @@ from shared.http.json_bodies import parse_json_object
         ("", None),
         ("{}", {}),
         (' {"a": {"b": [1, null]}} ', {"a": {"b": [1, None]}}),
+        ('\ufeff{"a": 1}', {"a": 1}),
         ('{"a": "\\ud83d\\ude00"}', {"a": "😀"}),
     ],
 )

@@ -13,7 +13,7 @@ IAM = {"DATABASE_IAM": "on"}
 def test_unset_choices_are_the_careful_ones() -> None:
     """Only the stores must be named."""
     assert Settings.admin_api(STORES) == Settings(
-        HERE, "images", database_iam=False, sync_max_new=5, publisher_may_promote=True
+        HERE, "images", database_iam=False, sync_max_new=5, publisher_may_promote=False
     )
 
 
@@ -21,11 +21,11 @@ def test_choices_are_read() -> None:
     """Each variable reaches its setting."""
     chosen = {
         "SYNC_MAX_NEW": "0",
-        "PUBLISHER_MAY_PROMOTE": "off",
+        "PUBLISHER_MAY_PROMOTE": "on",
         "DATABASE_CONNINFO": VERIFIED,
     }
     assert Settings.admin_api(STORES | IAM | chosen) == Settings(
-        VERIFIED, "images", database_iam=True, sync_max_new=0, publisher_may_promote=False
+        VERIFIED, "images", database_iam=True, sync_max_new=0, publisher_may_promote=True
     )
     assert Settings.sync(STORES | chosen).sync_max_new == 0
     assert Settings.stores(STORES | chosen).sync_max_new == 5

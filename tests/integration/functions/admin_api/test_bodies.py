@@ -22,7 +22,7 @@ NOT_JSON = [
     b"{", b"[]", b"null", b"1", b'"do-not-repeat-me"', b"{}}", b"{'status': 1}", b"\xff\xfe{}",
     b"nul", b'{"reason": "do-not-repeat-me', b'{"reason": NaN}', b"[" * 100_000,
     b'{"reason":' * 50_000, b'{"reason": "\\ud800"}', b'{"reason": "\xed\xa0\x80"}',
-    b'{"reason": "\\udfff\\ud800"}', b'{"\\ud800": 1}', b'\xef\xbb\xbf{"a": 1}', b" ", b"\x00",
+    b'{"reason": "\\udfff\\ud800"}', b'{"\\ud800": 1}', b" ", b"\x00",
     b'{"reason": 1' + b"0" * 10_000 + b"}", b'{"reason": 1e999}', b'{"\\u0000": 1}',
 ]  # fmt: skip
 WRONG: list[object] = [
@@ -156,13 +156,3 @@ def test_a_value_that_breaks_its_rule(
     needed = {"POST": ["image_tag", "openclaw_version"], "PUT": ["image_tag"]}.get(method, [])
     rest = {} if path.endswith("promote") else {key: GOOD[key] for key in needed}
     assert api.call(method, path, rest | fields).fields == [name]
-
-
-@pytest.mark.parametrize(
-    "endpoint", [one for one in OPERATIONS if one.method == "GET"], ids=str
-)
-def test_a_body_on_a_get(api: Api, endpoint: Operation) -> None:
-    """It means nothing and changes nothing, whatever it is."""
-    plain = api.call("GET", endpoint.path)
-    for body in (b"{", b"\xff", b'{"image_tag": "one"}'):
-        assert api.call("GET", endpoint.path, body).status == plain.status

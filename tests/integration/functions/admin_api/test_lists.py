@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from infra.local.postgres import Postgres
+from shared.http import cursors
 from tests.support.admin_api import Api, api_on
 from tests.support.stores import make_stores
 
@@ -175,3 +176,11 @@ def test_cursors_that_were_made_up(api: Api, path: str) -> None:
     nested = urlsafe_b64encode(b"[" * 700).decode().rstrip("=")
     for broken in ("", "x", "%3D", "a.b", "AAAA", "_" * 1024, "x" * 1025, nested):
         assert api.call("GET", f"{path}?cursor={broken}").fields == ["cursor"]
+
+
+def test_a_cursor_that_was_made_up_for_another_version(api: Api) -> None:
+    """DynamoDB refuses to start a query outside its key; the caller is told, not a bare 500."""
+    path = "/v1/instances?image_tag=v1"
+    mark = cursors.fingerprint("InstancesQuery", {"image_tag": "v1"})
+    assert api.call("GET", f"{path}&cursor={packed([mark, 'v2', 'ana'])}").fields == ["cursor"]
+    assert api.call("GET", f"{path}&cursor={packed([mark, 'v1', 'ana'])}").status == 200

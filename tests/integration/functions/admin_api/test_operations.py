@@ -108,3 +108,25 @@ def test_the_log(api: Api) -> None:
         ("action=pin.set&subject=one", 0),
     ):  # fmt: skip
         assert len(api.get(f"/v1/audit?{query}")["items"]) == found, query
+
+
+def test_the_log_of_a_time(api: Api) -> None:
+    """`since` is included, `until` is not, and both go together with a cursor."""
+    for tag in ("a", "b", "c"):
+        api.publish(tag)
+    newest, middle, oldest = api.get("/v1/audit")["items"]
+    since = api.get(f"/v1/audit?since={middle['at']}")["items"]
+    assert since == [newest, middle]
+    assert api.get(f"/v1/audit?until={middle['at']}")["items"] == [oldest]
+    between = f"/v1/audit?since={oldest['at']}&until={newest['at']}&limit=1"
+    first = api.get(between)
+    assert first["items"] == [middle]
+    assert api.get(f"{between}&cursor={first['next_cursor']}")["items"] == [oldest]
+
+
+def test_why_a_version_was_disabled(api: Api) -> None:
+    """The reason of a change of status is in the log."""
+    api.publish("bad")
+    assert api.patch("bad", status="disabled", reason="it leaks").status == 200
+    [event] = api.get("/v1/audit?action=version.status_changed")["items"]
+    assert event["reason"] == "it leaks"

@@ -106,7 +106,7 @@ def test_one_version(api: Api) -> None:
         ("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/promote")
     ):  # fmt: skip
         answer = api.call(
-            method, f"/v1/versions/nowhere{path}", {} if method != "GET" else None
+            method, f"/v1/versions/nowhere{path}", {} if method in {"PATCH", "POST"} else None
         )
         assert answer.refusal == (404, "version_not_found")
 

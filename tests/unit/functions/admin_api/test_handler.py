@@ -9,6 +9,10 @@ from shared.domain.roles import Role
 from tests.support.operations import GUARDED, OPERATIONS, Operation
 from tests.support.requests import REQUEST_ID, answer, event, no_stores
 
+PUBLISHERS = {
+    "POST /v1/versions", "GET /v1/versions", "GET /v1/versions/{image_tag}",
+    "GET /v1/variants", "GET /v1/variants/{variant}",
+}  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
@@ -19,7 +23,7 @@ def test_every_operation_against_every_role(one: Operation, role: Role) -> None:
     may: set[Role] = {"admin"}
     if one.method == "GET":
         may.add("viewer")
-    if str(one) == "POST /v1/versions":
+    if str(one) in PUBLISHERS:
         may.add("publisher")
     status, code = answer(event(one.method, one.path, role)).refusal
     assert (status == 403, code == "forbidden") == (role not in may,) * 2
@@ -148,6 +152,36 @@ def test_answers_are_kept_by_no_cache() -> None:
     reply = answer(event("GET", "/openapi.json"))
     assert reply.headers["cache-control"] == "no-store"
     assert reply.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("one", [one for one in OPERATIONS if one.built], ids=str)
+def test_a_body_that_nobody_reads(one: Operation) -> None:
+    """It is refused like an unknown field, by GETs too."""
+    if one.body is None:
+        assert answer(event(one.method, one.path, "admin", body="{}")).fields == ["body"]
+
+
+@pytest.mark.parametrize("value", ["a", "a/pin", "a/erase", "a/resolution", "pin", "erase"])
+@pytest.mark.parametrize("one", [one for one in OPERATIONS if one.variables], ids=str)
+def test_a_path_that_is_cut_short(one: Operation, value: str) -> None:
+    """A gateway that cuts the path at a decoded `?` never makes it another mutation."""
+    [name] = one.variables
+    start, _, end = one.template.partition(f"{{{name}}}")
+    whole = f"{start}{value}?{end}"
+    for length in range(len(start), len(whole) + 1):
+        others = [
+            other
+            for other in OPERATIONS
+            if other.method == one.method != "GET" and other.route.rule.match(whole[:length])
+        ]
+        assert {str(other) for other in others} <= {str(one)}
+
+
+def test_there_is_no_operation_at_a_bare_user() -> None:
+    """So nothing is left to be meant where a path ends with the user."""
+    for method in ("GET", "PUT", "POST", "PATCH", "DELETE"):
+        for path in ("/v1/users/ana", "/v1/users/a/b"):
+            assert answer(event(method, path, "admin")).refusal == (404, "not_found")
 
 
 def test_the_unexpected(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,6 +58,24 @@ def test_bad_bodies(to: tuple[str, str], body: dict[str, Any], wrong: list[str])
 
 
 @pytest.mark.parametrize(
+    ("to", "body", "message"),
+    [
+        (PUBLISH, LEAST | {"set_latest": "yes"}, "must be true or false"),
+        (PUBLISH, LEAST | {"notes": 1}, "must be a string"),
+        (CHANGE, {"status": "gone"}, "must be 'active', 'deprecated' or 'disabled'"),
+        (PIN, {}, "is required"),
+        (PIN, {"image_tag": "v1", "x": 1}, "is not known"),
+    ],
+)
+def test_messages_say_what_is_allowed(
+    to: tuple[str, str], body: dict[str, Any], message: str
+) -> None:
+    """In words, not as a pattern, and without the field's name, which stands beside them."""
+    [error] = answer(event(*to, "admin", body=json.dumps(body))).json["errors"]
+    assert error["message"] == message
+
+
+@pytest.mark.parametrize(
     ("path", "query", "wrong"),
     [
         ("/v1/versions", "cursor=", ["cursor"]),
@@ -69,6 +87,7 @@ def test_bad_bodies(to: tuple[str, str], body: dict[str, Any], wrong: list[str])
         ("/v1/pins", "image_tag=latest&state=none", ["image_tag", "state"]),
         ("/v1/users/ana/resolution", "intent=destroy", ["intent"]),
         ("/v1/stats", "limit=1", ["limit"]),
+        ("/v1/audit", "action=pin.lost&since=yesterday", ["action", "since"]),
         ("/v1/users/%20/resolution", "variant=GPU", ["user_id", "variant"]),
     ],
 )
