@@ -41,7 +41,7 @@ def handler(event: object, context: object) -> dict[str, Any]:
     deps = dependencies()
     with deps.event(request_id(context), EVENT_SECONDS):
         match _parse(event):
-            case Release(digest):
+            case ClaimRelease(digest):
                 by = Initiator(OPERATOR, request_id(context))
                 tag = release_claim(digest, by=by, catalog=deps.catalog, kv=deps.kv)
                 return {"image_digest": digest, "image_tag": tag}
@@ -54,13 +54,13 @@ def handler(event: object, context: object) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class ClaimRelease:
     """Free this digest."""
 
     digest: ImageDigest
 
 
-def _parse(event: object) -> Trigger | Literal["rebuild_kv", "rebuild_catalog"] | Release:
+def _parse(event: object) -> Trigger | Literal["rebuild_kv", "rebuild_catalog"] | ClaimRelease:
     if event == {}:
         return "direct"
     if event == {"rebuild": "kv"}:
@@ -70,7 +70,7 @@ def _parse(event: object) -> Trigger | Literal["rebuild_kv", "rebuild_catalog"] 
     if isinstance(event, dict) and event.get("source") == "aws.scheduler":
         return "schedule"
     if isinstance(event, dict) and event.keys() == {"release_claim"}:
-        return Release(_parse_digest(event["release_claim"]))
+        return ClaimRelease(_parse_digest(event["release_claim"]))
     message = 'must be {}, {"rebuild": "kv" or "catalog"}, {"release_claim": digest}'
     raise InvalidRequest(("payload", f"{message} or a scheduled event"))
 

@@ -57,7 +57,7 @@ class Readings(NamedTuple):
     stored: StoredPointer | None
 
 
-class InstancePage(NamedTuple):
+class InstanceUsers(NamedTuple):
     """The users of a page. `next` is the last one with their tag, None on the last page."""
 
     users: list[UserId]
@@ -130,7 +130,7 @@ class Instances:
 
     def page(
         self, tag: ImageTag | None, after: tuple[ImageTag, UserId] | None, limit: int
-    ) -> InstancePage:
+    ) -> InstanceUsers:
         """List users who run `tag`, or all users, unordered. Raises KVUnavailable."""
         parameters: dict[str, Any] = {"IndexName": INDEX, "Limit": limit}
         if after is not None:
@@ -138,7 +138,7 @@ class Instances:
         page = self.table.call(_operation(tag), **parameters, **_condition(tag))
         last = page.get("LastEvaluatedKey")
         users = [item["user_id"]["S"] for item in page["Items"]]
-        return InstancePage(
+        return InstanceUsers(
             users, (last["running_tag"]["S"], last["user_id"]["S"]) if last else None
         )
 

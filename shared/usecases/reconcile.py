@@ -73,7 +73,7 @@ def reconcile(
     A pointer whose latest has no valid entry yet is left alone, unless it names the version
     that is about to be enabled (`enabling`). Raises CatalogUnavailable, KVUnavailable.
     """
-    run = _Run(variant, kv, enabling)
+    run = _Reconciling(variant, kv, enabling)
     while not run.is_over:
         with catalog.transaction() as tx:
             if not run.step(tx):
@@ -86,7 +86,7 @@ def reconcile(
 
 
 @dataclass(slots=True)
-class _Run:
+class _Reconciling:
     """One call of `reconcile`.
 
     `import_tag` must be imported before the next step; `announced` are the revisions whose

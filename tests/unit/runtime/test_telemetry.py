@@ -71,8 +71,8 @@ def test_a_line(
 def test_request_ids() -> None:
     """The id is read from Lambda's context; outside Lambda there is none."""
 
-    class Context:
+    class TelemetryContext:
         aws_request_id = "request-1"
 
-    assert request_id(Context()) == "request-1"
+    assert request_id(TelemetryContext()) == "request-1"
     assert request_id(None) is None

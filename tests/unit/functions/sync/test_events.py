@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.sync.handler import Release, _parse
+from functions.sync.handler import ClaimRelease, _parse
 from shared.domain.errors import InvalidRequest
 
 
@@ -13,7 +13,7 @@ from shared.domain.errors import InvalidRequest
         ({"source": "aws.scheduler", "detail-type": "Scheduled Event"}, "schedule"),
         ({"rebuild": "kv"}, "rebuild_kv"),
         ({"rebuild": "catalog"}, "rebuild_catalog"),
-        ({"release_claim": f"SHA256:{'A' * 64}"}, Release(f"sha256:{'a' * 64}")),
+        ({"release_claim": f"SHA256:{'A' * 64}"}, ClaimRelease(f"sha256:{'a' * 64}")),
     ],
 )
 def test_events(event: object, meaning: object) -> None:
