@@ -8,6 +8,7 @@ from functions.admin_api.current import app
 from functions.admin_api.routes import ROUTERS
 from shared.runtime.dependencies import Dependencies, wire
 from shared.runtime.settings import Settings
+from shared.runtime.tracing import Handler, traced
 
 __all__ = ["app", "dependencies", "handler"]
 
@@ -20,7 +21,12 @@ def dependencies() -> Dependencies:
     return wire(Settings.admin_api(environ))
 
 
+@cache
+def resolve() -> Handler:
+    return traced(app.resolve, environ)
+
+
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """The answer to an HTTP API's event (payload format 2.0). Raises nothing."""
     app.context["deps"] = dependencies()
-    return app.resolve(event, context)
+    return resolve()(event, context)

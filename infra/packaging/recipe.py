@@ -21,8 +21,10 @@ NOT_PACKED = (
     "bin",
     ".lock",
     *(f"*.dist-info/{name}" for name in ("RECORD", "INSTALLER", "REQUESTED")),
+    *("botocore*", "urllib3*", "dateutil", "python_dateutil*", "six*"),
 )
-"""Programs, and what the installer notes about where and how it installed."""
+"""Programs, what the installer notes about where and how it installed, and botocore with what
+it needs, which Lambda's runtime brings."""
 
 ON_LAMBDA = "/var/task"
 EPOCH = (1980, 1, 1, 0, 0, 0)

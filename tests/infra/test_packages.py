@@ -17,9 +17,10 @@ from infra.packaging.sources import FOLDER, ROOT, files, third_party
 DATABASE = {"certifi", "psycopg", "psycopg_binary", "psycopg_binary.libs"}
 POWERTOOLS = {"aws_lambda_powertools", "jmespath", "typing_extensions.py"}
 PYDANTIC = {"annotated_types", "pydantic", "pydantic_core", "typing_inspection"}
+TRACER = {"aws_xray_sdk", "wrapt", "wrapt-stubs"}
 OURS = {"functions", "shared"}
 EXPECTED = {
-    "admin_api": OURS | DATABASE | POWERTOOLS | PYDANTIC,
+    "admin_api": OURS | DATABASE | POWERTOOLS | PYDANTIC | TRACER,
     "migrate": OURS | DATABASE,
     "provisioning": OURS | DATABASE | POWERTOOLS,
     "sync": OURS | DATABASE | POWERTOOLS,
