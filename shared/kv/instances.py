@@ -102,14 +102,7 @@ class Instances:
     def record(self, instance: Instance) -> Recorded:
         """Write the record unless the stored one was decided later. Raises KVUnavailable."""
         try:
-            answer = self.table.call(
-                "put_item",
-                Item=_item(instance),
-                ConditionExpression="attribute_not_exists(decided_at) OR decided_at <= :at",
-                ExpressionAttributeValues=texts(**{":at": instance.decided_at}),
-                ReturnValues="ALL_OLD",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
+            answer = self.table.call("put_item", **put_parameters(instance))
         except ConditionFailed as failed:
             return Recorded(recorded=False, previous=parse_instance(failed.stored))
         previous = parse_instance(answer.get("Attributes"))
@@ -179,6 +172,17 @@ def _parsed(item: Attributes) -> Instance:
         resolved_at=item["resolved_at"]["S"],
         decided_at=item["decided_at"]["S"],
     )
+
+
+def put_parameters(instance: Instance) -> dict[str, Any]:
+    """Return the parameters of the write that a later decision's record refuses."""
+    return {
+        "Item": _item(instance),
+        "ConditionExpression": "attribute_not_exists(decided_at) OR decided_at <= :at",
+        "ExpressionAttributeValues": texts(**{":at": instance.decided_at}),
+        "ReturnValues": "ALL_OLD",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
 
 
 def _item(instance: Instance) -> dict[str, Any]:
