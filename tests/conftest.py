@@ -9,7 +9,7 @@ from typing import Any
 
 import botocore.session
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from infra.local.postgres import Postgres
 from shared.catalog.connection import Database
@@ -26,6 +26,10 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile(
+    "mutation", settings.get_profile("repeatable"), phases=[Phase.explicit, Phase.generate]
+)
+"""For `make mutation`, where a failure is not looked at and so need not be made small."""
 settings.load_profile("repeatable")
 
 

@@ -27,12 +27,12 @@ RECORD = Instance(
 def test_whose_variant_counts(
     pinned: Image | None, requested: str | None, record: Instance | None, expected: str
 ) -> None:
-    """The pin's, else the caller's, else that of what runs."""
+    """The pin's variant counts, else the request's, else that of what runs."""
     assert variant_of(pinned, requested, record) == expected
 
 
 def test_what_the_kv_does_not_have() -> None:
-    """No item is no fault."""
+    """An item that is absent is no fault."""
     assert parse_pointer(None, Pointer(7, "v1")) == StoredPointer()
     assert (Pointer().revision, Pointer().tags) == (0, [])
 
@@ -48,18 +48,18 @@ def test_what_the_kv_does_not_have() -> None:
     ],
 )
 def test_hostile_texts_as_people_may_see_them(hostile: object, text: str) -> None:
-    """Printable, ASCII and short."""
+    """A hostile text is shown as printable ASCII of at most 128 characters."""
     assert escape_untrusted(hostile) == text
 
 
 def test_a_refusal_carries_facts() -> None:
-    """By their names in the answer."""
+    """The facts are kept by their names."""
     refusal = VersionPinned("3 users are pinned", pin_count=3)
     assert (str(refusal), refusal.facts) == ("3 users are pinned", {"pin_count": 3})
 
 
 def test_an_invalid_request_lists_fields() -> None:
-    """All of them, in its text too."""
+    """Every field is in the refusal's text and in its list of errors."""
     refusal = InvalidRequest(("a", "is required"), ("b", "is not known"))
     assert str(refusal) == "a: is required; b: is not known"
     assert refusal.facts["errors"] == [
@@ -69,6 +69,6 @@ def test_an_invalid_request_lists_fields() -> None:
 
 
 def test_codes_are_unique() -> None:
-    """A client tells refusals apart by them."""
+    """A client tells refusals apart by their codes."""
     codes = [kind.code for kind in Refused.__subclasses__()]
     assert len(codes) == len(set(codes))

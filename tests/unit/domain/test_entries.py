@@ -26,7 +26,7 @@ def without(*names: str) -> dict[str, object]:
 
 
 def test_a_whole_entry() -> None:
-    """The digest in lower case, the time in UTC, what is unknown ignored."""
+    """The digest is kept in lower case, the time in UTC, and unknown attributes are ignored."""
     assert parse_entry("v1", ITEM | {"builder": 7, "pk": b"\0"}, NOW) == ENTRY
 
 
@@ -35,7 +35,7 @@ def test_a_whole_entry() -> None:
     [without("variant", "image_digest"), ITEM | {"variant": None, "image_digest": None}],
 )
 def test_what_may_be_absent(item: dict[str, object]) -> None:
-    """No variant is the default one, no digest is not known yet."""
+    """A missing variant is `default`, and a missing digest is not known yet."""
     entry = parse_entry("v1", item, NOW)
     assert isinstance(entry, ImageEntry)
     assert (entry.variant, entry.image_digest) == ("default", None)
@@ -43,7 +43,7 @@ def test_what_may_be_absent(item: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("rest", [ITEM, {}, {"image_tag": "other", "published_at": 1}])
 def test_a_tombstone(rest: dict[str, object]) -> None:
-    """Once retired, nothing else of the entry counts."""
+    """Nothing else of an entry counts once its version was retired."""
     for deleted_at in (rfc3339(NOW), "2026-11-24T12:59:00+01:00"):
         assert parse_entry("v1", {**rest, "deleted_at": deleted_at}, NOW) == Tombstone("v1")
 
@@ -79,7 +79,7 @@ def test_a_null_is_no_tombstone() -> None:
         ("latest", ITEM | {"image_tag": "latest"}, "the sort key must not be `latest`"),
         ("a b", ITEM | {"deleted_at": "x"}, "the sort key must be an OCI image tag"),
         (1, ITEM, "the sort key must be a string"),
-        ("v1", ITEM | {"image_tag": "v2"}, "differs from the sort key"),
+        ("v1", ITEM | {"image_tag": "v2"}, "^image_tag differs from the sort key$"),
         ("v1", without("image_tag"), "differs from the sort key"),
         ("v1", without("openclaw_version"), "openclaw_version must be a string"),
         (
@@ -104,13 +104,13 @@ def test_a_null_is_no_tombstone() -> None:
     ],
 )
 def test_a_malformed_entry(key: object, item: dict[str, object], fault: str) -> None:
-    """Each fault is named."""
+    """The message names the attribute that is malformed."""
     with pytest.raises(InvalidValue, match=fault):
         parse_entry(key, item, NOW)
 
 
 def test_clocks_may_differ() -> None:
-    """By a minute, to the microsecond."""
+    """A publish time may be ahead by a minute, to the microsecond."""
     latest = NOW + timedelta(seconds=60)
     assert check_published_at(latest, NOW) == latest
     with pytest.raises(InvalidValue):
@@ -118,7 +118,7 @@ def test_clocks_may_differ() -> None:
 
 
 def test_nothing_was_published_before_2000() -> None:
-    """An older time is a clock or a unit gone wrong."""
+    """A publish time before the year 2000 is refused."""
     earliest = datetime(2000, 1, 1, tzinfo=UTC)
     assert check_published_at(earliest, NOW) == earliest
     with pytest.raises(InvalidValue, match="must not be before the year 2000"):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ ATTRIBUTES = ("revision", "latest_tag", "cause", *ROLLOUT)
 
 
 @dataclass(frozen=True)
-class Case:
+class PointerPair:
     """Two pointers as plain parts."""
 
     one: tuple[Any, ...]
@@ -61,16 +62,16 @@ def as_item(parts: tuple[Any, ...]) -> dict[str, object]:
     return item | dict(zip(ROLLOUT, (*plain, *(brake or (None, None))), strict=True))
 
 
-def check(case: Case) -> None:
-    before = make(case.one)
+def check(pair: PointerPair) -> None:
+    before = make(pair.one)
     names_are_those_of_the_content(before)
     for tag, replacement in product(TAGS, TAGS):
         a_promoted_version_is_latest(before, tag)
         a_dropped_version_is_named_no_longer(before, tag, replacement)
-    an_item_is_read_as_it_was_written(case.one)
+    an_item_is_read_as_it_was_written(pair.one)
     for name, value in product(ATTRIBUTES, HOSTILE):
-        only_what_is_legal_is_believed(as_item(case.one) | {name: value})
-    a_true_copy_has_revision_and_content(before, make(case.other))
+        only_what_is_legal_is_believed(as_item(pair.one) | {name: value})
+    a_true_copy_has_revision_and_content(before, make(pair.other))
 
 
 def names_are_those_of_the_content(before: Any) -> None:
@@ -164,7 +165,51 @@ def a_true_copy_has_revision_and_content(one: Any, other: Any) -> None:
 
 
 @settings(max_examples=60)
-@given(st.builds(Case, POINTERS, POINTERS))
-def test_pointer_properties(case: Case) -> None:
+@given(st.builds(PointerPair, POINTERS, POINTERS))
+def test_pointer_properties(pair: PointerPair) -> None:
     """A pointer moves as it says, and only a legal item is read as a pointer."""
-    check(case)
+    check(pair)
+
+
+TOKEN = {"revision": {"N": "7"}}
+WHOLE: dict[str, object] = {
+    "revision": 7, "latest_tag": "a", "candidate_tag": "b", "percent": 5, "salt": "s",
+    "moved_by": "eve",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "revision", "fault"),
+    [
+        (
+            {"revision": 0},
+            0,
+            "revision must be an integer from 1, at most 1,000,000 above the catalog's",
+        ),
+        ({"latest_tag": None}, 7, "latest_tag must be a string"),
+        ({"salt": ""}, 7, "salt must be a printable ASCII string of 1 to 64 characters"),
+        ({"held": 1}, 7, "held must be true or false"),
+        ({"percent": 101}, 7, "percent must be an integer from 0 to 100"),
+        (
+            {"brake_min_failures": 0, "brake_percent": 5},
+            7,
+            "brake_min_failures must be an integer from 1 to 1,000,000",
+        ),
+        (
+            {"brake_min_failures": 1, "brake_percent": 0},
+            7,
+            "brake_percent must be an integer from 1 to 100",
+        ),
+    ],
+)
+def test_a_malformed_pointer_has_a_fault(
+    changes: dict[str, object], revision: int, fault: str
+) -> None:
+    """The fault names the attribute; the next write is conditional on what is stored."""
+    found = pointer.parse_pointer(WHOLE | changes, pointer.Pointer(5, "m"), TOKEN)
+    assert found == pointer.StoredPointer(fault=fault, revision=revision, token=TOKEN)
+
+
+def test_a_pointer_names_its_writer() -> None:
+    """Whether the brake moved it is known by its writer."""
+    assert pointer.parse_pointer(WHOLE, pointer.Pointer(5, "m")).moved_by == "eve"

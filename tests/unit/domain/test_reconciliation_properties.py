@@ -98,11 +98,17 @@ def wanted(state: State) -> tuple[Pointer | None, Pointer, str]:
         return back, back, "behind"
     if latest == "pending":
         return None, mirror, "pending"
-    return (*wanted_of_living(state, kv, above), "alive")
+    why = "candidate dead" if is_dead(candidate_fate(state)) else "alive"
+    return (*wanted_of_living(state, kv, above), why)
+
+
+def candidate_fate(state: State) -> Fate:
+    kv = state.stored.pointer
+    return state.fates[kv.rollout.candidate_tag] if kv and kv.rollout else "active"
 
 
 def wanted_of_living(state: State, kv: Pointer, above: int) -> tuple[Pointer | None, Pointer]:
-    candidate = state.fates[kv.rollout.candidate_tag] if kv.rollout else "active"
+    candidate = candidate_fate(state)
     bare = replace(kv, rollout=None)
     if is_dead(candidate):
         return bare.at(above), bare.at(above)
@@ -147,6 +153,7 @@ def test_plans_reach_the_wanted_state(
         assert end.stored.pointer == (in_kv or stored.pointer), why
         faults_are_reported_with_their_put(steps, why)
         no_revision_gets_two_contents(steps)
+        what_is_pending_is_named(steps)
 
 
 def carry_out(state: State) -> list[tuple[State, Plan]]:
@@ -169,6 +176,9 @@ def faults_are_reported_with_their_put(steps: list[tuple[State, Plan]], why: str
     end, last = steps[-1]
     if why == "dead":
         assert bool(reverts) == (end.mirror.latest_tag is not None)
+        assert reverts or last.fault
+    if why == "candidate dead":
+        assert reverts
     if why in {"missing", "behind"}:
         assert not reverts
     if why == "pending":
@@ -176,14 +186,29 @@ def faults_are_reported_with_their_put(steps: list[tuple[State, Plan]], why: str
         assert [step.has_work for _, step in steps if not step.import_tag] == [False]
 
 
+def what_is_pending_is_named(steps: list[tuple[State, Plan]]) -> None:
+    """A plan about a living pointer names its candidate exactly while that is pending."""
+    for state, step in steps:
+        if wanted(state)[2] == "alive" and not step.import_tag:
+            is_pending = candidate_fate(state) == "pending"
+            assert bool(step.pending) == is_pending
+            assert not is_pending or "candidate" in str(step.pending)
+
+
 def no_revision_gets_two_contents(steps: list[tuple[State, Plan]]) -> None:
-    """A write is above all that was, or repeats a copy, but for a rollout that is held."""
+    """A write is above all that was, and then into both copies; or it repeats a copy, but for
+    a rollout that is held.
+    """
     for state, step in steps:
         seen = max(state.stored.revision, state.mirror.revision)
         for written in filter(None, (step.put, step.mirror)):
             tags = [copy and copy.latest_tag for copy in (state.mirror, state.stored.pointer)]
             assert written.revision > seen or written.latest_tag in tags
+            if written.revision > seen and step.put:
+                assert step.mirror
+                assert step.mirror.revision == step.put.revision
         if step.mirror:
+            assert step.mirror != state.mirror
             assert step.mirror.revision >= state.mirror.revision
         if step.put:
             assert step.put.revision > state.stored.revision

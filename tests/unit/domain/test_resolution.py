@@ -100,7 +100,7 @@ def rolled_out(rollout: Rollout) -> Facts:
     ],
 )
 def test_decisions(facts: Facts, served: str | None, codes: list[str]) -> None:
-    """Each rule that was asked says why it hit or did not."""
+    """The trace has a code for each rule that was asked, up to the one that hit."""
     decision = decide(facts)
     assert [step.code for step in decision.trace] == codes
     if isinstance(decision, Resolution):
@@ -117,7 +117,7 @@ def test_decisions(facts: Facts, served: str | None, codes: list[str]) -> None:
     ],
 )
 def test_refusals(facts: Facts, code: str) -> None:
-    """Nothing may run for good, or nobody knows for now."""
+    """A refusal says whether nothing may run or nobody knows for now."""
     decision = decide(facts)
     assert isinstance(decision, Refusal)
     assert decision.code == code
@@ -135,5 +135,5 @@ def test_refusals(facts: Facts, code: str) -> None:
     ],
 )
 def test_what_is_looked_up_once_more(facts: Facts, tags: set[str]) -> None:
-    """Whatever the statement did not cover and the decision may turn on."""
+    """Exactly the tags are uncovered that the statement did not cover and that may decide."""
     assert uncovered(facts) == tags

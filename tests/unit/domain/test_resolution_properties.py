@@ -1,4 +1,4 @@
-"""Properties of the decision: every start is asked about in every world that is drawn."""
+"""Properties of the decision: every start in every drawn state of the stores."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ STARTS: list[tuple[Any, ...]] = [
 
 
 @dataclass(frozen=True)
-class World:
+class StoresState:
     """What both stores say of a variant and of the images there are."""
 
     mirror: Pointer
@@ -46,7 +46,7 @@ class World:
     images: dict[str, Image | None]
 
     def starts(self) -> Iterator[Any]:
-        """The facts of every start in this world, with the catalog up and with it down."""
+        """The facts of every start in this state, with the catalog up and with it down."""
         for intent, pin, (record, believed) in STARTS:
             for up in (True, False) if intent == "upgrade" else (True,):
                 for record_read in self.readings(record):
@@ -94,13 +94,16 @@ def check(kv: Pointer, mirror: Pointer, images: dict[str, Image | None]) -> None
     tag = kv.latest_tag or ""
     stopped = images | {RUNNING: _image(RUNNING, "disabled", "default")}
     foreign = images | {tag: _image(tag, "active", "gpu")}
-    for world in (
-        *(World(mirror, stored, images) for stored in (behind, level, StoredPointer(), None)),
-        World(mirror, level, foreign),
-        World(Pointer(), level, images),
-        World(Pointer(), StoredPointer(fault="damage"), stopped),
+    for state in (
+        *(
+            StoresState(mirror, stored, images)
+            for stored in (behind, level, StoredPointer(), None)
+        ),
+        StoresState(mirror, level, foreign),
+        StoresState(Pointer(), level, images),
+        StoresState(Pointer(), StoredPointer(fault="damage"), stopped),
     ):
-        for facts in world.starts():
+        for facts in state.starts():
             answer = resolution.decide(facts)
             for law in UP if facts.catalog_up else DOWN:
                 law(facts, answer)
@@ -185,22 +188,8 @@ def the_first_rule_that_hits_wins(facts: Any, answer: Any) -> None:
     assert (image and (answer.source, image.image_tag)) == expected
     if image is None:
         assert answer.code == "no_version_available"
-
-
-def a_valid_pin_wins(facts: Any, answer: Any) -> None:
-    """Over everything, and without a look at the KV."""
-    if is_valid(facts):
-        assert (answer.source, answer.is_pinned, answer.pin_state) == ("pin", True, "applied")
-        assert answer.image == facts.images[PINNED]
-        assert not answer.degraded
-    elif hasattr(answer, "image"):
-        assert not answer.is_pinned
-
-
-def what_is_disabled_starts_nowhere(facts: Any, answer: Any) -> None:
-    """Whoever names it."""
-    image = getattr(answer, "image", None)
-    assert image is None or image.status != "disabled"
+    else:
+        assert answer.is_pinned == (answer.source == "pin")
 
 
 def what_is_served_is_what_the_stores_know(facts: Any, answer: Any) -> None:
@@ -208,22 +197,6 @@ def what_is_served_is_what_the_stores_know(facts: Any, answer: Any) -> None:
     if hasattr(answer, "image"):
         known = facts.images.get(answer.image.image_tag)
         assert answer.image == (known or facts.instance.image)
-
-
-def a_restart_moves_no_unpinned_user(facts: Any, answer: Any) -> None:
-    """Unless a pin was set since, or the version was disabled."""
-    record = facts.instance
-    if facts.intent == "restart" and record and not record.is_pinned and not is_valid(facts):
-        image = facts.images.get(RUNNING)
-        if image is None or image.status != "disabled":
-            assert answer.image.image_tag == RUNNING
-
-
-def an_upgrade_decides_as_a_provision(facts: Any, answer: Any) -> None:
-    """Only the trace tells them apart."""
-    if facts.intent == "upgrade":
-        other = resolution.decide(replace(facts, intent="provision"))
-        assert answer._replace(trace=()) == other._replace(trace=())
 
 
 def a_pin_that_does_not_hold_is_named(facts: Any, answer: Any) -> None:
@@ -243,14 +216,6 @@ def a_kv_that_was_needed_and_silent_degrades(facts: Any, answer: Any) -> None:
         settled = {"pin": True, "restart": facts.record_read}.get(answer.trace[-1].rule)
         answered = facts.record_read and facts.stored is not None
         assert answer.degraded != (answered if settled is None else settled)
-
-
-def a_pointer_that_does_not_count_changes_nothing(facts: Any, answer: Any) -> None:
-    """One that is dead or behind is as good as none; one that counts needs no mirror."""
-    counts = pointed(facts) is in_kv(facts)
-    if in_kv(facts) and facts.intent == "provision" and (counts or not facts.mirror.rollout):
-        changed = {"mirror": Pointer()} if counts else {"stored": StoredPointer()}
-        assert resolution.decide(replace(facts, **changed)) == answer
 
 
 def the_trace_ends_with_the_rule_that_hit(_facts: Any, answer: Any) -> None:
@@ -291,14 +256,9 @@ def without_the_catalog_an_instance_stays(facts: Any, answer: Any) -> None:
 
 UP = (
     the_first_rule_that_hits_wins,
-    a_valid_pin_wins,
-    what_is_disabled_starts_nowhere,
     what_is_served_is_what_the_stores_know,
-    a_restart_moves_no_unpinned_user,
-    an_upgrade_decides_as_a_provision,
     a_pin_that_does_not_hold_is_named,
     a_kv_that_was_needed_and_silent_degrades,
-    a_pointer_that_does_not_count_changes_nothing,
     the_trace_ends_with_the_rule_that_hit,
     nothing_turns_on_what_was_not_asked_for,
 )

@@ -25,5 +25,5 @@ def check(past: Past) -> None:
 
 @pytest.mark.parametrize("past", PASTS, ids=str)
 def test_suspicion(past: Past) -> None:
-    """A run that saw too little is suspect until it was seen three times."""
+    """A run that saw too little is suspect until the same count was seen three times."""
     check(past)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shared.domain import sync
 from shared.domain.model import ImageEntry
 from shared.domain.sync import Known
+from shared.domain.sync_report import Finding
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 TAGS = ("a", "b", "c", "d", "e")
@@ -40,7 +41,7 @@ def _entries(tag: str) -> list[ImageEntry | None]:
 
 
 @dataclass(frozen=True)
-class World:
+class SyncInput:
     """Both stores as a run finds them; under `damaged` the KV has rubbish."""
 
     rows: tuple[Known | None, ...]
@@ -67,8 +68,8 @@ class World:
         return {entry.image_tag for entry in self.given} | {self.damaged}
 
 
-WORLDS = st.builds(
-    World,
+SYNC_INPUTS = st.builds(
+    SyncInput,
     st.tuples(*[st.sampled_from(_rows(tag)) for tag in TAGS]),
     st.tuples(*[st.sampled_from(_entries(tag)) for tag in TAGS]),
     st.sampled_from(("a", "z")),
@@ -90,48 +91,48 @@ def contradiction(entry: ImageEntry, row: Known | None) -> str | None:
     return None
 
 
-def owner(digest: str, world: World) -> str:
+def owner(digest: str, state: SyncInput) -> str:
     """Whoever has it in the catalog, or the claim; else the earliest that may have it."""
-    for row in world.known.values():
+    for row in state.known.values():
         if row.image_digest == digest:
             return row.image_tag
-    if digest in world.claims:
-        return world.claims[digest]
+    if digest in state.claims:
+        return state.claims[digest]
     claims = [
         entry
-        for entry in world.given
+        for entry in state.given
         if entry.image_digest == digest
-        and not contradiction(entry, world.known.get(entry.image_tag))
-        and not is_retired(entry, world)
+        and not contradiction(entry, state.known.get(entry.image_tag))
+        and not is_retired(entry, state)
     ]
     return min(claims, key=age).image_tag
 
 
-def is_retired(entry: ImageEntry, world: World) -> bool:
-    row = world.known.get(entry.image_tag)
+def is_retired(entry: ImageEntry, state: SyncInput) -> bool:
+    row = state.known.get(entry.image_tag)
     return row is not None and row.retired
 
 
-def code(entry: ImageEntry, world: World) -> str | None:
+def code(entry: ImageEntry, state: SyncInput) -> str | None:
     """How an entry is in conflict, if it is."""
-    if is_retired(entry, world):
+    if is_retired(entry, state):
         return None
-    found = contradiction(entry, world.known.get(entry.image_tag))
+    found = contradiction(entry, state.known.get(entry.image_tag))
     if (
         found is None
         and entry.image_digest
-        and owner(entry.image_digest, world) != entry.image_tag
+        and owner(entry.image_digest, state) != entry.image_tag
     ):
         return "digest_in_use"
     return found
 
 
-def taken(world: World) -> list[ImageEntry]:
+def taken(state: SyncInput) -> list[ImageEntry]:
     """The entries that are to become rows' content, sooner or later."""
     return [
         entry
-        for entry in world.given
-        if not code(entry, world) and not is_retired(entry, world)
+        for entry in state.given
+        if not code(entry, state) and not is_retired(entry, state)
     ]
 
 
@@ -144,9 +145,9 @@ class Batch:
     rest: Any
 
 
-def sort(world: World, most: int = 9, room: int = 9) -> Batch:
-    """Sort the world's entries, taking at most `most` at a time and `room` in all."""
-    sorting = sync.Sorting(reversed(world.given), world.known, world.named)
+def sort(state: SyncInput, most: int = 9, room: int = 9) -> Batch:
+    """Sort the state's entries, taking at most `most` at a time and `room` in all."""
+    sorting = sync.Sorting(reversed(state.given), state.known, state.named)
     batch = Batch([], [], sorting)
     left = room
     for _ in range(100):
@@ -155,17 +156,17 @@ def sort(world: World, most: int = 9, room: int = 9) -> Batch:
             return batch
         assert max(len(new), len(fill)) <= most
         for entry in new + fill:
-            holder = world.claims.get(entry.image_digest or "", entry.image_tag)
+            holder = state.claims.get(entry.image_digest or "", entry.image_tag)
             if entry.image_digest and holder != entry.image_tag:
                 sorting.assign_digest(entry.image_digest, holder)
-        batch.insert += [entry for entry in new if world.has_claim(entry)]
-        batch.fill += [entry for entry in fill if world.has_claim(entry)]
-        left = room - sum(entry.image_tag not in world.named for entry in batch.insert)
+        batch.insert += [entry for entry in new if state.has_claim(entry)]
+        batch.fill += [entry for entry in fill if state.has_claim(entry)]
+        left = room - sum(entry.image_tag not in state.named for entry in batch.insert)
     raise AssertionError("the entries are never sorted")
 
 
-def check(world: World) -> None:
-    unclaimed = replace(world, claims={})
+def check(state: SyncInput) -> None:
+    unclaimed = replace(state, claims={})
     free = sort(unclaimed)
     for most, room in product((1, 9), ROOMS):
         batch = sort(unclaimed, most, room)
@@ -173,40 +174,40 @@ def check(world: World) -> None:
         the_cap_holds_back_new_ones_only(unclaimed, batch, free, room)
         carried_out_it_is_as_wanted(unclaimed, batch)
     for most in (1, 9):
-        batch = sort(world, most)
-        every_entry_has_one_place(world, batch)
-        conflicts_are_named(world, batch)
-        carried_out_it_is_as_wanted(world, batch)
-    what_the_kv_lost_is_told(world)
+        batch = sort(state, most)
+        every_entry_has_one_place(state, batch)
+        conflicts_are_named(state, batch)
+        carried_out_it_is_as_wanted(state, batch)
+    what_the_kv_lost_is_told(state)
 
 
-def every_entry_has_one_place(world: World, batch: Batch) -> None:
+def every_entry_has_one_place(state: SyncInput, batch: Batch) -> None:
     """None is lost, none is done twice."""
     placed = [*batch.insert, *batch.rest.new, *batch.fill, *batch.rest.update]
     tags = [entry.image_tag for entry in placed] + list(batch.rest.conflicts)
     assert len(tags) == len(set(tags))
-    assert len(tags) + batch.rest.unchanged == len(world.given)
+    assert len(tags) + batch.rest.unchanged == len(state.given)
 
 
-def conflicts_are_named(world: World, batch: Batch) -> None:
+def conflicts_are_named(state: SyncInput, batch: Batch) -> None:
     """By tag and code, with the owner of a digest in use."""
     found = batch.rest.conflicts
-    expected = {entry.image_tag: code(entry, world) for entry in world.given}
+    expected = {entry.image_tag: code(entry, state) for entry in state.given}
     assert {tag: one.code for tag, one in found.items()} == {
         tag: named for tag, named in expected.items() if named
     }
-    for entry in world.given:
+    for entry in state.given:
         if expected[entry.image_tag] == "digest_in_use":
-            assert owner(str(entry.image_digest), world) in found[entry.image_tag].detail
+            assert owner(str(entry.image_digest), state) in found[entry.image_tag].detail
 
 
 def the_cap_holds_back_new_ones_only(
-    world: World, batch: Batch, free: Batch, room: int
+    state: SyncInput, batch: Batch, free: Batch, room: int
 ) -> None:
     """Named ones first, then the oldest; without a cap the rest of the batch is the same."""
-    new = sorted((e for e in taken(world) if e.image_tag not in world.known), key=age)
-    named = [entry for entry in new if entry.image_tag in world.named]
-    others = [entry for entry in new if entry.image_tag not in world.named]
+    new = sorted((e for e in taken(state) if e.image_tag not in state.known), key=age)
+    named = [entry for entry in new if entry.image_tag in state.named]
+    others = [entry for entry in new if entry.image_tag not in state.named]
     inserted = named + others[:room]
     assert sorted(batch.insert, key=age) == sorted(inserted, key=age)
     assert batch.rest.new == others[room:]
@@ -235,11 +236,11 @@ def _row(entry: ImageEntry) -> Known:
     return Known(entry.image_tag, entry.image_digest, entry.openclaw_version, entry.variant)
 
 
-def carried_out_it_is_as_wanted(world: World, batch: Batch) -> None:
+def carried_out_it_is_as_wanted(state: SyncInput, batch: Batch) -> None:
     """Entries are rows, what they lack stays, all else is untouched, and it is done."""
-    rows = carried_out(world.known, batch)
-    wanted = dict(world.known)
-    for entry in taken(world):
+    rows = carried_out(state.known, batch)
+    wanted = dict(state.known)
+    for entry in taken(state):
         before = wanted.get(entry.image_tag, _row(entry))
         wanted[entry.image_tag] = before._replace(
             openclaw_version=entry.openclaw_version,
@@ -249,16 +250,16 @@ def carried_out_it_is_as_wanted(world: World, batch: Batch) -> None:
     assert rows == {tag: row for tag, row in wanted.items() if tag not in late}
     digests = [row.image_digest for row in rows.values() if row.image_digest]
     assert len(digests) == len(set(digests))
-    again = sort(replace(world, rows=tuple(rows.values())))
+    again = sort(replace(state, rows=tuple(rows.values())))
     assert sorted(again.insert, key=age) == sorted(batch.rest.new, key=age)
     assert (again.fill, list(again.rest.update)) == ([], [])
 
 
-def what_the_kv_lost_is_told(world: World) -> None:
+def what_the_kv_lost_is_told(state: SyncInput) -> None:
     """Once, and once more when it is back; a retired version may be lost."""
-    presence = sync.compare_presence(world.known, world.present)
-    live = [row for row in world.known.values() if not row.retired]
-    lost = [row for row in live if row.image_tag not in world.present]
+    presence = sync.compare_presence(state.known, state.present)
+    live = [row for row in state.known.values() if not row.retired]
+    lost = [row for row in live if row.image_tag not in state.present]
     assert presence.lost == _tags(row for row in lost if not row.missing)
     assert presence.returned == _tags(row for row in live if row.missing and row not in lost)
 
@@ -268,7 +269,27 @@ def _tags(rows: Iterable[Known]) -> list[str]:
 
 
 @settings(max_examples=60)
-@given(WORLDS)
-def test_classification_properties(world: World) -> None:
-    """Every entry is sorted into what is to be done with it, and no rule is broken."""
-    check(world)
+@given(SYNC_INPUTS)
+def test_classification_properties(state: SyncInput) -> None:
+    """Every entry is placed once, and carrying the batch out gives the wanted rows."""
+    check(state)
+
+
+ENTRY = ImageEntry("a", "2.0", "default", START, "x")
+
+
+def test_a_claim_that_another_entry_holds_makes_that_one_new() -> None:
+    """The earlier entry is new until the claim turns out to be the later one's."""
+    later = replace(ENTRY, image_tag="b", published_at=START + timedelta(hours=1))
+    sorting = sync.Sorting([later, ENTRY], {})
+    assert sorting.take_new(9, 9) == [ENTRY]
+    sorting.assign_digest("x", "b")
+    assert sorting.new == [later]
+    assert sorting.conflicts == {"a": Finding("a", "digest_in_use", "the digest belongs to b")}
+
+
+def test_another_openclaw_version_is_an_update() -> None:
+    """A row whose tag is published with another version follows it."""
+    row = Known("a", "x", "1.0", "default")
+    sorting = sync.Sorting([ENTRY], {"a": row})
+    assert (sorting.update, sorting.unchanged, sorting.new) == ([ENTRY], 0, [])

@@ -1,8 +1,13 @@
-"""What texts are taken, by example; the laws say the rest."""
+"""The rules of the values, by example: texts, their order, and times."""
 
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.errors import InvalidValue
 from shared.domain.values import (
@@ -13,7 +18,12 @@ from shared.domain.values import (
     REASON,
     USER_ID,
     VARIANT,
+    ImageDigest,
+    ImageTag,
+    Notes,
+    Reason,
     TextRule,
+    UserId,
     openclaw_order,
     parse_moment,
     rfc3339,
@@ -38,6 +48,7 @@ DIGEST = f"sha256:{'0a' * 32}"
         *((OPENCLAW_VERSION, version, version) for version in VERSIONS),
         (VARIANT, "g", "g"),
         (VARIANT, "gpu--12", "gpu--12"),
+        (VARIANT, "g" * 64, "g" * 64),
         *(
             (USER_ID, text, text)
             for text in (
@@ -54,11 +65,12 @@ DIGEST = f"sha256:{'0a' * 32}"
             )
         ),
         (NOTES, f" {'é' * 2000}\n", "é" * 2000),
+        (REASON, f" {'r' * 500}", "r" * 500),
         (REASON, "   ", ""),
     ],
 )
 def test_taken(rule: TextRule, text: str, stored: str) -> None:
-    """As it is, but for case and space where the rule says so."""
+    """A legal text is kept as it is, but for case and space where the rule says so."""
     assert rule.parse(text) == stored
 
 
@@ -128,6 +140,37 @@ def test_messages(rule: TextRule, value: object, message: str) -> None:
     assert str(refusal.value) == message
 
 
+@pytest.mark.parametrize(
+    ("text_type", "schema"),
+    [
+        (
+            ImageTag,
+            {
+                "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$",
+                "not": {"enum": ["latest"]},
+            },
+        ),
+        (ImageDigest, {"pattern": "^sha256:[0-9a-fA-F]{64}$"}),
+        (UserId, {"pattern": f"^{USER_ID.pattern}$", "maxLength": 255}),
+        (Notes, {}),
+    ],
+)  # fmt: skip
+def test_a_type_documents_its_rule(text_type: Any, schema: dict[str, object]) -> None:
+    """A JSON Schema says what is accepted, before case is folded and space is trimmed."""
+    assert TypeAdapter(text_type).json_schema() == {"type": "string"} | schema
+
+
+def test_a_model_validates_by_the_rule() -> None:
+    """Pydantic stores what the rule stores, and its error has the rule's message."""
+    assert TypeAdapter(ImageDigest).validate_python(DIGEST.upper()) == DIGEST
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(Reason).validate_python("r" * 501)
+    [error] = refused.value.errors(include_context=False)
+    assert (error["type"], error["msg"]) == ("invalid_text", "must be at most 500 characters")
+    with pytest.raises(ValidationError):
+        TypeAdapter(Reason).validate_python(5)
+
+
 def test_versions_of_one_day_sort_by_kind_and_number() -> None:
     """Betas come before the release and corrections after it, each kind by its number."""
     day = ["-beta.2", "-beta.10", "", "-1", "-2", "-10"]
@@ -168,8 +211,27 @@ def test_tags_sort_in_natural_order() -> None:
     ],
 )
 def test_moments(text: str, same: str) -> None:
-    """Any offset, any precision; kept in UTC to the microsecond."""
+    """A time of any offset and precision is kept in UTC to the microsecond."""
     assert rfc3339(parse_moment(text)) == same
+
+
+OFFSETS = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+MOMENTS = st.tuples(
+    st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29)),  # noqa: DTZ001  zones are drawn apart
+    OFFSETS,
+).map(lambda drawn: drawn[0].replace(tzinfo=drawn[1]))
+
+
+@settings(max_examples=60)
+@given(MOMENTS, MOMENTS)
+def test_texts_of_times_sort_as_the_times_do(one: datetime, other: datetime) -> None:
+    """A time survives being written and read, so stores can compare the texts."""
+    for text in (rfc3339(one), one.isoformat(), one.isoformat().lower()):
+        parsed = parse_moment(text)
+        assert (parsed, parsed.tzinfo) == (one, UTC)
+    texts = rfc3339(one), rfc3339(other)
+    assert (texts[0] < texts[1], texts[0] == texts[1]) == (one < other, one == other)
+    assert {len(text) for text in texts} == {27}
 
 
 @pytest.mark.parametrize(
@@ -186,6 +248,6 @@ def test_moments(text: str, same: str) -> None:
     ],
 )  # fmt: skip
 def test_no_moments(value: object) -> None:
-    """What is no RFC 3339 time, and what is no time at all."""
+    """A text that is not RFC 3339, or a time that does not exist, is refused."""
     with pytest.raises(InvalidValue, match=r"^must be "):
         parse_moment(value)
