@@ -3,10 +3,10 @@
 import os
 import signal
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 import pytest
@@ -18,6 +18,9 @@ from tests.support.stores import CatalogStore
 GENEROUS = 15.0
 """A deadline that no test reaches, however slow the machine."""
 PATIENCE = 30.0
+LIMITS = (1, 2, 3, 7, 100)
+"""Sizes of pages, below and above what lists of tests hold."""
+Row = TypeVar("Row")
 
 
 def pid(database: Database) -> int:
@@ -52,6 +55,19 @@ def until_somebody_waits(store: CatalogStore) -> None:
     while not store.sql("SELECT 1 FROM pg_locks WHERE NOT granted"):
         assert monotonic() < give_up
         time.sleep(0.01)
+
+
+def walk(
+    page: Callable[[Any, int], list[Row]], place: Callable[[Row], Any], limit: int
+) -> list[Row]:
+    """Return the rows of all pages; each page begins behind the last row of the one before."""
+    walked: list[Row] = []
+    after = None
+    while rows := page(after, limit):
+        assert len(rows) <= limit
+        walked += rows
+        after = place(rows[-1])
+    return walked
 
 
 def sort_by_hand(connection: RawConnection) -> None:

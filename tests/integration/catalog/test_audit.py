@@ -1,6 +1,7 @@
 """The log: what was recorded is read again, by whom and about what, and users by alias."""
 
 from collections.abc import Iterator
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -9,9 +10,9 @@ from infra.local.postgres import Postgres
 from shared.catalog.audit import Event, EventFilter
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.model import Initiator
+from tests.support.catalog_fixture import LIMITS, walk
 from tests.support.stores import CatalogStore, make_catalog
 
-LIMITS = (1, 2, 3, 7, 100)
 ADA, CI = Initiator("ada@example.com", "request-1"), Initiator("ci@example.com")
 ALL = EventFilter()
 
@@ -34,17 +35,6 @@ def listed(each_server: Postgres) -> Iterator[Transaction]:
     catalog.database.close()
 
 
-def _walk(tx: Transaction, wanted: EventFilter, limit: int) -> list[Event]:
-    """Every page, each from behind the last row of the one before."""
-    walked: list[Event] = []
-    after = None
-    while page := tx.audit.page(wanted, after, limit):
-        assert len(page) <= limit
-        walked += page
-        after = page[-1].id
-    return walked
-
-
 @pytest.mark.parametrize("actor", [None, "ci@example.com", "nobody"])
 @pytest.mark.parametrize("action", [None, "pin.set", "sync.finished"])
 @pytest.mark.parametrize("subject", [None, "bob", "tag-1", "default", "carol"])
@@ -54,7 +44,8 @@ def test_pages_of_any_size_give_every_event_once_the_newest_first(
     action: str | None,
     subject: str | None,
 ) -> None:
-    """Filters narrow the list together; nothing is left under the name of who was erased."""
+    """Filters combine, and nothing is found under the name of an erased user."""
+    wanted = EventFilter(actor, action, subject)
     everything = listed.audit.page(ALL, None, 100)
     assert len(everything) == 30
     assert [event.id for event in everything] == sorted(
@@ -68,11 +59,13 @@ def test_pages_of_any_size_give_every_event_once_the_newest_first(
         and subject in {None, event.subject_id}
     ]
     for limit in LIMITS:
-        assert _walk(listed, EventFilter(actor, action, subject), limit) == expected
+        assert (
+            walk(partial(listed.audit.page, wanted), lambda event: event.id, limit) == expected
+        )
 
 
 def test_a_user_is_named_while_the_alias_exists(listed: Transaction) -> None:
-    """An erased one is a pseudonym, by which the events can still be told to be one's."""
+    """The events of an erased user share a pseudonym."""
     users = [
         event.subject_id
         for event in listed.audit.page(EventFilter(action="pin.set"), None, 100)
@@ -86,7 +79,7 @@ def test_a_user_is_named_while_the_alias_exists(listed: Transaction) -> None:
 
 
 def test_one_who_returns_gets_a_new_pseudonym(store: CatalogStore) -> None:
-    """The events from before the erasure stay those of somebody unknown."""
+    """The events from before an erasure are not found under the user's name."""
     catalog = store.catalog()
     with catalog.transaction() as tx:
         tx.audit.record(ADA, "pin.set", "user", tx.users.lock("bob"))
@@ -99,7 +92,7 @@ def test_one_who_returns_gets_a_new_pseudonym(store: CatalogStore) -> None:
 
 
 def test_an_event_is_kept_whole(store: CatalogStore) -> None:
-    """What was before and after as it was said, and in which request; or nothing of it."""
+    """An event keeps before, after, reason and request as they were given."""
     catalog = store.catalog()
     before = {"status": "active", "pins": 2, "list": [1, None, {"ü": "\U0001f600"}]}
     with catalog.transaction() as tx:
@@ -131,7 +124,7 @@ def test_an_event_is_kept_whole(store: CatalogStore) -> None:
 
 
 def test_an_event_goes_with_its_change(store: CatalogStore) -> None:
-    """No change without its event, and no event of what was rolled back."""
+    """An event is rolled back with its transaction."""
     catalog = store.catalog()
     with pytest.raises(ZeroDivisionError):
         _record_and_fail(catalog)

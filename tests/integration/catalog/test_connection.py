@@ -254,15 +254,6 @@ def test_a_server_that_turns_us_away_is_an_unavailable_catalog(
     assert refused.value.__cause__ is None
 
 
-def test_a_port_where_nobody_listens_is_an_unavailable_catalog(
-    store: CatalogStore, closed_port: int
-) -> None:
-    """A server that restarts refuses connections."""
-    conninfo = store.conninfo("sync").replace(str(store.server.port), str(closed_port))
-    with pytest.raises(CatalogUnavailable):
-        pid(Database(lambda: conninfo))
-
-
 def test_a_session_sets_and_prepares_nothing(store: CatalogStore, database: Database) -> None:
     """RDS Proxy would reserve a database connection for a session that does."""
     store.sql("ALTER ROLE kiloclaw_admin_api SET log_statement = 'all'")

@@ -90,7 +90,7 @@ def test_one_statement_tells_all_of_a_user(
     mirror: Pointer,
     images: dict[str, Image],
 ) -> None:
-    """The pin with its version, and the mirror of the pin's variant before the asked one's."""
+    """It reads the pin with its version, and the mirror of the pin's or the asked variant."""
     facts = read_facts(provisioning, user_id, variant)
 
     assert (facts.pin and facts.pin.image_tag) == (pinned and pinned.image_tag)
@@ -101,7 +101,7 @@ def test_one_statement_tells_all_of_a_user(
 def test_a_pin_comes_with_its_expiry_and_the_time_to_compare(
     provisioning: Database, fleet: CatalogStore
 ) -> None:
-    """Both by the database's clock, and the time is the statement's."""
+    """Both times are the database's, and `now` is the statement's."""
     [(expires_at,)] = fleet.sql(
         "SELECT expires_at FROM kiloclaw_version_pins WHERE user_id = 'dave'"
     )
@@ -114,7 +114,7 @@ def test_a_pin_comes_with_its_expiry_and_the_time_to_compare(
 def test_images_are_told_of_known_tags_alone(
     provisioning: Database, fleet: CatalogStore
 ) -> None:
-    """Retired ones are disabled; outside and inside a transaction alike."""
+    """A retired version is disabled; the result is the same within a transaction."""
     tags = ["new", "gone", "unknown"]
     assert read_images(provisioning, tags) == {"new": NEW, "gone": GONE}
     assert read_images(provisioning, []) == {}
@@ -141,7 +141,7 @@ def test_the_overview_counts_what_is_there(fleet: CatalogStore) -> None:
 
 
 def test_the_overview_of_nothing_is_all_noughts(store: CatalogStore) -> None:
-    """An empty catalog has numbers too."""
+    """An empty catalog has counts too, and all are zero."""
     database = store.database("admin_api")
     with database.transaction() as connection:
         assert read_statistics(connection) == Statistics(0, 0, 0, 0, 0, 0, 0, 0, 0)

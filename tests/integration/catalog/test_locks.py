@@ -102,7 +102,7 @@ def _waits(step: str, catalog: Catalog) -> bool:
 def test_a_lock_is_waited_for_by_those_it_is_meant_for(
     rivals: tuple[Catalog, Catalog], held: str
 ) -> None:
-    """And by nobody else; who only reads never waits."""
+    """Nobody else waits for the lock, and a reader never does."""
     holder, rival = rivals
     with holder.transaction() as tx:
         STEPS[held](tx)
@@ -113,7 +113,7 @@ def test_a_lock_is_waited_for_by_those_it_is_meant_for(
 def test_a_status_read_after_the_lock_is_the_one_that_was_waited_for(
     store: CatalogStore,
 ) -> None:
-    """A statement of its own reads it, so it is not the one from before the wait."""
+    """A statement after the lock reads the status as the other transaction left it."""
     store.sql(
         "INSERT INTO kiloclaw_available_versions (image_tag, openclaw_version, published_at)"
         " VALUES ('one', '2026.11.1', now())"

@@ -159,7 +159,7 @@ def test_sql_and_python_take_the_same_texts(
 
 
 def test_the_catalog_takes_every_released_version(connection: psycopg.Connection[Any]) -> None:
-    """Corrections and betas too, sorted by the database as Python sorts them."""
+    """Corrections and betas are accepted too, and sort in SQL as in Python."""
     assert len(VERSIONS) == 132
     assert all(_is_legal(OPENCLAW_VERSION, version) for version in VERSIONS)
     with connection.transaction(force_rollback=True):
@@ -179,7 +179,7 @@ def test_the_catalog_takes_every_released_version(connection: psycopg.Connection
 def test_sql_and_python_compute_the_same_order(
     connection: psycopg.Connection[Any], tags: list[str], data: st.DataObject
 ) -> None:
-    """Of OpenClaw versions and of tags, for any that are legal."""
+    """The order of any legal version and of any legal tag is the same."""
     versions = [data.draw(RELEASES) for _ in tags]
     with connection.transaction(force_rollback=True):
         connection.execute(
@@ -210,7 +210,7 @@ def test_equal_versions_follow_by_publish_time_then_by_tag(somewhere: Catalog) -
 
 
 def test_names_sort_by_their_characters_everywhere(somewhere: Catalog) -> None:
-    """As Python sorts them, whatever the database's own collation."""
+    """Names sort as Python sorts them, whatever the database's collation."""
     tags = ["v-1", "V-1", "v1", "V.1", "_v1", "v_1", "10", "9"]
     with somewhere.transaction() as tx:
         tx.connection.execute(
@@ -226,7 +226,7 @@ def test_names_sort_by_their_characters_everywhere(somewhere: Catalog) -> None:
 
 @pytest.mark.parametrize("q", ["ärger", "ÄRGER", "ПРИВЕТ", "σοφία", "łódź", "ßtraße", "ǆ"])
 def test_a_search_folds_every_alphabet_everywhere(somewhere: Catalog, q: str) -> None:
-    """In notes and in reasons, as typed or as written."""
+    """Notes and reasons are found in any case, in every alphabet."""
     text = "Ärger: Привет, ΣΟΦΊΑ, ŁÓDŹ, ßTRAßE, Ǆ"
     with somewhere.transaction() as tx:
         tx.connection.execute(
@@ -243,7 +243,7 @@ def test_a_search_folds_every_alphabet_everywhere(somewhere: Catalog, q: str) ->
 
 @pytest.mark.parametrize("user", USERS)
 def test_a_user_is_found_exactly(somewhere: Catalog, user: str) -> None:
-    """One pin each, found, listed and removed as this user and no other."""
+    """A pin is found, listed and removed under exactly its user id."""
     with somewhere.transaction() as tx:
         tx.connection.execute(ADD, {"tags": ["one"], "versions": ["2026.7.1"], "notes": [None]})
         for one in USERS:

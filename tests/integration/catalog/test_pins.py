@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, LiteralString, get_args
 
 import pytest
@@ -12,10 +13,9 @@ from shared.catalog.pins import PinFilter
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.model import Initiator, Pin
 from shared.domain.values import rfc3339
-from tests.support.catalog_fixture import sort_by_hand
+from tests.support.catalog_fixture import LIMITS, sort_by_hand, walk
 from tests.support.stores import CatalogStore, make_catalog
 
-LIMITS = (1, 2, 3, 7, 100)
 EPOCH = datetime(2026, 11, 1, tzinfo=UTC)
 SOON = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 ALL = PinFilter()
@@ -68,17 +68,6 @@ def catalog(store: CatalogStore) -> Iterator[Catalog]:
     catalog.database.close()
 
 
-def _walk(tx: Transaction, wanted: PinFilter, limit: int) -> list[Pin]:
-    """Every page, each from behind the last row of the one before."""
-    walked: list[Pin] = []
-    after = None
-    while page := tx.pins.page(wanted, after, limit):
-        assert len(page) <= limit
-        walked += page
-        after = rfc3339(page[-1].created_at), page[-1].user_id
-    return walked
-
-
 def _state(pin: Pin) -> str:
     """What the design says of a pin: expired comes before suspended."""
     if pin.expires_at == EPOCH:
@@ -91,7 +80,7 @@ def _state(pin: Pin) -> str:
 def test_pages_of_any_size_give_every_pin_once_in_order(
     listed: Transaction, tag: str | None, state: Any
 ) -> None:
-    """The newest first, those of one moment by user; filters narrow the list together."""
+    """The newest pin comes first, equal times sort by user, and filters combine."""
     everything = listed.pins.page(ALL, None, 100)
     assert len(everything) == 40
     expected = [
@@ -101,11 +90,12 @@ def test_pages_of_any_size_give_every_pin_once_in_order(
     ]
     assert expected or (tag, state) in {("bad", "applied"), ("stable", "suspended")}
     for limit in LIMITS:
-        assert _walk(listed, PinFilter(tag, state), limit) == expected
+        page = partial(listed.pins.page, PinFilter(tag, state))
+        assert walk(page, lambda pin: (rfc3339(pin.created_at), pin.user_id), limit) == expected
 
 
 def test_a_pin_says_its_state(listed: Transaction) -> None:
-    """As a start at this moment would see it."""
+    """The state is what a start at this moment would see."""
     pins = listed.pins.page(ALL, None, 100)
     assert [pin.state for pin in pins] == [_state(pin) for pin in pins]
 
@@ -126,7 +116,7 @@ def test_a_pin_says_its_state(listed: Transaction) -> None:
 def test_a_search_finds_part_of_a_user_or_a_reason(
     listed: Transaction, q: str, numbers: list[int]
 ) -> None:
-    """In either case, also among pins without a reason; LIKE's signs are characters here."""
+    """A search ignores case, and `%` and `_` have no meaning in it."""
     found = {pin.user_id for pin in listed.pins.page(PinFilter(q=q), None, 100)}
     assert found == {_row(number)["user"] for number in numbers}
 
@@ -138,7 +128,7 @@ def test_expired_pins_do_not_count(listed: Transaction) -> None:
 
 
 def test_a_pin_expires_at_its_very_time(catalog: Catalog) -> None:
-    """From then on, not after it."""
+    """A pin has expired from its time on, not only after it."""
     with catalog.transaction() as tx:
         [(now,)] = tx.connection.execute("SELECT now()").fetchall()
         for microseconds, state in ((0, "expired"), (1, "applied")):
@@ -151,7 +141,7 @@ def test_a_pin_expires_at_its_very_time(catalog: Catalog) -> None:
 
 
 def test_a_pin_is_replaced_in_place(catalog: Catalog) -> None:
-    """Its row and its time of creation stay; the same again is no change, whoever says it."""
+    """Row and time of creation stay, and the same pin again is no change."""
     with catalog.transaction() as tx:
         tx.pins.put("ada", "stable", Initiator("eve", reason="why"), None)
         first = tx.pins.find("ada")
@@ -176,7 +166,7 @@ def test_a_pin_is_replaced_in_place(catalog: Catalog) -> None:
 
 
 def test_a_user_is_compared_exactly(catalog: Catalog) -> None:
-    """Capitals make another user."""
+    """A user id in other capitals is another user."""
     with catalog.transaction() as tx:
         tx.pins.put("Ada", "stable", Initiator("eve"), None)
         assert tx.pins.find("ada") is None
@@ -184,7 +174,7 @@ def test_a_user_is_compared_exactly(catalog: Catalog) -> None:
 
 
 def test_a_pin_is_removed_once(catalog: Catalog) -> None:
-    """A second time there is nothing to remove."""
+    """A second removal finds nothing to remove."""
     with catalog.transaction() as tx:
         tx.pins.put("ada", "stable", Initiator("eve"), None)
         tx.pins.put("bob", "stable", Initiator("eve"), None)
@@ -194,7 +184,7 @@ def test_a_pin_is_removed_once(catalog: Catalog) -> None:
 
 
 def test_pins_move_with_an_event_each(catalog: Catalog, store: CatalogStore) -> None:
-    """Of the one version alone; the log knows each user by alias only."""
+    """Only the pins of the one version move, and the log knows users by alias."""
     with catalog.transaction() as tx:
         aliases = {user: tx.users.lock(user) for user in ("ada", "bob", "eve")}
         tx.pins.put("ada", "bad", Initiator("eve", reason="why"), None)
@@ -221,7 +211,7 @@ def test_pins_move_with_an_event_each(catalog: Catalog, store: CatalogStore) -> 
 
 
 def test_a_user_has_one_alias_until_forgotten(catalog: Catalog) -> None:
-    """Who returns after that is somebody new to the log."""
+    """A user who returns after being forgotten gets a new alias."""
     with catalog.transaction() as tx:
         assert tx.users.lock_known("ada") is None
         alias = tx.users.lock("ada")

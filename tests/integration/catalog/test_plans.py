@@ -105,7 +105,7 @@ def _check_cost(rows: list[Any]) -> None:
 def test_a_page_of_versions_costs_what_it_shows(
     connection: psycopg.Connection[Any], sort: Sort, order: Order, *, deep: bool
 ) -> None:
-    """In every order, either way, at the beginning and in the middle."""
+    """This holds in every order, both ways, on the first page and in the middle."""
     after = tuple(PLACES[name] for name in SORTED_BY[sort]) if deep else None
     _check_cost(Versions(connection).page(VersionFilter(), sort, order, after, LIMIT))
 
@@ -115,7 +115,7 @@ def test_a_page_of_versions_costs_what_it_shows(
 def test_a_page_of_pins_costs_what_it_shows(
     connection: psycopg.Connection[Any], tag: str | None, *, deep: bool
 ) -> None:
-    """Of all pins and of those to one version."""
+    """This holds for all pins and for those to one version."""
     after = _middle(connection) if deep else None
     _check_cost(Pins(connection).page(PinFilter(tag), after, LIMIT))
 
@@ -171,7 +171,7 @@ def _middle(connection: psycopg.Connection[Any]) -> tuple[str, str]:
 def test_a_page_of_the_log_costs_what_it_shows(
     connection: psycopg.Connection[Any], wanted: EventFilter, after: int | None
 ) -> None:
-    """Of all events and of those by one actor, of one kind, about one thing."""
+    """This holds for all events and for those by actor, by action and by subject."""
     _check_cost(Audit(connection).page(wanted, after, LIMIT))
 
 
@@ -179,7 +179,7 @@ def test_a_page_of_the_log_costs_what_it_shows(
 def test_a_page_of_runs_costs_what_it_shows(
     connection: psycopg.Connection[Any], *, deep: bool
 ) -> None:
-    """A run a minute is half a million a year."""
+    """A page stays cheap although a run a minute is half a million rows a year."""
     page = Runs(connection).page
     after = ("2026-11-12T00:00:00Z", page(None, 1)[0].id) if deep else None
     _Explained.plans.clear()
@@ -199,7 +199,7 @@ def test_a_page_of_runs_costs_what_it_shows(
 def test_a_look_up_costs_what_it_finds(
     connection: psycopg.Connection[Any], ask: Callable[[Any], object], most: int
 ) -> None:
-    """However many others there are."""
+    """A look-up reads about as many rows as it returns, however many others there are."""
     assert ask(connection)
     [plan] = _Explained.plans
     assert 1 <= _rows_read(plan) <= most

@@ -107,7 +107,7 @@ def test_columns_are_granted_exactly_so(filled: CatalogStore) -> None:
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("role", FUNCTIONS)
 def test_what_is_not_granted_is_refused(filled: CatalogStore, role: str, table: str) -> None:
-    """Every kind of statement on every table that is not in the table of grants."""
+    """Every kind of statement that the table of grants does not list is refused."""
     granted = GRANTS.get((f"kiloclaw_{role}", table), set())
     attempts = {
         "SELECT": sql.SQL("SELECT * FROM {}"),
@@ -153,7 +153,7 @@ def test_what_is_not_granted_is_refused(filled: CatalogStore, role: str, table: 
 def test_sync_decides_nothing_that_people_decide(
     filled: CatalogStore, statement: LiteralString
 ) -> None:
-    """No status, note, retirement or pin, and it does not learn who is pinned."""
+    """`sync` sets no status, note, retirement or pin, and cannot read who is pinned."""
     assert _refusal(filled, "sync", statement) == INSUFFICIENT_PRIVILEGE
 
 
@@ -186,7 +186,7 @@ def test_no_function_becomes_more_than_it_is(
 
 
 def test_migrate_alone_may_act_as_the_owner(filled: CatalogStore) -> None:
-    """There is one membership among the roles, and it is this."""
+    """There is exactly one membership among the roles."""
     members = filled.sql(
         """
         SELECT member::regrole::text, roleid::regrole::text
@@ -197,7 +197,7 @@ def test_migrate_alone_may_act_as_the_owner(filled: CatalogStore) -> None:
 
 
 def test_nobody_logs_in_as_the_owner(filled: CatalogStore) -> None:
-    """Not even with a password."""
+    """The owner cannot log in, even with a password."""
     filled.sql("ALTER ROLE kiloclaw_owner PASSWORD 'test'")
     logins = filled.sql(
         "SELECT rolname FROM pg_roles WHERE rolname LIKE 'kiloclaw%' AND NOT rolcanlogin"
@@ -208,7 +208,7 @@ def test_nobody_logs_in_as_the_owner(filled: CatalogStore) -> None:
 
 
 def test_no_role_has_rights_over_the_server(filled: CatalogStore) -> None:
-    """None is a superuser, makes roles or databases, or is above row security."""
+    """No role is a superuser, makes roles or databases, or bypasses row security."""
     mighty = filled.sql(
         """
         SELECT rolname FROM pg_roles
@@ -220,7 +220,7 @@ def test_no_role_has_rights_over_the_server(filled: CatalogStore) -> None:
 
 
 def test_the_roles_may_be_made_again_and_at_once(filled: CatalogStore) -> None:
-    """A deployment makes them without asking whether another did, or does."""
+    """Two deployments may make the roles at the same time."""
     roles = "SELECT rolname, rolcanlogin, rolconfig FROM pg_roles ORDER BY rolname"
     before = filled.sql(roles)
 

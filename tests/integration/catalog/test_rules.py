@@ -22,9 +22,6 @@ PIN: LiteralString = (
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
-        ("latest_tag = 'nothing'", "variants_latest_fkey"),
-        ("latest_tag = 'other'", "variants_latest_fkey"),
-        ("latest_tag = 'off'", "variants_name_enabled_versions"),
         ("latest_tag = 'gone'", "variants_name_enabled_versions"),
         ("latest_tag = NULL", "variants_revision_check"),
         ("revision = 0", "variants_revision_check"),
@@ -47,10 +44,6 @@ PIN: LiteralString = (
             "variants_rollout_check",
         ),
         (
-            "candidate_tag = 'other', rollout_percent = 5, rollout_salt = 's'",
-            "variants_candidate_fkey",
-        ),
-        (
             "candidate_tag = 'off', rollout_percent = 5, rollout_salt = 's'",
             "variants_name_enabled_versions",
         ),
@@ -59,7 +52,7 @@ PIN: LiteralString = (
 def test_a_pointer_names_enabled_versions_of_its_variant(
     sql: psycopg.Connection[Any], change: LiteralString, rule: str
 ) -> None:
-    """A candidate is whole and stands beside a latest; neither is of another variant."""
+    """A pointer names enabled versions of its variant, and a candidate only beside a latest."""
     update = SQL("UPDATE kiloclaw_variants SET {} WHERE variant = 'default'")
     assert refusal(sql, update.format(SQL(change))) == rule
 
@@ -68,7 +61,7 @@ def test_a_pointer_names_enabled_versions_of_its_variant(
 def test_a_version_that_a_pointer_names_is_not_disabled(
     sql: psycopg.Connection[Any], named: str
 ) -> None:
-    """From the version's side too, be it latest or candidate."""
+    """Neither a latest nor a candidate can be disabled."""
     commit(
         sql,
         "UPDATE kiloclaw_variants SET candidate_tag = 'two', rollout_percent = 5,"
@@ -83,7 +76,7 @@ def test_a_version_that_a_pointer_names_is_not_disabled(
 
 
 def test_pointer_and_status_may_change_in_either_order(sql: psycopg.Connection[Any]) -> None:
-    """What counts is how things stand at the commit."""
+    """The rule holds at the commit, so either may change first."""
     sql.execute(
         "UPDATE kiloclaw_available_versions SET status = 'disabled' WHERE image_tag = 'one'"
     )
@@ -103,18 +96,14 @@ def test_a_plausible_pin_is_taken(sql: psycopg.Connection[Any]) -> None:
     ("user", "tag", "reason", "rule"),
     [
         ("ada", "one", None, "pins_user_id_key"),
-        ("", "one", None, "pins_user_id_check"),
         ("bob/..", "one", None, "pins_user_id_check"),
-        ("bob\n", "one", None, "pins_user_id_check"),
-        ("b" * 256, "one", None, "pins_user_id_check"),
-        ("bob", "nothing", None, "pins_image_tag_fkey"),
         ("bob", "one", "r" * 501, "pins_reason_check"),
     ],
 )
 def test_a_pin_is_one_of_a_user_to_a_version(
     sql: psycopg.Connection[Any], user: str, tag: str, reason: str | None, rule: str
 ) -> None:
-    """One a user, to a version that exists, for a reason of bearable length."""
+    """A user has one pin, with a legal user id and a reason of bounded length."""
     assert refusal(sql, PIN, user=user, tag=tag, reason=reason) == rule
 
 
@@ -165,12 +154,12 @@ def test_a_pin_is_one_of_a_user_to_a_version(
 def test_every_other_rule_holds(
     sql: psycopg.Connection[Any], statement: LiteralString, rule: str
 ) -> None:
-    """Nothing that is referred to goes, and whatever has a rule keeps to it."""
+    """What is referred to cannot be deleted, and every other check holds."""
     assert refusal(sql, statement) == rule
 
 
 def test_a_cause_may_be_found_again_once_it_was_resolved(sql: psycopg.Connection[Any]) -> None:
-    """There is one open finding a cause, and any number of resolved ones."""
+    """A cause has one open finding and any number of resolved ones."""
     for _ in range(3):
         sql.execute("UPDATE kiloclaw_sync_findings SET resolved_at = now()")
         sql.execute(FIND)

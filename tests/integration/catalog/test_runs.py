@@ -12,10 +12,9 @@ from shared.catalog.transaction import Catalog
 from shared.domain.sync import PastRun
 from shared.domain.sync_report import Finding, Outcome, SyncReport
 from shared.domain.values import rfc3339
-from tests.support.catalog_fixture import sort_by_hand
+from tests.support.catalog_fixture import LIMITS, sort_by_hand, walk
 from tests.support.stores import CatalogStore
 
-LIMITS = (1, 2, 3, 7, 100)
 EPOCH = datetime(2026, 11, 1, tzinfo=UTC)
 LOST = Finding("one", "missing", "the KV lost it")
 USED = Finding("two", "digest_in_use", "the digest belongs to one")
@@ -49,15 +48,9 @@ def _run(
 
 
 def _pages(catalog: Catalog, limit: int) -> list[Run]:
-    walked: list[Run] = []
-    after = None
     with catalog.transaction() as tx:
         sort_by_hand(tx.connection)
-        while page := tx.runs.page(after, limit):
-            assert len(page) <= limit
-            walked += page
-            after = rfc3339(page[-1].started_at), page[-1].id
-    return walked
+        return walk(tx.runs.page, lambda run: (rfc3339(run.started_at), run.id), limit)
 
 
 def test_one_run_has_the_lock(catalog: Catalog, store: CatalogStore) -> None:
@@ -141,14 +134,8 @@ def test_the_age_is_that_of_the_last_good_run(catalog: Catalog) -> None:
 
 
 def _open(catalog: Catalog, limit: int = 100) -> list[OpenFinding]:
-    walked: list[OpenFinding] = []
-    after = None
     with catalog.transaction() as tx:
-        while page := tx.runs.findings(after, limit):
-            assert len(page) <= limit
-            walked += page
-            after = page[-1].id
-    return walked
+        return walk(tx.runs.findings, lambda finding: finding.id, limit)
 
 
 def _report(catalog: Catalog, minutes: int, *findings: Finding) -> None:

@@ -23,7 +23,7 @@ NAMES = [migration.name for migration in migrations()]
 
 
 @dataclass
-class Context:
+class RemainingTime:
     """What Lambda tells a function of the time it has."""
 
     milliseconds: int = 60_000
@@ -55,7 +55,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
 def deployed(server: Postgres) -> list[dict[str, Any]]:
     """What the function answered to two deployments, as the server was new."""
     with told(server):
-        return [handler({}, Context()), handler({}, Context())]
+        return [handler({}, RemainingTime()), handler({}, RemainingTime())]
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def told(server: Postgres, setup_user: str = "master") -> Generator[None]:
 def test_a_master_who_is_no_superuser_sets_everything_up(
     server: Postgres, deployed: list[dict[str, Any]]
 ) -> None:
-    """Roles, then tables that belong to the owner; once more, nothing is left to do."""
+    """The owner gets every table, and a second deployment applies nothing."""
     assert deployed == [{"applied": NAMES}, {"applied": []}]
     owners = _rows(
         server, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
@@ -83,7 +83,7 @@ def test_a_master_who_is_no_superuser_sets_everything_up(
 
 @pytest.mark.usefixtures("deployed")
 def test_the_roles_are_what_functions_need(server: Postgres) -> None:
-    """Nobody logs in as the owner, whom migrate alone may be; tokens open the others."""
+    """Nobody logs in as the owner, which `migrate` alone may be; tokens open the others."""
     found = _rows(
         server,
         "SELECT rolname, rolcanlogin, pg_has_role(oid, 'rds_iam', 'MEMBER'),"
@@ -114,24 +114,24 @@ def test_only_the_owner_makes_tables(server: Postgres) -> None:
 def test_only_who_may_create_roles_sets_them_up(server: Postgres) -> None:
     """Without such a user the roles are left alone; a wrong one fails the deployment."""
     with told(server, setup_user=""):
-        assert handler({}, Context()) == {"applied": []}
+        assert handler({}, RemainingTime()) == {"applied": []}
     with (
         told(server, setup_user="kiloclaw_migrate"),
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
-        handler({}, Context())
+        handler({}, RemainingTime())
 
 
 def test_time_that_is_too_short_is_said(server: Postgres) -> None:
-    """The function answers before it is ended."""
+    """With too little time left the function answers before it is ended."""
     with told(server), pytest.raises(CatalogUnavailable):
-        handler({}, Context(milliseconds=5_000))
+        handler({}, RemainingTime(milliseconds=5_000))
 
 
 def test_a_payload_is_refused() -> None:
-    """There is nothing to choose."""
+    """The function takes no parameters."""
     with pytest.raises(InvalidRequest):
-        handler({"to": "0001"}, Context())
+        handler({"to": "0001"}, RemainingTime())
 
 
 def _as_master(server: Postgres, statement: LiteralString) -> None:

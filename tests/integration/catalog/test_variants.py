@@ -10,6 +10,7 @@ from shared.catalog.transaction import Catalog
 from shared.domain.errors import VariantNotFound
 from shared.domain.model import ImageEntry, Initiator
 from shared.domain.pointer import Pointer, Rollout
+from tests.support.catalog_fixture import LIMITS, walk
 from tests.support.stores import CatalogStore
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -29,7 +30,7 @@ def catalog(store: CatalogStore) -> Iterator[Catalog]:
 
 
 def test_a_variant_without_a_latest_is_at_revision_0(catalog: Catalog) -> None:
-    """Locking it makes the row that is missing, once."""
+    """Locking a variant makes its row if that is missing."""
     with catalog.transaction() as tx:
         assert tx.variants.lock("default") == Pointer()
         tx.variants.ensure("default")
@@ -48,7 +49,7 @@ def test_a_variant_without_a_latest_is_at_revision_0(catalog: Catalog) -> None:
     ],
 )
 def test_a_pointer_is_mirrored_whole(catalog: Catalog, pointer: Pointer) -> None:
-    """What is saved is what the next one who locks it reads; others stay as they are."""
+    """The next transaction that locks the variant reads the whole pointer; others stay."""
     with catalog.transaction() as tx:
         tx.variants.lock("gpu")
         tx.variants.lock("default")
@@ -62,7 +63,9 @@ def test_a_pointer_is_mirrored_whole(catalog: Catalog, pointer: Pointer) -> None
 
 
 def test_a_variant_exists_from_its_first_version_on(catalog: Catalog) -> None:
-    """A row that was only made to be locked is no variant; a retired version still counts."""
+    """A row made only to be locked is no variant. Once all its versions are retired, a variant
+    can be shown but is not listed.
+    """
     with catalog.transaction() as tx:
         for variant in ("default", "gpu", "empty"):
             tx.variants.ensure(variant)
@@ -72,26 +75,24 @@ def test_a_variant_exists_from_its_first_version_on(catalog: Catalog) -> None:
             tx.variants.get("nothing")
         tx.versions.retire("big")
         assert tx.variants.get("gpu").variant == "gpu"
+        assert [mirror.variant for mirror in tx.variants.page(None, 10)] == ["default"]
 
 
 def test_pages_of_any_size_give_every_variant_once(catalog: Catalog) -> None:
-    """By name; those without a version are left out."""
+    """Variants sort by name, and those without a version are left out."""
     names = [f"v{number}" for number in range(7)]
     with catalog.transaction() as tx:
         for name in names:
             tx.variants.ensure(f"{name}-empty")
             tx.variants.ensure(name)
             tx.versions.insert_found(ImageEntry(name, "2026.11.1", name, AT))
-        for limit in (1, 2, 3, 7, 100):
-            walked: list[str] = []
-            while page := tx.variants.page(walked[-1] if walked else None, limit):
-                assert len(page) <= limit
-                walked += [mirror.variant for mirror in page]
-            assert walked == names
+        for limit in LIMITS:
+            listed = walk(tx.variants.page, lambda mirror: mirror.variant, limit)
+            assert [mirror.variant for mirror in listed] == names
 
 
 def test_promotions_are_listed_newest_first(catalog: Catalog) -> None:
-    """Of the one variant, as many as are asked for."""
+    """A list has the promotions of the one variant, as many as are asked for."""
     with catalog.transaction() as tx:
         tx.variants.ensure("default")
         tx.variants.ensure("gpu")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, LiteralString, get_args
 
 import pytest
@@ -11,10 +12,9 @@ from shared.catalog.transaction import Transaction
 from shared.catalog.versions import SORTED_BY, Order, Sort, VersionFilter
 from shared.domain.model import Version
 from shared.domain.values import openclaw_order, rfc3339, tag_order
-from tests.support.catalog_fixture import sort_by_hand
+from tests.support.catalog_fixture import LIMITS, sort_by_hand, walk
 from tests.support.stores import make_catalog
 
-LIMITS = (1, 2, 3, 7, 100)
 EPOCH = datetime(2026, 11, 1, tzinfo=UTC)
 CALVERS = ("2026.1.30-beta.10", "2026.1.30-beta.2", "2026.1.30", "2026.01.30", "2026.2.9-2")
 STATUSES = ("active", "deprecated", "disabled")
@@ -66,19 +66,6 @@ def tx(each_server: Postgres) -> Iterator[Transaction]:
     catalog.database.close()
 
 
-def _walk(
-    tx: Transaction, limit: int, sort: Sort = "published_at", order: Order = "desc"
-) -> list[Version]:
-    """Every page, each from behind the last row of the one before."""
-    walked: list[Version] = []
-    after = None
-    while page := tx.versions.page(ALL, sort, order, after, limit):
-        assert len(page) <= limit
-        walked += page
-        after = _place(page[-1], sort)
-    return walked
-
-
 def _place(version: Version, sort: Sort) -> tuple[str, ...]:
     fields = (getattr(version, name) for name in SORTED_BY[sort])
     return tuple(rfc3339(it) if isinstance(it, datetime) else it for it in fields)
@@ -95,7 +82,8 @@ def test_pages_of_any_size_give_every_row_once_in_order(
     tx: Transaction, sort: Sort, order: Order, limit: int
 ) -> None:
     """Rows with equal keys follow by tag, so that no page skips or repeats one."""
-    walked = _walk(tx, limit, sort, order)
+    page = partial(tx.versions.page, ALL, sort, order)
+    walked = walk(page, lambda version: _place(version, sort), limit)
     expected = sorted(
         walked,
         key=lambda version: (KEYS[sort](version), version.image_tag),
@@ -118,7 +106,7 @@ def test_a_row_that_is_gone_does_not_move_its_page(tx: Transaction) -> None:
 def test_filters_narrow_the_list_together(
     tx: Transaction, status: Any, variant: str | None
 ) -> None:
-    """A status, a variant, or both."""
+    """A status and a variant can be asked for alone or together."""
     wanted = VersionFilter(status, variant)
     everything = tx.versions.page(ALL, "image_tag", "asc", None, 100)
     expected = [
@@ -151,12 +139,12 @@ def test_filters_narrow_the_list_together(
 def test_a_search_finds_part_of_a_tag_a_version_or_notes(
     tx: Transaction, q: str, expected: list[str]
 ) -> None:
-    """In either case; what means something to LIKE is a character here."""
+    """A search ignores case, and `%` and `_` have no meaning in it."""
     assert _tags(tx, VersionFilter(q=q)) == expected
 
 
 def test_an_empty_search_finds_everything(tx: Transaction) -> None:
-    """Also what has no notes."""
+    """An empty search also finds versions without notes."""
     assert len(_tags(tx, VersionFilter(q=""))) == 30
 
 

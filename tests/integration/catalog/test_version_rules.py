@@ -37,41 +37,21 @@ def test_a_plausible_version_is_taken(sql: psycopg.Connection[Any]) -> None:
         ("tag", "one", "versions_image_tag_key"),
         ("tag", "gone", "versions_image_tag_key"),
         ("tag", "latest", "versions_image_tag_check"),
-        ("tag", "", "versions_image_tag_check"),
-        ("tag", ".hidden", "versions_image_tag_check"),
-        ("tag", "new\n", "versions_image_tag_check"),
-        ("tag", "né", "versions_image_tag_check"),
-        ("tag", "t" * 129, "versions_image_tag_check"),
         ("tag", None, "NotNullViolation"),
         ("digest", A, "versions_image_digest_key"),
         ("digest", A.upper(), "versions_image_digest_check"),
-        ("digest", A + "a", "versions_image_digest_check"),
-        ("digest", A + "\n", "versions_image_digest_check"),
-        ("digest", "", "versions_image_digest_check"),
         ("version", "2026.11", "versions_openclaw_version_check"),
-        ("version", "2026.11.123", "versions_openclaw_version_check"),
-        ("version", "26.11.1", "versions_openclaw_version_check"),
-        ("version", "2026.11.1.1", "versions_openclaw_version_check"),
-        ("version", "2026.13.1", "versions_openclaw_version_check"),
-        ("version", "2026.0.1", "versions_openclaw_version_check"),
-        ("version", "2026.1.0", "versions_openclaw_version_check"),
-        ("version", "2026.1.1-1234", "versions_openclaw_version_check"),
-        ("version", "2026.11.1\n", "versions_openclaw_version_check"),
         ("version", "2026.11.x", "InvalidTextRepresentation"),
         ("published_at", "1999-12-31T23:59:59.999999Z", "versions_published_at_check"),
         ("variant", "GPU", "versions_variant_check"),
-        ("variant", "-gpu", "versions_variant_check"),
-        ("variant", "gpu-", "versions_variant_check"),
-        ("variant", "v" * 65, "versions_variant_check"),
         ("status", "retired", "versions_status_check"),
-        ("status", "", "versions_status_check"),
         ("notes", "n" * 2001, "versions_notes_check"),
     ],
 )
 def test_a_version_keeps_to_its_grammar(
     sql: psycopg.Connection[Any], column: str, value: str | None, rule: str
 ) -> None:
-    """Tag and digest are unique, and every text is of its kind to the very end."""
+    """Tag and digest are unique, and every column has a rule that the database checks."""
     assert refusal(sql, ADD, **(PLAUSIBLE | {column: value})) == rule
 
 
@@ -90,7 +70,7 @@ def test_a_version_keeps_to_its_grammar(
 def test_what_is_written_once_stays(
     sql: psycopg.Connection[Any], change: LiteralString
 ) -> None:
-    """Tag, variant, publish time, a known digest and a retirement."""
+    """Tag, variant, publish time, a known digest and a retirement never change."""
     update = SQL("UPDATE kiloclaw_available_versions SET {}").format(SQL(change))
     assert refusal(sql, update) == "versions_write_once"
 
@@ -107,12 +87,12 @@ def test_what_is_written_once_stays(
     ],
 )
 def test_what_may_change_does(sql: psycopg.Connection[Any], change: LiteralString) -> None:
-    """An unknown digest becomes known, the same again is nothing new."""
+    """An unknown digest becomes known, and the same value again is no change."""
     commit(sql, SQL("UPDATE kiloclaw_available_versions SET {}").format(SQL(change)))
 
 
 def test_a_retired_version_is_disabled(sql: psycopg.Connection[Any]) -> None:
-    """Neither is it retired while active nor active again afterwards."""
+    """A version is neither retired while active nor active again afterwards."""
     retire: LiteralString = "UPDATE kiloclaw_available_versions SET retired_at = now()"
     enable: LiteralString = "UPDATE kiloclaw_available_versions SET status = 'active'"
     one: LiteralString = " WHERE image_tag = 'two'"

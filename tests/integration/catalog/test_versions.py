@@ -45,7 +45,7 @@ def _entry(version: Version) -> ImageEntry:
 
 
 def test_a_published_version_is_as_it_was_published(tx: Transaction) -> None:
-    """Active, at revision 1, with the publisher's time and not the catalog's."""
+    """It is active at revision 1, with the publisher's time and not the catalog's."""
     version = tx.versions.get("one")
     assert _entry(version) == ONE
     assert (version.status, version.revision) == ("active", 1)
@@ -69,7 +69,7 @@ def test_a_published_version_is_as_it_was_published(tx: Transaction) -> None:
 def test_what_is_there_is_not_added_again(
     tx: Transaction, entry: ImageEntry, *, found_in_kv: bool
 ) -> None:
-    """Neither a second time nor in place of what is there; it is no error either."""
+    """A tag or digest that is there is neither added nor replaced, and is no error."""
     before = tx.versions.find("one"), tx.versions.find("two"), tx.versions.find("three")
     if found_in_kv:
         assert not tx.versions.insert_found(entry)
@@ -101,7 +101,7 @@ def test_a_version_found_in_the_kv_was_published_by_nobody_we_know(tx: Transacti
 def test_a_version_published_again_takes_over_what_is_said(
     tx: Transaction, entry: ImageEntry, notes: str | None, changed: dict[str, Any]
 ) -> None:
-    """One revision more, and nothing else than that changes."""
+    """What is given changes, at one revision more, and nothing else does."""
     before = tx.versions.get(entry.image_tag)
     assert tx.versions.republish(entry, notes)
     after = tx.versions.get(entry.image_tag)
@@ -141,7 +141,7 @@ def test_a_version_published_again_is_no_longer_missing(
 
 
 def test_a_digest_that_another_tag_has_is_refused_with_its_owner(catalog: Catalog) -> None:
-    """The second lock, should the claim in the KV ever fail; nothing of it is written."""
+    """The unique index refuses the digest even if the claim in the KV fails."""
     with catalog.transaction() as tx:
         tx.versions.insert(ONE, "ci@example.com", None)
         tx.versions.insert(TWO, "ci@example.com", None)
@@ -154,7 +154,7 @@ def test_a_digest_that_another_tag_has_is_refused_with_its_owner(catalog: Catalo
 
 
 def test_statuses_are_what_a_pointer_may_make_of_them(tx: Transaction) -> None:
-    """Retired or of another variant counts as disabled; a tag that is not there is absent."""
+    """A version retired or of another variant is disabled; an unknown tag is absent."""
     tx.versions.set_status("two", "deprecated")
     tags = ["one", "two", "three"]
     assert tx.versions.statuses(tags, "default") == {"one": "active", "two": "disabled"}
@@ -165,7 +165,7 @@ def test_statuses_are_what_a_pointer_may_make_of_them(tx: Transaction) -> None:
 
 
 def test_a_digest_has_an_owner_for_good(tx: Transaction) -> None:
-    """Also when the owner is retired."""
+    """A digest stays its owner's after that was retired."""
     assert tx.versions.owner(digest(1)) == "one"
     assert tx.versions.owner(digest(2)) is None
     tx.versions.retire("one")
@@ -183,7 +183,7 @@ def test_a_digest_has_an_owner_for_good(tx: Transaction) -> None:
 def test_a_change_raises_the_revision_once(
     tx: Transaction, change: Callable[[Transaction], None], name: str, value: str | None
 ) -> None:
-    """The same again changes nothing; other versions are not touched."""
+    """The same change again changes nothing, and other versions are not touched."""
     other = tx.versions.get("two")
     change(tx)
     change(tx)
@@ -193,7 +193,7 @@ def test_a_change_raises_the_revision_once(
 
 
 def test_a_retired_version_is_hidden_and_stays_taken(tx: Transaction) -> None:
-    """No version for whoever asks for one, an entry to bury for `sync`."""
+    """A retired version is not found by `get`, and is an entry to bury for `sync`."""
     tx.versions.retire("one")
     with pytest.raises(VersionNotFound):
         tx.versions.get("one")
@@ -207,7 +207,7 @@ def test_a_retired_version_is_hidden_and_stays_taken(tx: Transaction) -> None:
 
 
 def test_a_version_that_is_not_there_is_not_found(tx: Transaction) -> None:
-    """By `get` it is an error, by `find` nothing."""
+    """For an unknown tag `get` raises and `find` returns None."""
     assert tx.versions.find("three") is None
     with pytest.raises(VersionNotFound):
         tx.versions.get("three")

@@ -1,14 +1,11 @@
 """The handlers that are invoked directly: what they take, answer, refuse and count."""
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 
-from functions.migrate import handler as migrate
 from functions.provisioning import handler as provisioning
 from functions.sync import handler as sync
 from infra.local.aws.scheduler import scheduled_event
@@ -16,14 +13,12 @@ from infra.local.postgres import Postgres
 from infra.local.processes import free_port
 from shared.domain.errors import (
     CatalogUnavailable,
-    InvalidRequest,
     KVUnavailable,
     NoVersionAvailable,
 )
-from shared.runtime.settings import SettingMissing
 from tests.support.admin_api import Api, api_on, sandbox
 from tests.support.concurrent_actors import digest
-from tests.support.stores import PASSWORD, Stores, create_database, make_stores
+from tests.support.stores import Stores, make_stores
 
 ANSWER = {
     "user_id", "image_tag", "image_digest", "openclaw_version", "variant", "source",
@@ -81,7 +76,7 @@ def counted(capsys: pytest.CaptureFixture[str]) -> set[str]:
 
 
 def test_starting(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
-    """The latest, then what was recorded; a null optional field is an omitted one."""
+    """A start gets the latest, a restart what was recorded; null counts as omitted."""
     first = provision(user_id="ana")
     assert first.keys() == ANSWER
     assert (first["image_tag"], first["image_digest"]) == ("two", digest("two"))
@@ -100,7 +95,7 @@ def test_starting(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_pin_decides(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
-    """And is told of and counted where it does not."""
+    """A pin decides, and one that does not apply is reported and counted."""
     api.publish("fragile")
     api.pin("ben", "fragile", reason="why")
     capsys.readouterr()
@@ -116,7 +111,7 @@ def test_a_pin_decides(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_destroying(api: Api) -> None:
-    """The record is forgotten, once; the pin stays."""
+    """The record is forgotten once, and the pin stays."""
     api.pin("cleo", "one")
     provision(user_id="cleo")
     for destroyed in (True, False):
@@ -126,22 +121,20 @@ def test_destroying(api: Api) -> None:
 
 
 def test_nothing_to_run(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
-    """Raised, and counted."""
+    """The refusal is raised and counted."""
     with pytest.raises(NoVersionAvailable):
         provision(user_id="dan", variant="empty")
     assert counted(capsys) == {"NoVersionAvailable"}
 
 
 def test_without_the_kv(api: Api, no_kv: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Answers go on, unrecorded; only forgetting needs it."""
+    """Starts are answered without being recorded; only destroying needs the KV."""
     with sandbox(provisioning, api.stores, "provisioning", AWS_ENDPOINT_URL_DYNAMODB=no_kv):
         answer = provision(user_id="eve", running_tag="one")
         kept = provision(user_id="eve", running_tag="one", intent="restart")
         with pytest.raises(KVUnavailable):
             provision(user_id="eve", intent="destroy")
-    assert (answer["image_tag"], answer["source"]) == ("two", "latest")
-    assert (answer["degraded"], answer["recorded"], answer["changed"]) == (True, False, True)
-    assert (kept["image_tag"], kept["source"], kept["changed"]) == ("one", "instance", False)
+    assert (answer["degraded"], kept["source"]) == (True, "instance")
     assert counted(capsys) == {
         "ResolvedByLatest", "ResolvedByInstance", "DegradedAnswer", "NotRecorded",
         "KVUnavailable",
@@ -149,56 +142,21 @@ def test_without_the_kv(api: Api, no_kv: str, capsys: pytest.CaptureFixture[str]
 
 
 def test_without_the_catalog(
-    api: Api, no_catalog: str, no_kv: str, capsys: pytest.CaptureFixture[str]
+    api: Api, no_catalog: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Who is known keeps what runs; for strangers, and without the KV, it refuses."""
+    """A known user keeps what runs; for a stranger the error is raised and counted."""
     provision(user_id="fay")
     capsys.readouterr()
     with sandbox(provisioning, api.stores, "provisioning", DATABASE_CONNINFO=no_catalog):
-        kept = provision(user_id="fay")
+        assert provision(user_id="fay")["pin_state"] == "unknown"
         assert counted(capsys) == {"ResolvedByInstance", "DegradedAnswer", "NotRecorded"}
         with pytest.raises(CatalogUnavailable):
             provision(user_id="gus")
-        both = {"DATABASE_CONNINFO": no_catalog, "AWS_ENDPOINT_URL_DYNAMODB": no_kv}
-        with (
-            sandbox(provisioning, api.stores, "provisioning", **both),
-            pytest.raises(CatalogUnavailable),
-        ):
-            provision(user_id="fay")
-    assert (kept["image_tag"], kept["source"], kept["pin_state"]) == (
-        "two",
-        "instance",
-        "unknown",
-    )
-    assert (kept["status"], kept["degraded"], kept["recorded"]) == (None, True, False)
-
-
-PAYLOADS: list[tuple[object, str]] = [
-    (None, "payload"), ([], "payload"), ("ana", "payload"), ({}, "user_id"),
-    ({"user_id": None}, "user_id"), ({"user_id": ""}, "user_id"), ({"user_id": 7}, "user_id"),
-    ({"user_id": "a\x00"}, "user_id"), ({"user_id": "a\ud800"}, "user_id"),
-    ({"user_id": "x" * 256}, "user_id"), ({"user_id": "a", "intent": "stop"}, "intent"),
-    ({"user_id": "a", "intent": ["restart"]}, "intent"),
-    ({"user_id": "a", "intent": {"a": 1}}, "intent"),
-    ({"user_id": "a", "variant": "GPU"}, "variant"),
-    ({"user_id": "a", "variant": 1}, "variant"),
-    ({"user_id": "a", "running_tag": "latest"}, "running_tag"),
-    ({"user_id": "a", "running_tag": False}, "running_tag"),
-    ({"user_id": "a", "user\n": 1}, "user\\n"), ({"user_id": "a", "x" * 99: 1}, "x" * 64),
-    ({"user_id": "a", "unknown": None}, "unknown"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("payload", "field"), PAYLOADS, ids=lambda it: repr(it)[:40])
-def test_a_payload_that_is_none(api: Api, payload: object, field: str) -> None:
-    """The field is named on one line, and no value is repeated."""
-    with pytest.raises(InvalidRequest, match=f"(^|; ){re.escape(field)}: ") as refused:
-        provisioning.handler(payload, None)
-    assert str(refused.value).isprintable()
+    assert counted(capsys) == {"CatalogUnavailable"}
 
 
 def test_syncing(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
-    """Directly or by the scheduler: the report, and its metrics."""
+    """Invoked directly or by the scheduler, a run answers its report and counts metrics."""
     api.stores.put_entry("found", image_digest=digest("two"))
     with sandbox(sync, api.stores, "sync", SYNC_MAX_NEW="0"):
         first = json.loads(json.dumps(sync.handler({}, None)))
@@ -213,7 +171,7 @@ def test_syncing(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("what", ["catalog", "kv"])
 def test_rebuilding(stores: Stores, what: str) -> None:
-    """All that one store has and the other lost, at once; then there is nothing to do."""
+    """All that one store lost is rebuilt at once, and a sync has nothing left to do."""
     with api_on(stores) as lost:
         for number in range(7):
             lost.publish(f"v-{number}", image_digest=digest(number))
@@ -228,49 +186,3 @@ def test_rebuilding(stores: Stores, what: str) -> None:
         sync.handler({"rebuild": what}, None)
         report = sync.handler({}, None)
     assert (report["seen"], report["unchanged"], report["missing"]) == (7, 7, 0)
-
-
-@pytest.mark.parametrize(
-    "payload", [None, [], {"a": 1}, {"source": "aws.events"}, "{}"], ids=str
-)
-def test_an_event_that_is_not_for_sync(api: Api, payload: object) -> None:
-    """Refused before any store is asked."""
-    with sandbox(sync, api.stores, "sync"), pytest.raises(InvalidRequest):
-        sync.handler(payload, None)
-
-
-class _Context:
-    """Of an invocation with plenty of time."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
-
-
-def test_migrating(
-    postgres_server: Postgres, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every migration once; again there is nothing to do. Only `{}` is taken."""
-    with psycopg.connect(postgres_server.superuser(), autocommit=True) as connection:
-        create_database(connection, "to_migrate")
-    conninfo = postgres_server.conninfo("to_migrate", "kiloclaw_migrate", PASSWORD)
-    monkeypatch.setenv("DATABASE_CONNINFO", conninfo)
-    context = _Context()
-    applied = migrate.handler({}, context)["applied"]
-    assert applied == sorted(applied)
-    assert applied[0].startswith("0001")
-    assert migrate.handler({}, context) == {"applied": []}
-    with pytest.raises(InvalidRequest):
-        migrate.handler({"now": True}, context)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("DATABASE_CONNINFO", ""), ("TABLE_NAME", ""), ("SYNC_MAX_NEW", "-1"),
-        ("SYNC_MAX_NEW", "٥"), ("SYNC_MAX_NEW", ""), ("PUBLISHER_MAY_PROMOTE", "yes"),
-    ],
-)  # fmt: skip
-def test_a_setting_that_cannot_be_read(api: Api, name: str, value: str) -> None:
-    """The variable is named at the first event; nothing is guessed."""
-    with pytest.raises(SettingMissing, match=name), api_on(api.stores, **{name: value}):
-        """Nothing is wired."""

@@ -153,6 +153,17 @@ def test_a_refused_entry_leaves_all_as_it_was(
     assert stores.items() == before
 
 
+@pytest.mark.parametrize("claim", [{}, {"image_tag": 5}])
+def test_a_malformed_claim_refuses_its_digest(
+    stores: Stores, entries: Entries, claim: dict[str, object]
+) -> None:
+    """Nobody can say whose the digest is, so it is not this tag's."""
+    stores.put("DIGEST", digest("tag"), **claim)
+    with pytest.raises(DigestInUse):
+        register(entries, WHOLE)
+    assert stores.item("IMAGE", "tag") is None
+
+
 def test_a_rival_is_seen(stores: Stores) -> None:
     """A write between the read and the write is noticed: here a rival takes the digest."""
 

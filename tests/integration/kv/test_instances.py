@@ -43,7 +43,7 @@ def fleet(instances: Instances) -> Instances:
 
 
 def test_a_record_is_written_as_contracted(stores: Stores, instances: Instances) -> None:
-    """A digest that is not known is left out."""
+    """The record has the contracted attributes, without a digest that is not known."""
     assert instances.record(ANA) == Recorded(recorded=True, previous=None)
     assert stores.item("INSTANCE#ana", "IMAGE") == {
         "pk": {"S": "INSTANCE#ana"},
@@ -62,7 +62,7 @@ def test_a_record_is_written_as_contracted(stores: Stores, instances: Instances)
 
 
 def test_a_later_decision_replaces_an_earlier_one(instances: Instances) -> None:
-    """The later one is told what was there before."""
+    """The later decision is told what was there before."""
     later = replace(ANA, image_tag="two", image_digest=digest("two"), decided_at=LATER)
     instances.record(ANA)
     assert instances.record(later) == Recorded(recorded=True, previous=ANA)
@@ -70,7 +70,7 @@ def test_a_later_decision_replaces_an_earlier_one(instances: Instances) -> None:
 
 
 def test_an_earlier_decision_comes_too_late(instances: Instances) -> None:
-    """It is not recorded, and it is told what is there."""
+    """An earlier decision is not recorded, and is told what is there."""
     later = replace(ANA, image_tag="two", decided_at=LATER)
     instances.record(later)
     assert instances.record(ANA) == Recorded(recorded=False, previous=later)
@@ -98,8 +98,17 @@ def test_another_decision_of_the_same_moment_is_a_previous_one(instances: Instan
 
 
 def test_a_record_that_is_not_whole_is_none(stores: Stores, instances: Instances) -> None:
-    """It is written over, whatever it says; unless it claims to be of a later decision."""
-    for attributes in ({}, {"user_id": "ana", "is_pinned": "no"}, {"running_tag": "one"}):
+    """A damaged record is as good as none and is written over."""
+    instances.record(ANA)
+    whole = stores.item("INSTANCE#ana", "IMAGE") or {}
+    del whole["pk"], whole["sk"]
+    damaged = [
+        whole | {name: {"S": value}}
+        for name, value in (
+            ("running_tag", "a\0"), ("variant", "UP"), ("source", "?"), ("is_pinned", "no")
+        )
+    ]  # fmt: skip
+    for attributes in ({}, {"running_tag": "one"}, *damaged):
         stores.put("INSTANCE#ana", "IMAGE", **attributes)
         assert instances.find("ana") is None
         assert instances.record(ANA) == Recorded(recorded=True, previous=None)
@@ -131,7 +140,7 @@ def test_of_two_who_forget_at_once_one_is_told(stores: Stores, instances: Instan
 
 
 def test_the_record_comes_with_the_pointer(stores: Stores, instances: Instances) -> None:
-    """Each may be missing."""
+    """Record and pointer are read together, and either may be missing."""
     nothing = Readings(None, record_read=True, stored=StoredPointer())
     assert instances.read_with_pointer("ana", "default", Pointer()) == nothing
     instances.record(ANA)
@@ -155,7 +164,7 @@ def test_many_at_once(fleet: Instances) -> None:
     ("tag", "expected"), [("one", 7), ("two", 3), (None, 10), ("three", 0)]
 )
 def test_pages_of_who_runs_what(fleet: Instances, tag: str | None, expected: int) -> None:
-    """Every user once, however small the pages."""
+    """Every user comes once, however small the pages are."""
     users: list[str] = []
     after = None
     while True:
@@ -169,27 +178,27 @@ def test_pages_of_who_runs_what(fleet: Instances, tag: str | None, expected: int
 
 
 def test_only_instances_are_in_the_index(stores: Stores, fleet: Instances) -> None:
-    """Entries and pointers have no running tag."""
+    """Entries and pointers are not in the index, because they have no running tag."""
     stores.put_entry("one")
     stores.put("POINTER", "default", revision=1, latest_tag="one")
     assert len(fleet.page(None, None, 100).users) == 10
 
 
 def test_counting(fleet: Instances) -> None:
-    """Complete when there was time; else what was counted by then."""
+    """A count says whether there was time to complete it."""
     assert fleet.count("one") == Count(7, complete=True)
     assert fleet.count("three") == Count(0, complete=True)
     assert fleet.count("one", seconds=0) == Count(0, complete=False)
 
 
 def test_counting_ends_with_the_event(fleet: Instances) -> None:
-    """The time left is what the event has, if that is less."""
+    """A count takes no more time than the event has left."""
     fleet.table.deadline = Deadline(0)
     assert fleet.count("one") == Count(0, complete=False)
 
 
 def test_counting_page_by_page(stores: Stores, instances: Instances) -> None:
-    """Past the megabyte that a page holds; time may run out in between."""
+    """A count goes on past the megabyte that a page holds."""
     tag, suffix = "t" * 128, "u" * 850
     puts = [
         {

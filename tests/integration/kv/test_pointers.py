@@ -26,7 +26,7 @@ def _put(pointers: Pointers, pointer: Pointer, over: StoredPointer) -> bool:
 
 
 def test_a_pointer_is_written_as_contracted(stores: Stores, pointers: Pointers) -> None:
-    """Numbers as numbers; what there is not is left out."""
+    """Numbers are written as N, and what is absent is left out."""
     assert _put(pointers, FIRST, StoredPointer())
     item = {
         "pk": {"S": "POINTER"},
@@ -50,7 +50,7 @@ def test_a_pointer_is_written_as_contracted(stores: Stores, pointers: Pointers) 
 
 
 def test_what_was_written_is_read(pointers: Pointers) -> None:
-    """With the revision on which the next write depends."""
+    """A pointer is read with the revision on which the next write depends."""
     assert pointers.read("default", Pointer()) == StoredPointer()
     _put(pointers, SECOND, StoredPointer())
     found = pointers.read("default", Pointer())
@@ -60,7 +60,7 @@ def test_what_was_written_is_read(pointers: Pointers) -> None:
 
 
 def test_a_pointer_that_moved_is_not_overwritten(pointers: Pointers) -> None:
-    """On absence, and on a revision that is no longer there."""
+    """A write demands that the pointer is absent, or still at the revision that was read."""
     _put(pointers, FIRST, StoredPointer())
     found = pointers.read("default", Pointer())
     assert not _put(pointers, SECOND, StoredPointer())
@@ -104,7 +104,7 @@ def test_a_malformed_pointer_is_told_and_can_be_replaced(
 
 
 def test_all_variants_are_listed(stores: Stores, pointers: Pointers) -> None:
-    """Page by page, legal or not."""
+    """Every variant is listed past the end of a page, even one with an illegal name."""
     assert pointers.variants() == []
     names = ["No Variant", *[f"variant-{number}" for number in range(4)]]
     for name in names:

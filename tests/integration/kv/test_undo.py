@@ -38,27 +38,18 @@ def test_an_undo_of_nothing(stores: Stores, entries: Entries) -> None:
     assert stores.items() == before
 
 
-def _registered_again(entries: Entries, _stores: Stores) -> None:
-    register(entries, WHOLE, "another call")
-
-
-def _claimed_by_sync(entries: Entries, _stores: Stores) -> None:
-    entries.claim(digest("tag"), "tag", "sync")
-
-
-def _written_by_the_pipeline(_entries: Entries, stores: Stores) -> None:
-    stores.put_entry("tag", image_digest=digest("tag"))
-
-
-def _buried(entries: Entries, _stores: Stores) -> None:
-    entries.bury(WHOLE, NOW)
-
-
 @pytest.mark.parametrize(
-    "take_over", [_registered_again, _claimed_by_sync, _written_by_the_pipeline, _buried]
+    "take_over",
+    [
+        lambda entries, _: register(entries, WHOLE, "another call"),
+        lambda entries, _: entries.claim(digest("tag"), "tag", "sync"),
+        lambda _, stores: stores.put_entry("tag", image_digest=digest("tag")),
+        lambda entries, _: entries.bury(WHOLE, NOW),
+    ],
+    ids=["registered again", "claimed by sync", "written by the pipeline", "buried"],
 )
 def test_an_undo_leaves_what_others_have_taken_over(
-    stores: Stores, entries: Entries, take_over: Callable[[Entries, Stores], None]
+    stores: Stores, entries: Entries, take_over: Callable[[Entries, Stores], object]
 ) -> None:
     """An undo deletes the entry and the claim, or neither."""
     registration = register(entries, WHOLE)

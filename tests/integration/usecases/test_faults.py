@@ -20,7 +20,7 @@ PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.integration.usecases.test_faults"])
 
 
-class World:
+class FaultScenario:
     """Both stores, a call, and a sandbox that lives on."""
 
     def __init__(self, stores: Stores, client: Any, what: str) -> None:
@@ -83,35 +83,35 @@ def make_call_in_process(what: str, name: str, conninfo: str, table: str, at: in
 
 
 @pytest.fixture
-def world(stores: Stores, client: Any, what: str) -> Iterator[World]:
+def scenario(stores: Stores, client: Any, what: str) -> Iterator[FaultScenario]:
     """What the named call is made in."""
-    world = World(stores, client, what)
-    with closing(world.sandbox):
-        yield world
+    scenario = FaultScenario(stores, client, what)
+    with closing(scenario.sandbox):
+        yield scenario
 
 
 @pytest.mark.parametrize("what", CALLS)
-def test_a_process_dies_between_any_two_steps(world: World) -> None:
+def test_a_process_dies_between_any_two_steps(scenario: FaultScenario) -> None:
     """After a sync the call has happened or has not, in both stores; a repeat completes it."""
-    names = [f"at-{at}" for at, _ in enumerate(world.kinds(), start=1)]
-    world.prepare(*names)
+    names = [f"at-{at}" for at, _ in enumerate(scenario.kinds(), start=1)]
+    scenario.prepare(*names)
     for at, name in enumerate(names, start=1):
         with pytest.raises(Killed):
-            world.call(name, Steps(at, "killed"))
-    world.sandbox.sync()
-    assert faults(world.stores) == []
-    done = world.done(names)
+            scenario.call(name, Steps(at, "killed"))
+    scenario.sandbox.sync()
+    assert faults(scenario.stores) == []
+    done = scenario.done(names)
     assert done == sorted(done)
     assert (done[0], done[-1]) == (False, True)
     for name in names:
-        world.repeat(name)
-    world.sandbox.sync()
-    assert faults(world.stores) == []
-    assert all(world.done(names))
+        scenario.repeat(name)
+    scenario.sandbox.sync()
+    assert faults(scenario.stores) == []
+    assert all(scenario.done(names))
 
 
 @pytest.mark.parametrize("what", CALLS)
-def test_a_store_is_lost_at_any_step(world: World) -> None:
+def test_a_store_is_lost_at_any_step(scenario: FaultScenario) -> None:
     """The call succeeds or says which store was lost; a repeat at once completes it.
 
     The kill switch works without the KV at every step.
@@ -119,32 +119,32 @@ def test_a_store_is_lost_at_any_step(world: World) -> None:
     hows: list[How] = ["cut before", "cut after"]
     steps = {
         f"at-{at}-{how[4]}": (Steps(at, how), kind)
-        for at, kind in enumerate(world.kinds(), start=1)
+        for at, kind in enumerate(scenario.kinds(), start=1)
         for how in hows
         if kind != "statement"
     }
-    world.prepare(*steps)
+    scenario.prepare(*steps)
     for name, (step, kind) in steps.items():
         told = KVUnavailable if kind == "kv" else CatalogUnavailable
-        unstoppable = kind == "kv" and world.what.startswith("disable")
+        unstoppable = kind == "kv" and scenario.what.startswith("disable")
         with nullcontext() if unstoppable else suppress(told):
-            world.call(name, step)
-        world.repeat(name)
-    assert all(world.done(list(steps)))
-    world.sandbox.sync()
-    assert faults(world.stores) == []
+            scenario.call(name, step)
+        scenario.repeat(name)
+    assert all(scenario.done(list(steps)))
+    scenario.sandbox.sync()
+    assert faults(scenario.stores) == []
 
 
 @pytest.mark.parametrize("what", ["publish as latest", "disable with a replacement"])
-def test_a_process_is_really_killed(world: World) -> None:
+def test_a_process_is_really_killed(scenario: FaultScenario) -> None:
     """SIGKILL leaves what the simulated death leaves."""
-    some = [at for at, _ in enumerate(world.kinds(), start=1)][::4]
+    some = [at for at, _ in enumerate(scenario.kinds(), start=1)][::4]
     simulated, killed = [f"s-{at}" for at in some], [f"k-{at}" for at in some]
-    world.prepare(*simulated, *killed)
-    conninfo, table = world.stores.conninfo("admin_api"), world.stores.table
+    scenario.prepare(*simulated, *killed)
+    conninfo, table = scenario.stores.conninfo("admin_api"), scenario.stores.table
     processes = [
         PROCESSES.Process(
-            target=make_call_in_process, args=(world.what, name, conninfo, table, at)
+            target=make_call_in_process, args=(scenario.what, name, conninfo, table, at)
         )
         for at, name in zip(some, killed, strict=True)
     ]
@@ -152,10 +152,10 @@ def test_a_process_is_really_killed(world: World) -> None:
         process.start()
     for at, name in zip(some, simulated, strict=True):
         with pytest.raises(Killed):
-            world.call(name, Steps(at, "killed"))
+            scenario.call(name, Steps(at, "killed"))
     for process in processes:
         process.join(60)
         assert process.exitcode == -SIGKILL
-    world.sandbox.sync()
-    assert faults(world.stores) == []
-    assert world.done(killed) == world.done(simulated)
+    scenario.sandbox.sync()
+    assert faults(scenario.stores) == []
+    assert scenario.done(killed) == scenario.done(simulated)

@@ -55,13 +55,6 @@ def test_an_entry_that_is_refused_for_good_stops_being_served(
     assert contents(stores) == ((6, "v1", "v2"), (6, "v1", "v2"))
 
 
-@pytest.mark.parametrize("kv_is_up", [True, False])
-def test_what_neither_store_knows_is_not_found(world: Sandbox, kv_is_up: bool) -> None:
-    """An unknown tag is not found, with the KV up and with it down."""
-    with pytest.raises(VersionNotFound):
-        change_by(world, "unknown", disabled(force=True), None if kv_is_up else unreachable())
-
-
 @pytest.mark.parametrize(
     ("replacement", "why"),
     [
@@ -95,7 +88,7 @@ def test_the_reason_is_logged(world: Sandbox, stores: Stores) -> None:
 
 @pytest.mark.parametrize("kv_is_up", [True, False])
 def test_the_cause_is_that_of_the_call(world: Sandbox, stores: Stores, kv_is_up: bool) -> None:
-    """Also where the KV is down and the mirror alone changes, at its revision."""
+    """The call's id is the cause in mirror and history, with the KV up or down."""
     before = stores.sql("SELECT cause FROM kiloclaw_variants WHERE variant = 'default'")
     by = Initiator("ada@example.com", "request-1")
     kv = world.kv if kv_is_up else KV(unreachable(), stores.table)

@@ -1,6 +1,5 @@
 """A pointer that comes before its entry is left alone, and a person's move takes its place."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 import pytest
@@ -8,12 +7,8 @@ import pytest
 from shared.domain.errors import (
     KVUnavailable,
     VersionInUse,
-    VersionNotActive,
-    VersionNotFound,
 )
-from shared.domain.values import rfc3339
 from shared.kv import KV
-from shared.usecases.disable import VersionChange
 from shared.usecases.reconcile import reconcile
 from tests.support.concurrent_actors import Sandbox, digest
 from tests.support.failing_clients import Interposing, refusal
@@ -67,18 +62,6 @@ def test_it_comes_into_force_with_its_entry(pending: Sandbox, stores: Stores) ->
     assert faults(stores) == []
 
 
-def test_a_publish_time_ahead_of_our_clock_is_waited_for(
-    world: Sandbox, stores: Stores
-) -> None:
-    """An entry whose publish time is still ahead is pending, not malformed."""
-    ahead = datetime.now(UTC) + timedelta(minutes=5)
-    stores.put_entry("ghost", published_at=rfc3339(ahead))
-    pipeline(world, 5, "ghost")
-    world.sync()
-    assert contents(stores)[0] == (5, "ghost", None)
-    assert ("default", "pointer_pending") in _findings(stores)
-
-
 @pytest.mark.parametrize("tag", ["v4", "v1"])
 def test_a_promotion_takes_its_place(pending: Sandbox, stores: Stores, tag: str) -> None:
     """One put on exactly the pending revision; also of the version that is latest already."""
@@ -104,16 +87,6 @@ def test_a_rollout_that_both_copies_know_is_not_held(world: Sandbox, stores: Sto
     assert stores.sql("SELECT held FROM kiloclaw_variants WHERE variant = 'default'") == [
         (False,)
     ]
-
-
-def test_a_refused_move_puts_nothing(pending: Sandbox, stores: Stores) -> None:
-    """A refusal leaves the pending pointer as it was."""
-    pending.disable("v3", force=True)
-    with pytest.raises(VersionNotActive):
-        pending.promote("v3")
-    with pytest.raises(VersionNotFound):
-        pending.promote("unknown")
-    assert contents(stores)[0] == (5, "ghost", None)
 
 
 def test_a_pipeline_that_moves_on_is_not_overwritten(pending: Sandbox, stores: Stores) -> None:
@@ -266,13 +239,6 @@ def test_a_hold_at_the_same_revision_keeps_the_mirrors_content(
     assert stores.sql("SELECT held FROM kiloclaw_variants WHERE variant = 'default'") == [
         (True,)
     ]
-
-
-def test_enabling_needs_no_put_where_nothing_is_named(world: Sandbox, stores: Stores) -> None:
-    """Enabling writes the status alone where the KV does not name the version."""
-    world.disable("v4")
-    change_by(world, "v4", VersionChange("active"))
-    assert contents(stores) == ((2, "v1", "v2"), (2, "v1", "v2"))
 
 
 def _fail(error: Exception) -> Any:

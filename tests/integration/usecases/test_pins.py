@@ -18,7 +18,7 @@ from shared.domain.errors import (
     VersionNotFound,
 )
 from shared.kv import KV
-from shared.usecases.pins import Pinned, erase_user, get_pin, put_pin, remove_pin
+from shared.usecases.pins import Pinned, erase_user, get_pin, put_pin
 from tests.support.concurrent_actors import BY, Sandbox
 from tests.support.failing_clients import (
     Interposing,
@@ -50,7 +50,7 @@ def _alias(stores: Stores, user: str) -> str:
 
 
 def test_a_pin_is_set_replaced_and_removed(world: Sandbox, stores: Stores) -> None:
-    """Each is an event about the user's alias, whose name is nowhere in the log."""
+    """Each change is an event about the user's alias, and the log never names the user."""
     first = world.pin("bob", "v1", reason="crashes", expires_at=TOMORROW)
     assert (first.is_new, first.pin.revision, first.warnings) == (True, 1, [])
     assert (first.pin.reason, first.pin.expires_at) == ("crashes", TOMORROW)
@@ -70,7 +70,7 @@ def test_a_pin_is_set_replaced_and_removed(world: Sandbox, stores: Stores) -> No
 
 
 def test_what_is_so_already_is_no_event(world: Sandbox, stores: Stores) -> None:
-    """The same pin again, no pin removed, nobody erased: not a row is touched but the lock."""
+    """Repeating a pin, an unpin or an erasure writes nothing."""
     before = dump(stores)
     assert world.pin("ana", "v3").pin.revision == 1
     world.unpin("nobody")
@@ -83,7 +83,7 @@ def test_what_is_so_already_is_no_event(world: Sandbox, stores: Stores) -> None:
 
 
 def test_a_deprecated_version_is_pinned_with_a_warning(world: Sandbox) -> None:
-    """And an existing pin of it has the same."""
+    """Both setting and reading such a pin give the warning."""
     world.deprecate("v4")
     assert world.pin("bob", "v4").warnings == ["version_deprecated"]
     assert get_pin("bob", catalog=world.catalog).warnings == ["version_deprecated"]
@@ -105,7 +105,7 @@ def test_what_may_not_be_pinned(
     expires_at: datetime | None,
     error: type[Refused],
 ) -> None:
-    """Nothing is written; the pin that is there stays."""
+    """A refused pin writes nothing, and the pin that is there stays."""
     for other in ("gone", "off"):
         world.publish(other)
     world.retire("gone")
@@ -118,7 +118,7 @@ def test_what_may_not_be_pinned(
 
 
 def test_an_erased_person_is_nowhere(world: Sandbox, stores: Stores) -> None:
-    """Pin, record and alias are gone; the log is whole, and whoever returns is a stranger."""
+    """Pin, record and alias are gone, the log is whole, and a new pin gets a new alias."""
     world.provision("ana")
     alias = _alias(stores, "ana")
     world.erase("ana")
@@ -137,7 +137,7 @@ def test_an_erased_person_is_nowhere(world: Sandbox, stores: Stores) -> None:
 
 
 def test_erasing_who_has_only_an_instance(world: Sandbox, stores: Stores) -> None:
-    """It is an event too, about an alias that nobody has."""
+    """Erasing a user without a pin is an event too."""
     world.provision("bob")
     world.erase("bob")
     assert stores.item("INSTANCE#bob", "IMAGE") is None
@@ -146,7 +146,7 @@ def test_erasing_who_has_only_an_instance(world: Sandbox, stores: Stores) -> Non
 
 
 def test_a_first_pin_waits_for_an_erasure(world: Sandbox, stores: Stores) -> None:
-    """Even of a user with nothing that could be locked; then it is a stranger's pin."""
+    """A pin waits for an erasure even of a user who has no row to lock."""
     with closing(stores.database()) as other, ThreadPoolExecutor(1) as threads:
         pinned: list[Future[Pinned]] = []
 
@@ -164,7 +164,7 @@ def test_a_first_pin_waits_for_an_erasure(world: Sandbox, stores: Stores) -> Non
 
 
 def test_erasing_needs_both_stores(world: Sandbox, stores: Stores) -> None:
-    """Else all is as it was; a record that went before the answer was lost stays gone."""
+    """Without one of the stores nothing of the catalog is erased, and a repeat completes it."""
     world.provision("ana")
     before = dump(stores)
     with pytest.raises(CatalogUnavailable):
@@ -178,13 +178,3 @@ def test_erasing_needs_both_stores(world: Sandbox, stores: Stores) -> None:
     assert changed(before, dump(stores)) == {"kv"}
     world.erase("ana")
     assert "ana" not in str(dump(stores))
-
-
-def test_without_the_catalog_there_are_no_pins() -> None:
-    """Neither to read nor to write."""
-    with pytest.raises(CatalogUnavailable):
-        get_pin("ana", catalog=closed_catalog())
-    with pytest.raises(CatalogUnavailable):
-        put_pin("ana", "v1", by=BY, catalog=closed_catalog())
-    with pytest.raises(CatalogUnavailable):
-        remove_pin("ana", by=BY, catalog=closed_catalog())

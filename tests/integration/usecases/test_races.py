@@ -52,7 +52,7 @@ def test_publishes_of_one_tag_end_as_one_version(crowd: Crowd) -> None:
 
 
 def test_syncs_at_once_take_every_entry_in_once(crowd: Crowd) -> None:
-    """One of them works, or they work one after the other; none fails."""
+    """Of two syncs at once each entry is inserted by one, and neither fails."""
     one, two = crowd.syncs
     for number in range(12):
         for index in range(3):
@@ -90,7 +90,7 @@ def test_a_sync_that_updates_versions_meets_a_kill_switch(crowd: Crowd) -> None:
 
 
 def test_a_sync_meets_publishes(crowd: Crowd) -> None:
-    """Sync finds a half-published version, or a pipeline's entry with the same digest."""
+    """No publish or sync fails, except that a digest's loser is told its owner."""
     for number in range(15):
         tag, rival = f"api-{number}", f"pipeline-{number}"
         crowd.stores.put_entry(rival, image_digest=digest(number))
@@ -168,7 +168,7 @@ def test_a_retirement_meets_syncs(crowd: Crowd) -> None:
 
 
 def test_a_retirement_meets_a_promotion_and_a_pin(crowd: Crowd) -> None:
-    """Nobody is left on a version that is gone."""
+    """Either the retirement is refused, or both the promotion and the pin are."""
     published(crowd, "first")
     crowd.admins[0].promote("first")
     for number in range(15):

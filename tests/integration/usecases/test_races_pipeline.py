@@ -34,26 +34,18 @@ def _no_revision_has_two_contents(crowd: Crowd) -> None:
     assert [found for found in writes.values() if len(found) > 1] == []
 
 
-def _promote(crowd: Crowd, tag: str) -> Callable[[], object]:
-    return partial(crowd.admins[0].promote, tag)
-
-
-def _publish(crowd: Crowd, tag: str) -> Callable[[], object]:
-    tag = f"{tag}-published"
-    return partial(crowd.admins[0].publish, tag, digest(tag), set_latest=True)
-
-
-def _replace(crowd: Crowd, tag: str) -> Callable[[], object]:
-    return partial(crowd.admins[0].disable, tag, "spare")
-
-
-def _disable(crowd: Crowd, tag: str) -> Callable[[], object]:
-    return partial(crowd.admins[0].disable, tag)
-
-
-@pytest.mark.parametrize("rival", [_promote, _publish, _replace, _disable])
+@pytest.mark.parametrize(
+    "rival",
+    [
+        lambda admin, tag: admin.promote(tag),
+        lambda admin, tag: admin.publish(f"{tag}-new", digest(f"{tag}-new"), set_latest=True),
+        lambda admin, tag: admin.disable(tag, "spare"),
+        lambda admin, tag: admin.disable(tag),
+    ],
+    ids=["promote", "publish", "disable with a replacement", "disable"],
+)
 def test_a_pipeline_meets_the_api(
-    crowd: Crowd, rival: Callable[[Crowd, str], Callable[[], object]]
+    crowd: Crowd, rival: Callable[[Sandbox, str], object]
 ) -> None:
     """Nobody is lost, nothing disabled is latest, and no revision ever has two contents."""
     published(crowd, "first", "spare")
@@ -64,7 +56,7 @@ def test_a_pipeline_meets_the_api(
         *_, ended, report = crowd.race(
             partial(_move, crowd.admins[1], tag),
             partial(_move, crowd.admins[2], other),
-            rival(crowd, tag),
+            partial(rival, crowd.admins[0], tag),
             crowd.syncs[0].sync,
         )
         assert not isinstance(report, Refused)
@@ -76,7 +68,7 @@ def test_a_pipeline_meets_the_api(
 
 
 def test_a_pipeline_publishes_while_the_cap_holds_it_back(crowd: Crowd) -> None:
-    """New entries made latest at once, syncs that take one a run: in the end all are there."""
+    """With syncs that take one new entry a run, in the end all entries are there."""
     published(crowd, "first")
     crowd.admins[0].promote("first")
 
@@ -98,7 +90,7 @@ def test_a_pipeline_publishes_while_the_cap_holds_it_back(crowd: Crowd) -> None:
 
 
 def test_a_sync_meets_a_promotion(crowd: Crowd) -> None:
-    """The promotion always works, told as the promoter's, and both copies agree at once."""
+    """The promotion always works, is the promoter's in the log, and both copies agree."""
     published(crowd, *[f"tag-{number}" for number in range(12)])
     for number in range(12):
         tag = f"tag-{number}"

@@ -132,7 +132,7 @@ def _check_erasures_are_told(crowd: Crowd) -> None:
 
 
 def test_an_erasure_meets_starts(crowd: Crowd) -> None:
-    """Who is erased while starting is a stranger afterwards; erased again, nothing is left."""
+    """A user erased while starting is decided for anew, and a second erasure leaves nothing."""
     published(crowd, "first", "choice")
     crowd.admins[0].promote("first")
     for number in range(25):
@@ -157,7 +157,7 @@ def test_an_erasure_meets_starts(crowd: Crowd) -> None:
 
 
 def test_starts_around_a_pin_keep_the_newest_decision(crowd: Crowd) -> None:
-    """The record is the newest decision's that was recorded; the next start has the pin."""
+    """The record holds the newest recorded decision, and the next start has the pin."""
     published(crowd, "first", "choice")
     crowd.admins[0].promote("first")
     for number in range(20):

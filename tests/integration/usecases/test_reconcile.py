@@ -10,7 +10,7 @@ from shared.usecases.reconcile import reconcile
 from tests.support.concurrent_actors import Sandbox, digest
 from tests.support.failing_clients import Interposing, Refusing, refusal, unreachable
 from tests.support.invariants import faults
-from tests.support.reconcile_cases import BROKEN, CASES, FINDING, Case, Content
+from tests.support.reconcile_cases import BROKEN, CASES, FINDING, Content, PointerCase
 from tests.support.store_dump import changed, dump
 from tests.support.stores import Stores
 
@@ -48,8 +48,8 @@ def _reconcile(sandbox: Sandbox, kv: KV | None = None, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_the_copies_agree_afterwards(world: Sandbox, stores: Stores, case: Case) -> None:
-    """As the case wants it, with exactly the writes that go with it; and once is enough."""
+def test_the_copies_agree_afterwards(world: Sandbox, stores: Stores, case: PointerCase) -> None:
+    """Both copies hold what the case wants, after its writes alone; a repeat writes nothing."""
     _set(stores, case.pointer)
     if case.entry is not None:
         stores.put_entry("new", **case.entry)
@@ -68,7 +68,7 @@ def test_the_copies_agree_afterwards(world: Sandbox, stores: Stores, case: Case)
 
 
 def test_an_adopted_move_is_told(world: Sandbox, stores: Stores) -> None:
-    """The log and the history say that it was found in the KV, the entry's event first."""
+    """Log and history say that the move was found in the KV, after its entry's event."""
     stores.put_entry("new", image_digest=digest("new"))
     _set(stores, {"revision": 7, "latest_tag": "new"})
     assert _reconcile(world).wrote
@@ -89,7 +89,7 @@ def test_an_adopted_move_is_told(world: Sandbox, stores: Stores) -> None:
 
 
 def test_nothing_to_agree_on(sandbox: Sandbox, stores: Stores) -> None:
-    """A variant without a latest in either copy."""
+    """A variant without a latest in either copy needs no write."""
     sandbox.publish("v1")
     before = dump(stores)
     assert not _reconcile(sandbox).wrote
@@ -97,7 +97,7 @@ def test_nothing_to_agree_on(sandbox: Sandbox, stores: Stores) -> None:
 
 
 def test_a_dead_pointer_with_nothing_to_put_back(sandbox: Sandbox, stores: Stores) -> None:
-    """It stays a finding until somebody promotes a version, over whatever is there."""
+    """The finding stays until somebody promotes a version over the pointer."""
     sandbox.publish("v1")
     _set(stores, {"revision": 7, "latest_tag": "ghost"})
     done = _reconcile(sandbox)
@@ -112,7 +112,7 @@ def test_a_dead_pointer_with_nothing_to_put_back(sandbox: Sandbox, stores: Store
 def test_a_malformed_pointer_with_nothing_to_put_back(
     sandbox: Sandbox, stores: Stores, broken: dict[str, object]
 ) -> None:
-    """A first promotion writes over it."""
+    """A first promotion writes over a malformed pointer."""
     sandbox.publish("v1")
     _set(stores, broken)
     assert not _reconcile(sandbox).wrote
@@ -122,7 +122,7 @@ def test_a_malformed_pointer_with_nothing_to_put_back(
 
 
 def test_a_pointer_that_moves_meanwhile_is_read_again(world: Sandbox, stores: Stores) -> None:
-    """What was planned for the old one is not written."""
+    """What was planned for the old pointer is not written."""
     _set(stores, {"revision": 7, "latest_tag": "bad"})
 
     def pipeline() -> None:
@@ -135,7 +135,7 @@ def test_a_pointer_that_moves_meanwhile_is_read_again(world: Sandbox, stores: St
 
 
 def test_a_pointer_that_never_rests_is_left_for_later(world: Sandbox, stores: Stores) -> None:
-    """Three tries, and the catalog is as it was."""
+    """After three tries the copies are as they were."""
     revisions = iter(range(8, 20))
 
     def pipeline() -> None:
@@ -150,7 +150,7 @@ def test_a_pointer_that_never_rests_is_left_for_later(world: Sandbox, stores: St
 
 
 def test_a_kv_that_is_down_leaves_all_as_it_was(world: Sandbox, stores: Stores) -> None:
-    """Not to be read, or not to be written."""
+    """A KV that cannot be read or written leaves both copies unchanged."""
     _set(stores, {"revision": 7, "latest_tag": "bad"})
     before = dump(stores)
     error = refusal("InternalServerError", status=500)
@@ -163,7 +163,7 @@ def test_a_kv_that_is_down_leaves_all_as_it_was(world: Sandbox, stores: Stores) 
 def test_an_entry_that_came_in_meanwhile_is_taken_as_it_is(
     world: Sandbox, stores: Stores
 ) -> None:
-    """Somebody publishes what reconcile was about to take in: one version, one event."""
+    """An entry published while it is imported becomes one version with one event."""
     stores.put_entry("new", image_digest=digest("new"))
     _set(stores, {"revision": 7, "latest_tag": "new"})
 

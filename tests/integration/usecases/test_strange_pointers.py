@@ -51,7 +51,7 @@ def fleet(stores: Stores) -> Iterator[Fleet]:
 
 
 def test_a_latest_of_another_variant(fleet: Fleet) -> None:
-    """With nothing to put back it is a finding; the other variants go on."""
+    """With nothing to put back it is a finding, and the other variants go on."""
     fleet.point("default", revision=1, latest_tag="g1")
     fleet.point("gpu", revision=1, latest_tag="g1")
     report = fleet.sync()
@@ -64,7 +64,7 @@ def test_a_latest_of_another_variant(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("foreign", ["g1", "g2"])
 def test_the_own_latest_is_put_back(fleet: Fleet, foreign: str) -> None:
-    """Whether the catalog knows the other variant's version or not: users keep their own."""
+    """Users keep their own latest, whether or not the catalog knows the foreign version."""
     fleet.point("default", revision=1, latest_tag="v1")
     fleet.sync()
     fleet.stores.put_entry(foreign, variant="gpu")

@@ -35,7 +35,7 @@ Break = Callable[[Any], Any]
 def test_the_kill_switch_works_without_the_kv(
     world: Sandbox, stores: Stores, broken: Break
 ) -> None:
-    """The mirror alone changes, at its revision; readers use it, and sync mends the KV."""
+    """The mirror alone changes at its revision, readers use it, and sync mends the KV."""
     change_by(world, "v1", disabled("v4"), broken(stores.client))
     [mirror] = [copy for copy in mirrors(stores) if copy[0] == "default"]
     assert (mirror[1], mirror[2][0]) == (2, "v4")
@@ -48,7 +48,7 @@ def test_the_kill_switch_works_without_the_kv(
 def test_a_pipeline_that_comes_first_does_not_stop_the_kill_switch(
     world: Sandbox, stores: Stores
 ) -> None:
-    """It moved on its own: the put fails, and sync finds out what counts."""
+    """If the put meets a newer pointer, the mirror changes and sync settles what counts."""
     client = Interposing(stores.client, "put_item", lambda: pipeline(world, 3, "v1"))
     change_by(world, "v1", disabled("v4"), client)
     assert world.provision("bob").resolution.image.image_tag == "v4"
@@ -58,7 +58,7 @@ def test_a_pipeline_that_comes_first_does_not_stop_the_kill_switch(
 
 
 def test_a_pointer_found_in_the_kv_counts(world: Sandbox, stores: Stores) -> None:
-    """The catalog had not heard of it: it is adopted, and then a replacement is needed."""
+    """A version that the KV's pointer names needs a replacement once that is adopted."""
     pipeline(world, 7, "v4")
     with pytest.raises(VersionInUse):
         world.disable("v4")
@@ -70,7 +70,7 @@ def test_a_pointer_found_in_the_kv_counts(world: Sandbox, stores: Stores) -> Non
 def test_copies_that_never_agree_do_not_stop_the_kill_switch(
     world: Sandbox, stores: Stores
 ) -> None:
-    """After some rounds the mirror alone changes; if the KV names the version, it is dead."""
+    """After some rounds the mirror alone changes, and the KV's pointer is dead."""
     revisions = iter(range(3, 100))
 
     def again() -> None:
@@ -88,7 +88,7 @@ def test_copies_that_never_agree_do_not_stop_the_kill_switch(
 
 
 def test_a_reconcile_that_fails_is_tried_again(world: Sandbox, stores: Stores) -> None:
-    """The KV answers the kill switch, but not the reconcile: the mirror alone changes."""
+    """If the KV answers but cannot be reconciled, the mirror alone changes."""
     pipeline(world, 9, "v3")
     client = Refusing(stores.client, *[DOWN] * 9, operation="put_item")
     stores.put("POINTER", "default", revision="broken")
@@ -99,7 +99,7 @@ def test_a_reconcile_that_fails_is_tried_again(world: Sandbox, stores: Stores) -
 
 
 def test_enabling_puts_a_dead_pointer_right_first(world: Sandbox, stores: Stores) -> None:
-    """Nobody is moved by it, though the KV still named the version."""
+    """Enabling moves nobody, though the KV still named the version."""
     change_by(world, "v1", disabled("v4"), unreachable())
     assert [copy[2][0] for copy in pointers(stores)] == ["v1"]
     world.enable("v1")
@@ -108,7 +108,7 @@ def test_enabling_puts_a_dead_pointer_right_first(world: Sandbox, stores: Stores
 
 
 def test_enabling_what_only_a_dead_pointer_names(sandbox: Sandbox, stores: Stores) -> None:
-    """With nothing to put back, the KV's word counts again."""
+    """With nothing to put back, the KV's pointer counts again."""
     sandbox.publish("v1")
     sandbox.disable("v1")
     pipeline(sandbox, 5, "v1")

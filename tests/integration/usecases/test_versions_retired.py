@@ -25,7 +25,7 @@ DOWN = refusal("InternalServerError", status=500)
 
 
 def test_a_retired_version_is_gone_for_good(world: Sandbox, stores: Stores) -> None:
-    """Disabled, hidden, its entry a tombstone, its digest taken; a former latest may be."""
+    """A retired version is hidden, its entry is a tombstone, and its digest stays taken."""
     world.disable("v1", "v4")
     world.retire("v1")
     entry = stores.item("IMAGE", "v1")
@@ -51,7 +51,7 @@ def test_a_retired_version_is_gone_for_good(world: Sandbox, stores: Stores) -> N
 def test_what_is_used_is_not_retired(
     world: Sandbox, stores: Stores, tag: str, error: type[Refused]
 ) -> None:
-    """Nothing is written."""
+    """Retiring a latest, a candidate or a pinned version is refused without a write."""
     before = dump(stores)
     with pytest.raises(error):
         world.retire(tag)
@@ -61,7 +61,7 @@ def test_what_is_used_is_not_retired(
 def test_an_expired_pin_keeps_no_version_and_is_still_shown(
     world: Sandbox, stores: Stores
 ) -> None:
-    """Its version may be retired, and whoever asks for the pin is told that it has expired."""
+    """An expired pin does not block retiring its version, and is shown as expired."""
     stores.sql("UPDATE kiloclaw_version_pins SET expires_at = now() - interval '1 second'")
     world.retire("v3")
     pinned = get_pin("ana", catalog=world.catalog)
@@ -72,7 +72,7 @@ def test_an_expired_pin_keeps_no_version_and_is_still_shown(
 def test_a_version_that_only_the_kv_points_to_is_not_retired(
     world: Sandbox, stores: Stores
 ) -> None:
-    """Either copy counts; a malformed one names nothing."""
+    """Either copy of the pointer counts; a malformed one names nothing."""
     pipeline(world, 7, "v4")
     with pytest.raises(VersionInUse):
         world.retire("v4")
@@ -81,7 +81,7 @@ def test_a_version_that_only_the_kv_points_to_is_not_retired(
 
 
 def test_retiring_needs_the_kv_to_be_read(world: Sandbox, stores: Stores) -> None:
-    """It may point to the version."""
+    """Without the KV retiring is refused, because the KV may point to the version."""
     before = dump(stores)
     with pytest.raises(KVUnavailable):
         retire("v4", by=BY, catalog=world.catalog, kv=KV(unreachable(), stores.table))
@@ -89,7 +89,7 @@ def test_retiring_needs_the_kv_to_be_read(world: Sandbox, stores: Stores) -> Non
 
 
 def test_a_tombstone_that_could_not_be_left(world: Sandbox, stores: Stores) -> None:
-    """The version is retired all the same, and sync leaves it."""
+    """The version is retired all the same, and sync leaves the tombstone."""
     client = Refusing(stores.client, DOWN, operation="update_item")
     retire("v4", by=BY, catalog=world.catalog, kv=KV(client, stores.table))
     assert faults(stores) == ["the entry of v4 is not as its row"]
@@ -98,7 +98,7 @@ def test_a_tombstone_that_could_not_be_left(world: Sandbox, stores: Stores) -> N
 
 
 def test_without_the_catalog_nothing_happens(world: Sandbox, stores: Stores) -> None:
-    """Not even in the KV."""
+    """Without the catalog neither store is changed."""
     before = dump(stores)
     with pytest.raises(CatalogUnavailable):
         change("v1", disabled("v4"), by=BY, catalog=closed_catalog(), kv=world.kv)

@@ -34,7 +34,7 @@ from shared.http.auth import Caller, is_under, parse_groups, read_caller
     ],
 )
 def test_groups(groups: object, roles: set[str]) -> None:
-    """As API Gateway writes them, as JSON or as plain text; what is no role is none."""
+    """Groups may be API Gateway's text, JSON or plain text; an unknown name is no role."""
     assert parse_groups(groups) == roles
 
 
@@ -53,7 +53,7 @@ def test_groups(groups: object, roles: set[str]) -> None:
     ],
 )
 def test_actors(claims: dict[str, object] | None, actor: str | None) -> None:
-    """The address, else the subject; what no store can hold names nobody."""
+    """The actor is the address, else the subject; unstorable text names nobody."""
     caller = read_caller(claims)
     assert (caller and caller.actor) == actor
 
@@ -68,7 +68,7 @@ def test_actors(claims: dict[str, object] | None, actor: str | None) -> None:
     ],
 )
 def test_rights(role: Role | None, may: set[Role]) -> None:
-    """Admins may do all; a publisher may not even look."""
+    """An admin may do all, and a publisher may not even read."""
     caller = Caller("ana", frozenset([role] if role else []))
     roles: tuple[Role, ...] = ("viewer", "publisher", "admin")
     assert {wanted for wanted in roles if caller.may(wanted)} == may
@@ -89,7 +89,7 @@ def encoded(text: str, times: int) -> str:
     ],
 )  # fmt: skip
 def test_below_the_root(path: str) -> None:
-    """However it is spelled."""
+    """A path under the root is recognised however it is spelled."""
     assert is_under("v1", path)
 
 
@@ -97,7 +97,7 @@ def test_below_the_root(path: str) -> None:
     "path", ["", "/", "/docs", "/openapi.json", "/v10", "/docs/v1", "/v2/v1", "/v1.json", "/.."]
 )
 def test_elsewhere(path: str) -> None:
-    """A likeness is not enough."""
+    """A path that only resembles the root is not under it."""
     assert not is_under("v1", path)
 
 
@@ -127,7 +127,7 @@ def test_a_pipelines_scope_is_the_role_publisher(scope: object, roles: set[str])
 
 
 def test_a_scope_adds_to_groups() -> None:
-    """What groups grant stays."""
+    """A scope adds its role to what groups grant."""
     claims = {"sub": "5ab8", "cognito:groups": "[viewer]", "scope": "kiloclaw/publisher"}
     caller = read_caller(claims)
     assert caller is not None

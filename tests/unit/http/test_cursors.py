@@ -22,12 +22,12 @@ def packed(content: object) -> str:
 
 
 def test_the_first_page() -> None:
-    """Needs no cursors."""
+    """The first page needs no cursor."""
     assert cursors.decode(None, MARK, SHAPE) is None
 
 
 def test_a_cursor_comes_back() -> None:
-    """As the key that it was made from, in characters that a URL can hold."""
+    """A cursor is URL-safe text and gives back the key that it was made from."""
     text = cursors.encode(MARK, MOMENT, "v1")
     assert cursors.decode(text, MARK, SHAPE) == (MOMENT, "v1")
     assert text.replace("-", "").replace("_", "").isalnum()
@@ -42,7 +42,7 @@ def test_a_cursor_comes_back() -> None:
     ],
 )
 def test_a_moment_is_one_that_the_database_reads(given_: str, kept: str) -> None:
-    """Which takes no offset beyond 15:59."""
+    """A time is kept in UTC, because PostgreSQL takes no offset beyond 15:59."""
     assert cursors.decode(packed([MARK, given_, "v1"]), MARK, SHAPE) == (kept, "v1")
 
 
@@ -56,7 +56,7 @@ def test_a_moment_is_one_that_the_database_reads(given_: str, kept: str) -> None
     ],
 )
 def test_parts(parse: cursors.Parse, part: object, value: object) -> None:
-    """Each kind that lists are sorted by."""
+    """Every kind of sort key comes back as its own type."""
     assert cursors.decode(packed([MARK, part]), MARK, (parse,)) == (value,)
 
 
@@ -72,7 +72,7 @@ def test_parts(parse: cursors.Parse, part: object, value: object) -> None:
     ],
 )  # fmt: skip
 def test_hostile_cursors(hostile: str) -> None:
-    """Malformed, of another query or with another key's parts: refused, never a crash."""
+    """A cursor that is malformed or of another query is refused."""
     with pytest.raises(InvalidRequest, match="cursor: is not a cursor of this query"):
         cursors.decode(hostile, MARK, SHAPE)
 
@@ -85,6 +85,6 @@ def test_hostile_cursors(hostile: str) -> None:
     ],
 )
 def test_hostile_parts(parse: cursors.Parse, wrong: object) -> None:
-    """A number that the database could not hold, or what is none."""
+    """A key that the database could not hold is refused."""
     with pytest.raises(InvalidRequest):
         cursors.decode(packed([MARK, wrong]), MARK, (parse,))

@@ -20,7 +20,7 @@ from shared.http.json_bodies import parse_json_object
     ],
 )
 def test_bodies(text: str, parsed: object) -> None:
-    """As text or in base 64; no body is not an empty object."""
+    """A body is parsed from text or base 64, and no body is None."""
     assert parse_json_object(text, is_base64=False) == parsed
     coded = b64encode(text.encode()).decode()
     assert parse_json_object(coded, is_base64=True) == parsed
@@ -39,7 +39,7 @@ def test_bodies(text: str, parsed: object) -> None:
     ],
 )  # fmt: skip
 def test_bad_bodies(text: str, field: str, message: str) -> None:
-    """Broken JSON, what Python alone takes for JSON, other JSON, a member given twice."""
+    """What is not one JSON object with each member once is refused by name."""
     with pytest.raises(InvalidRequest) as refusal:
         parse_json_object(text, is_base64=False)
     errors: Any = refusal.value.facts["errors"]
@@ -48,12 +48,12 @@ def test_bad_bodies(text: str, field: str, message: str) -> None:
 
 @pytest.mark.parametrize("text", ["{}", "é", "AAA", "e30=\n"])
 def test_what_is_not_base64(text: str) -> None:
-    """It is refused though it claims to be."""
+    """A body that claims to be base 64 and is not is refused."""
     with pytest.raises(InvalidRequest, match="base64"):
         parse_json_object(text, is_base64=True)
 
 
 def test_what_is_not_utf_8() -> None:
-    """JSON between systems is UTF-8 (RFC 8259, section 8.1)."""
+    """A body that is not UTF-8 (RFC 8259, section 8.1) is refused."""
     with pytest.raises(InvalidRequest, match="UTF-8"):
         parse_json_object(b64encode(b'{"a": "\xff"}').decode(), is_base64=True)

@@ -21,7 +21,7 @@ class Numbers(Page[int]):
     st.lists(st.integers(0, 2**63 - 1), unique=True, max_size=9).map(sorted), st.integers(1, 4)
 )
 def test_pages_make_up_the_list(numbers: list[int], limit: int) -> None:
-    """Whole and in order, whatever the limit; the last page says so."""
+    """The pages give the whole list in order, whatever the limit."""
     seen: list[int] = []
     following: str | None = None
     while True:
@@ -49,7 +49,7 @@ class OthersQuery(ThingsQuery):
 
 
 def test_a_cursor_is_of_one_query() -> None:
-    """Another list or filter: refused. Another limit is the same query."""
+    """A cursor is good for its own list and filter, with any limit."""
     asked = ThingsQuery.model_construct(status="active", limit=1)
     text = pages.page(asked, Numbers, [1, 2], lambda n: (n,)).next_cursor
     again: Any = {"status": "active", "cursor": text, "limit": "100"}

@@ -16,12 +16,12 @@ def kinds(kind: type[Refused]) -> Iterator[type[Refused]]:
 
 
 def test_every_refusal_has_its_line() -> None:
-    """And every line but the bare 500 is somebody's."""
+    """Every refusal has a line, and every line but `internal_error` a refusal."""
     assert {kind.code for kind in kinds(Refused)} | {"internal_error"} == set(PROBLEMS)
 
 
 def test_a_document() -> None:
-    """The members of RFC 9457 with the facts beside them."""
+    """A problem has the members of RFC 9457 with the facts beside them."""
     assert problem("version_pinned", "3 users are pinned", {"pin_count": 3}) == {
         "type": "urn:kiloclaw:problem:version_pinned",
         "title": "Version pinned",
@@ -33,7 +33,7 @@ def test_a_document() -> None:
 
 
 def test_facts_displace_nothing() -> None:
-    """Whatever they are called."""
+    """A fact never replaces a member of the problem, whatever its name."""
     names = ("type", "title", "status", "detail", "code")
     plain = problem("forbidden", "no")
     assert problem("forbidden", "no", dict.fromkeys(names, "mine")) == plain
@@ -50,10 +50,10 @@ def test_facts_displace_nothing() -> None:
     ],
 )
 def test_headers(code: str, facts: dict[str, object], headers: dict[str, str]) -> None:
-    """What the status asks for."""
+    """A refusal has the headers that its status requires."""
     assert problem_headers(code, facts) == headers
 
 
 def test_content_type() -> None:
-    """Of every refusal."""
+    """Every refusal is a problem document."""
     assert problems.CONTENT_TYPE == "application/problem+json"

@@ -27,7 +27,7 @@ def fields(refusal: pytest.ExceptionInfo[InvalidRequest]) -> list[str]:
     ],
 )
 def test_query_strings(raw: str, given: dict[str, str]) -> None:
-    """Percent-encoding is undone once, a plus is a space, a comma is a comma."""
+    """Percent-encoding is undone once, a plus is a space, and a comma is a comma."""
     assert parse_query_string(raw) == given
 
 
@@ -50,7 +50,7 @@ def test_query_strings(raw: str, given: dict[str, str]) -> None:
     ],
 )
 def test_bad_query_strings(raw: str, wrong: str) -> None:
-    """The parameter that is broken or given twice is named, its value is not repeated."""
+    """A broken or repeated parameter is named, and its value is not repeated."""
     with pytest.raises(InvalidRequest) as refusal:
         parse_query_string(raw)
     assert fields(refusal) == [wrong]
@@ -67,11 +67,11 @@ def test_bad_query_strings(raw: str, wrong: str) -> None:
     ],
 )
 def test_names_in_a_query_string(raw: str, names: set[str]) -> None:
-    """As far as they can be read: this look ahead refuses nothing."""
+    """Names are read as far as possible, and nothing is refused."""
     assert query_names(raw) == names
 
 
 def test_a_name_that_the_caller_chose() -> None:
-    """It is short ASCII text without control characters before it is repeated."""
+    """A caller's name is cut and escaped before it is repeated."""
     assert escape_untrusted("é\n\ud800") == r"\xe9\n\ud800"
     assert len(escape_untrusted("x" * 1000)) == 64

@@ -81,7 +81,7 @@ def call(method: str, path: str, role: Any = "admin") -> Reply:
     "name", ["a", "a+b", "a|b", "é", '"', "\\", "#", "%2F", "\n", "a\n", "\0", "?", "😀", " "]
 )
 def test_a_path_value_is_any_text(name: str) -> None:
-    """Powertools' own pattern knows some characters only; the value's type decides here."""
+    """A path value may be any text, so that its own type decides."""
     assert call("GET", f"/v1/things/{name}").json == {"name": name}
 
 
@@ -89,13 +89,13 @@ def test_a_path_value_is_any_text(name: str) -> None:
     "path", ["/v1/things", "/v1/things/", "/v1/things/a/b", "/v1/xthings/a"]
 )
 def test_a_path_value_is_one_segment(path: str) -> None:
-    """It is not empty and ends at the next slash."""
+    """A path value is not empty and ends at the next slash."""
     assert call("GET", path).refusal == (404, "not_found")
 
 
 @pytest.mark.parametrize("user_id", ["a", "oauth/google:1", "a/b/c", "x/thing", "thing", "/"])
 def test_a_user_id_may_hold_slashes(user_id: str) -> None:
-    """It is all that stands between its two neighbours."""
+    """A user id is all that stands between its two neighbours."""
     assert call("GET", f"/v1/users/{user_id}/thing").json == {"name": user_id}
 
 
@@ -111,19 +111,19 @@ def test_what_an_answer_carries() -> None:
 
 
 def test_a_wrong_method_names_the_right_ones() -> None:
-    """RFC 9110, section 15.5.6."""
+    """A 405 has an `Allow` header (RFC 9110, section 15.5.6)."""
     reply = call("POST", "/v1/things/a")
     assert reply.refusal == (405, "method_not_allowed")
     assert reply.headers["allow"] == "GET, PUT, DELETE"
 
 
 def test_what_needs_a_role_is_not_there_for_strangers() -> None:
-    """Outside /v1, where the authorizer does not look, it is as if nothing were there."""
+    """Without a token, a path outside /v1 that needs a role is not found."""
     assert call("GET", "/elsewhere", None).refusal == (404, "not_found")
     assert call("GET", "/elsewhere", "publisher").refusal == (403, "forbidden")
     assert call("GET", "/elsewhere", "viewer").status == 204
 
 
 def test_an_answer_of_the_wrong_shape_is_our_fault() -> None:
-    """It is a bare 500, never told to the caller as a fault of theirs."""
+    """An answer that its type forbids is a bare 500."""
     assert call("GET", "/v1/wrong").refusal == (500, "internal_error")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request
 
-from infra.local.aws.events import claim_text, decoded_path, event, response
+from infra.local.aws.events import decoded_path, event, response
 from tests.support.http_requests import http_request
 
 
@@ -141,10 +141,3 @@ def test_an_answer_that_is_none(answer: str) -> None:
     """An answer that cannot be a response is a ValueError."""
     with pytest.raises(ValueError, match=r"."):
         response(answer.encode())
-
-
-def test_claims_are_texts() -> None:
-    """A claim is passed as text, a list without quotes and commas."""
-    assert claim_text(["admin"]) == "[admin]"
-    assert claim_text([]) == "[]"
-    assert claim_text("x") == "x"

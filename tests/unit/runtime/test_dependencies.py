@@ -64,7 +64,7 @@ def test_error_answers_are_counted_though_the_event_succeeds(
 def test_error_answers_are_counted_though_the_event_fails(
     deps: Dependencies, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They are counted beside the failure itself."""
+    """Error answers are counted beside the failure itself."""
     deps.database.errors += ["42501"]
     with pytest.raises(ValueError, match="surprise"), deps.event("request-1"):
         raise ValueError("surprise")
@@ -80,8 +80,3 @@ def test_wiring_connects_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wired.settings is SETTINGS
     assert wired.kv.table.name == SETTINGS.table_name
     assert wired.database._connection is None
-
-
-def test_the_catalog_is_that_of_the_database(deps: Dependencies) -> None:
-    """The catalog uses the sandbox's one connection."""
-    assert deps.catalog.database is deps.database

@@ -11,7 +11,7 @@ IAM = {"DATABASE_IAM": "on"}
 
 
 def test_unset_choices_are_the_careful_ones() -> None:
-    """Only the stores must be named."""
+    """Only the stores must be named; every other setting has a careful default."""
     assert Settings.admin_api(STORES) == Settings(
         HERE, "images", database_iam=False, sync_max_new=5, publisher_may_promote=False
     )
@@ -76,6 +76,6 @@ def test_a_token_goes_to_a_verified_server_only(conninfo: str) -> None:
     ],
 )
 def test_roles_are_set_up_as_another_user(environ: dict[str, str], setup: str | None) -> None:
-    """The same server and database, and nothing where no such user is named."""
+    """The set-up user connects to the same server, and without one nothing is set up."""
     read = MigrateSettings.read({"DATABASE_CONNINFO": HERE} | environ)
     assert (read.conninfo, read.database_iam, read.setup_conninfo) == (HERE, False, setup)

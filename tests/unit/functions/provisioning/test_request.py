@@ -33,7 +33,7 @@ FIELDS = st.sampled_from(["user_id", "intent", "variant", "running_tag", "tag", 
     ],
 )
 def test_requests(payload: dict[str, object], request_: Start | Destroy) -> None:
-    """A null is as good as nothing."""
+    """A null field counts as omitted."""
     assert parse(payload) == request_
 
 
@@ -78,7 +78,7 @@ def test_a_value_without_bottom() -> None:
 @settings(max_examples=60)
 @given(st.dictionaries(FIELDS, VALUES, max_size=4))
 def test_any_payload(payload: dict[str, object]) -> None:
-    """It is a request with legal values, or it is refused."""
+    """Any payload is a request with legal values, or is refused."""
     try:
         request = parse(payload)
     except InvalidRequest as refusal:

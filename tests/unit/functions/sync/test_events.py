@@ -17,7 +17,7 @@ from shared.domain.errors import InvalidRequest
     ],
 )
 def test_events(event: object, meaning: object) -> None:
-    """By the schedule, by hand, or after a loss."""
+    """A run is asked for by the schedule, by hand or as a rebuild."""
     assert _parse(event) == meaning
 
 
@@ -27,13 +27,13 @@ def test_events(event: object, meaning: object) -> None:
      {"rebuild": "kv", "cap": 1}, {"x": 1}, {"release_claim": f"sha256:{'a' * 64}", "x": 1}],
 )  # fmt: skip
 def test_other_events(event: object) -> None:
-    """Nothing is guessed."""
+    """An event that is none of these is refused."""
     with pytest.raises(InvalidRequest, match="payload"):
         _parse(event)
 
 
 @pytest.mark.parametrize("digest", [None, 1, "", "sha256:", f"md5:{'a' * 64}"])
 def test_a_release_needs_a_digest(digest: object) -> None:
-    """The field is named."""
+    """The refusal names the field."""
     with pytest.raises(InvalidRequest, match="release_claim: must be"):
         _parse({"release_claim": digest})
