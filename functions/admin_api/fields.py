@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler.openapi.params import Path
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -51,6 +51,15 @@ UserIdPath = Annotated[
     Path(
         description="The user's id, as the identity provider gives it.",
         examples=["ana@example.com"],
+    ),
+]
+
+IfMatchHeader = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description="Change only a row whose ETag is one of these; `*` is any row.",
+        examples=['"0f8fad5bd9cb469fa16570867728950e-1"'],
     ),
 ]
 

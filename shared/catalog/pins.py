@@ -13,7 +13,7 @@ from shared.domain.values import ImageTag, UserId
 State = Literal["applied", "expired", "suspended"]
 
 COLUMNS: LiteralString = """
-SELECT p.user_id, p.image_tag, p.reason, p.pinned_by, p.expires_at,
+SELECT p.id, p.user_id, p.image_tag, p.reason, p.pinned_by, p.expires_at,
        CASE WHEN p.expires_at <= now() THEN 'expired'
             WHEN v.status = 'disabled' THEN 'suspended'
             ELSE 'applied' END AS state,

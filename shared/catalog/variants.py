@@ -6,6 +6,7 @@ from typing import LiteralString
 
 from shared.catalog.connection import RawConnection, fetch
 from shared.domain.errors import VariantNotFound
+from shared.domain.etags import variant_etag
 from shared.domain.model import Initiator
 from shared.domain.pointer import Brake, Pointer, Rollout
 from shared.domain.values import Actor, ImageTag, Variant
@@ -50,6 +51,10 @@ class Mirror:
             brake=_make_brake(self.brake_min_failures, self.brake_percent),
         )
         return Pointer(self.revision, self.latest_tag, rollout, self.cause)
+
+    @property
+    def etag(self) -> str:
+        return variant_etag(self.variant, self.pointer)
 
 
 def make_rollout(

@@ -8,6 +8,7 @@ from typing import Literal, LiteralString
 from shared.catalog.connection import RawConnection, fetch
 from shared.catalog.constraints import domain_errors
 from shared.domain.errors import DigestInUse, VersionNotFound
+from shared.domain.etags import UNCONDITIONAL, IfMatch
 from shared.domain.model import ImageEntry, Status, Version
 from shared.domain.values import (
     Actor,
@@ -93,10 +94,12 @@ class Versions:
 
     connection: RawConnection
 
-    def get(self, tag: ImageTag) -> Version:
-        """Find a version that is not retired. Raises VersionNotFound."""
+    def get(self, tag: ImageTag, if_match: IfMatch = UNCONDITIONAL) -> Version:
+        """Find a version that is not retired. Raises VersionNotFound, StaleRevision."""
         version = self.find(tag)
-        if version is None or version.retired_at is not None:
+        is_there = version is not None and version.retired_at is None
+        if_match.check(version.etag if version and is_there else None)
+        if version is None or not is_there:
             raise VersionNotFound("no version has this tag")
         return version
 

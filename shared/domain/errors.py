@@ -81,6 +81,12 @@ class TooManyPins(Refused):
     code = "too_many_pins"
 
 
+class StaleRevision(Refused):
+    """The row is not in a state that `If-Match` names."""
+
+    code = "stale_revision"
+
+
 class InvalidReplacement(Refused):
     code = "invalid_replacement"
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from shared.domain.etags import row_etag
 from shared.domain.values import (
     Actor,
     ImageDigest,
@@ -53,11 +54,16 @@ class Version:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def etag(self) -> str:
+        return row_etag(self.id, self.revision)
+
 
 @dataclass(frozen=True, slots=True)
 class Pin:
     """A user's pin; `state` is as of the statement that read it."""
 
+    id: UUID
     user_id: UserId
     image_tag: ImageTag
     reason: str | None
@@ -67,6 +73,10 @@ class Pin:
     revision: int
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def etag(self) -> str:
+        return row_etag(self.id, self.revision)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "too_many_pins": Problem(409, "Too many pins"),
     "invalid_replacement": Problem(409, "Invalid replacement"),
     "no_version_available": Problem(409, "No version available"),
+    "stale_revision": Problem(412, "Stale revision"),
     "invalid_request": Problem(422, "Invalid request"),
     "internal_error": Problem(500, "Internal error"),
     "not_implemented": Problem(501, "Not implemented"),

@@ -1,11 +1,10 @@
 """The answers that an operation can give, described for OpenAPI."""
 
-from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from inspect import Parameter
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from shared.domain.errors import CatalogUnavailable, InvalidRequest, Refused
 from shared.http.problems import (
@@ -18,7 +17,12 @@ from shared.http.problems import (
 )
 
 SCHEMAS = "#/components/schemas/"
-ETAG = {"ETag": {"description": "The row's revision.", "schema": {"type": "string"}}}
+ETAG = {
+    "ETag": {
+        "description": "Names this state of the row, for `If-Match`.",
+        "schema": {"type": "string"},
+    }
+}
 HEADERS: Mapping[int, dict[str, Any]] = {
     405: {
         "Allow": {
@@ -38,12 +42,17 @@ HEADERS: Mapping[int, dict[str, Any]] = {
 
 
 class Revised(BaseModel):
-    """An answer about one row, told apart from its past by an ETag."""
+    """An answer about one row. `etag` names the row's state, without quotes."""
+
+    _etag: str = PrivateAttr()
 
     @property
-    @abstractmethod
-    def etag(self) -> int:
-        """The row's revision."""
+    def etag(self) -> str:
+        return self._etag
+
+    def with_etag(self, etag: str) -> Self:
+        self._etag = etag
+        return self
 
 
 class ProblemOutput(BaseModel):

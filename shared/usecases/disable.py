@@ -15,6 +15,7 @@ from shared.domain.errors import (
     VersionInUse,
     VersionPinned,
 )
+from shared.domain.etags import UNCONDITIONAL, IfMatch
 from shared.domain.model import ImageEntry, Initiator, Status, Version
 from shared.domain.pointer import Pointer, StoredPointer
 from shared.domain.reconciliation import restore_rollout
@@ -55,6 +56,7 @@ class _Disabling:
     wanted: VersionChange
     by: Initiator
     kv: KV
+    if_match: IfMatch
     standings: Standings = field(default_factory=dict)
 
     @property
@@ -69,8 +71,9 @@ class _Disabling:
         if copies is not None and not may_put and not last:
             return None
         tx.versions.lock_for_disabling(self.tag, self.wanted.replacement)
+        version = tx.versions.get(self.tag, self.if_match)
         named = {*mirror.tags, *(copies.stored.tags if copies else ())}
-        self._refuse_to_strand(tx, is_named=self.tag in named)
+        self._refuse_to_strand(tx, version.status, is_named=self.tag in named)
         if self.wanted.replacement is not None:
             self._check_replacement(tx, self.wanted.replacement)
             # The pins first: a time-out there leaves nothing done, one after the put would.
@@ -88,9 +91,8 @@ class _Disabling:
             return make_copies(tx, self.version.variant, mirror, stored)
         return None
 
-    def _refuse_to_strand(self, tx: Transaction, *, is_named: bool) -> None:
-        already = tx.versions.get(self.tag).status == "disabled"
-        if self.wanted.replacement is not None or already:
+    def _refuse_to_strand(self, tx: Transaction, status: Status, *, is_named: bool) -> None:
+        if self.wanted.replacement is not None or status == "disabled":
             return
         if is_named:
             raise VersionInUse("the version is latest or candidate; name a replacement")
@@ -156,15 +158,21 @@ class _Disabling:
 
 
 def disable(
-    tag: ImageTag, wanted: VersionChange, *, by: Initiator, catalog: Catalog, kv: KV
+    tag: ImageTag,
+    wanted: VersionChange,
+    *,
+    by: Initiator,
+    catalog: Catalog,
+    kv: KV,
+    if_match: IfMatch = UNCONDITIONAL,
 ) -> Changed:
     """Disable a version; one that only the KV knows is imported first.
 
-    Raises VersionNotFound, VersionInUse, VersionPinned, TooManyPins, InvalidReplacement,
-    CatalogUnavailable.
+    Raises VersionNotFound, StaleRevision, VersionInUse, VersionPinned, TooManyPins,
+    InvalidReplacement, CatalogUnavailable.
     """
-    version = _find_or_import(tag, catalog, kv)
-    disabling = _Disabling(version, wanted, by, kv)
+    version = _find_or_import(tag, if_match, catalog, kv)
+    disabling = _Disabling(version, wanted, by, kv, if_match)
     rounds_left = ROUNDS
     while True:
         rounds_left -= 1
@@ -197,11 +205,14 @@ def write_change(tx: Transaction, tag: ImageTag, wanted: VersionChange, by: Init
     return status_differs
 
 
-def _find_or_import(tag: ImageTag, catalog: Catalog, kv: KV) -> Version:
-    """Raises VersionNotFound for a version that is retired, or that neither store knows."""
+def _find_or_import(tag: ImageTag, if_match: IfMatch, catalog: Catalog, kv: KV) -> Version:
+    """Raises VersionNotFound for a version that is retired, or that neither store knows.
+
+    With `if_match` a version that is not in the catalog is stale.
+    """
     with catalog.transaction() as tx:
-        if tx.versions.find(tag) is not None:
-            return tx.versions.get(tag)
+        if if_match != UNCONDITIONAL or tx.versions.find(tag) is not None:
+            return tx.versions.get(tag, if_match)
     with suppress(KVUnavailable):
         if import_entry(tag, None, catalog=catalog, kv=kv) == "refused":
             entry = read_entry(tag, kv)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from shared.catalog.audit import Action
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import KVUnavailable
+from shared.domain.etags import UNCONDITIONAL, IfMatch, variant_etag
 from shared.domain.model import Initiator
 from shared.domain.pointer import Pointer
 from shared.domain.reconciliation import restore_rollout
@@ -31,6 +32,7 @@ class _Move:
     action: Action
     by: Initiator
     kv: KV
+    if_match: IfMatch
     standings: Standings = field(default_factory=dict)
 
     def attempt(self, tx: Transaction) -> Pointer | None:
@@ -38,6 +40,7 @@ class _Move:
         copies = read_copies(tx, self.variant, self.kv)
         if not copies.may_move(self.standings):
             return None
+        self.if_match.check(variant_etag(self.variant, copies.mirror))
         start = restore_rollout(copies.mirror, copies.stored)
         wanted = self.change(tx, start)
         if _stands(wanted, start, copies):
@@ -57,13 +60,15 @@ def move(
     catalog: Catalog,
     kv: KV,
     by: Initiator,
+    if_match: IfMatch = UNCONDITIONAL,
 ) -> Pointer:
     """Move the pointer to what `change` returns, log it as `action`, return it as it is then.
 
-    Raises what `change` refuses, KVUnavailable and CatalogUnavailable: then nothing has
+    `if_match` is about the variant, once its copies agree. Raises what `change` refuses,
+    StaleRevision, KVUnavailable and CatalogUnavailable: then nothing has
     changed, or a repeat finds it done.
     """
-    mover = _Move(variant, change, action, by, kv)
+    mover = _Move(variant, change, action, by, kv, if_match)
     for _ in range(ROUNDS):
         with catalog.transaction() as tx:
             pointer = mover.attempt(tx)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from shared.catalog.transaction import Catalog
 from shared.domain.errors import InvalidRequest, PinNotFound, VersionDisabled
+from shared.domain.etags import UNCONDITIONAL, IfMatch
 from shared.domain.model import Initiator, Pin, Version
 from shared.domain.values import ImageTag, UserId, rfc3339
 from shared.kv import KV
@@ -41,21 +42,24 @@ def put_pin(
     by: Initiator,
     catalog: Catalog,
     expires_at: datetime | None = None,
+    if_match: IfMatch = UNCONDITIONAL,
 ) -> Pinned:
     """Pin a user, replacing any earlier pin; the initiator's reason is kept in the pin.
 
-    Raises VersionNotFound, VersionDisabled, InvalidRequest for an expiry in the past.
+    `if_match` is about the earlier pin. Raises VersionNotFound, VersionDisabled, StaleRevision,
+    InvalidRequest for an expiry in the past.
     """
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise InvalidRequest(("expires_at", "must be in the future"))
     with catalog.transaction() as tx:
         alias = tx.users.lock(user_id)
         tx.versions.lock_for_share([tag])
+        tx.pins.lock(user_id)
+        before = tx.pins.find(user_id)
+        if_match.check(before.etag if before else None)
         version = tx.versions.get(tag)
         if version.status == "disabled":
             raise VersionDisabled("nobody can be pinned to a disabled version")
-        tx.pins.lock(user_id)
-        before = tx.pins.find(user_id)
         tx.pins.put(user_id, tag, by, expires_at)
         pin = tx.pins.find_all([user_id])[user_id]
         if before is None or before.revision != pin.revision:
@@ -66,12 +70,15 @@ def put_pin(
         return Pinned(pin, version, is_new=before is None)
 
 
-def remove_pin(user_id: UserId, *, by: Initiator, catalog: Catalog) -> None:
-    """Unpin a user. Idempotent."""
+def remove_pin(
+    user_id: UserId, *, by: Initiator, catalog: Catalog, if_match: IfMatch = UNCONDITIONAL
+) -> None:
+    """Unpin a user. Idempotent. Raises StaleRevision."""
     with catalog.transaction() as tx:
         alias = tx.users.lock_known(user_id)
         tx.pins.lock(user_id)
         before = tx.pins.find(user_id)
+        if_match.check(before.etag if before else None)
         if alias is not None and tx.pins.remove(user_id):
             tx.audit.record(by, "pin.removed", "user", alias, before=_content(before))
 

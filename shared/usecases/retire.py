@@ -5,22 +5,31 @@ from datetime import UTC, datetime
 
 from shared.catalog.transaction import Catalog
 from shared.domain.errors import KVUnavailable, VersionInUse, VersionPinned
+from shared.domain.etags import UNCONDITIONAL, IfMatch
 from shared.domain.model import ImageEntry, Initiator, Version
 from shared.domain.values import ImageTag
 from shared.kv import KV
 
 
-def retire(tag: ImageTag, *, by: Initiator, catalog: Catalog, kv: KV) -> None:
+def retire(
+    tag: ImageTag,
+    *,
+    by: Initiator,
+    catalog: Catalog,
+    kv: KV,
+    if_match: IfMatch = UNCONDITIONAL,
+) -> None:
     """Retire a version that no copy of its variant's pointer names and nobody is pinned to.
 
-    Raises VersionNotFound, VersionInUse, VersionPinned, KVUnavailable, CatalogUnavailable.
+    Raises VersionNotFound, StaleRevision, VersionInUse, VersionPinned, KVUnavailable,
+    CatalogUnavailable.
     """
     with catalog.transaction() as tx:
-        variant = tx.versions.get(tag).variant
+        variant = tx.versions.get(tag, if_match).variant
     with catalog.transaction() as tx:
         mirror = tx.variants.lock(variant)
         tx.versions.lock_for_retirement(tag)
-        version = tx.versions.get(tag)
+        version = tx.versions.get(tag, if_match)
         stored = kv.pointers.read(variant, mirror)
         if tag in {*stored.tags, *mirror.tags}:
             raise VersionInUse("the version is latest or candidate of its variant")

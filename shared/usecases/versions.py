@@ -2,6 +2,7 @@
 
 from shared.catalog.transaction import Catalog
 from shared.domain.errors import KVUnavailable
+from shared.domain.etags import UNCONDITIONAL, IfMatch
 from shared.domain.model import Initiator, Version
 from shared.domain.values import ImageTag
 from shared.kv import KV
@@ -11,27 +12,38 @@ from shared.usecases.reconcile import read_copies, reconcile
 
 
 def change(
-    tag: ImageTag, wanted: VersionChange, *, by: Initiator, catalog: Catalog, kv: KV
+    tag: ImageTag,
+    wanted: VersionChange,
+    *,
+    by: Initiator,
+    catalog: Catalog,
+    kv: KV,
+    if_match: IfMatch = UNCONDITIONAL,
 ) -> Changed:
     """Change status or notes.
 
-    Raises VersionNotFound, VersionInUse, VersionPinned, TooManyPins, InvalidReplacement,
-    CatalogUnavailable, and KVUnavailable only when enabling.
+    Raises VersionNotFound, StaleRevision, VersionInUse, VersionPinned, TooManyPins,
+    InvalidReplacement, CatalogUnavailable, and KVUnavailable only when enabling.
     """
     if wanted.status == "disabled":
-        return disable(tag, wanted, by=by, catalog=catalog, kv=kv)
+        return disable(tag, wanted, by=by, catalog=catalog, kv=kv, if_match=if_match)
     with catalog.transaction() as tx:
         tx.versions.lock_for_change(tag)
-        version = tx.versions.get(tag)
+        version = tx.versions.get(tag, if_match)
         enabling = wanted.status is not None and version.status == "disabled"
         if not enabling:
             write_change(tx, tag, wanted, by)
             return Changed(tx.versions.get(tag))
-    return _enable(version, wanted, by, catalog, kv)
+    return _enable(version, wanted, by, catalog, kv, if_match)
 
 
 def _enable(
-    version: Version, wanted: VersionChange, by: Initiator, catalog: Catalog, kv: KV
+    version: Version,
+    wanted: VersionChange,
+    by: Initiator,
+    catalog: Catalog,
+    kv: KV,
+    if_match: IfMatch,
 ) -> Changed:
     """Enable a version without moving anybody.
 
@@ -45,6 +57,7 @@ def _enable(
             nothing_to_put_back = attempt > 0 and copies.mirror.latest_tag is None
             if tag not in copies.stored.tags or nothing_to_put_back:
                 tx.versions.lock_for_change(tag)
+                tx.versions.get(tag, if_match)
                 write_change(tx, tag, wanted, by)
                 return Changed(tx.versions.get(tag))
         reconcile(version.variant, catalog=catalog, kv=kv, enabling=tag)

@@ -57,6 +57,10 @@ class Operation:
         return [parameter.alias for parameter in self.route.dependant.query_params]
 
     @property
+    def headers(self) -> list[str]:
+        return [header.alias for header in self.route.dependant.header_params]
+
+    @property
     def body(self) -> type[BaseModel] | None:
         models = [parameter.type_ for parameter in self.route.dependant.body_params]
         return models[0] if models else None

@@ -1,6 +1,6 @@
 """Pins, as they are answered."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ from functions.admin_api.outputs.versions import VersionOutput
 from shared.domain.values import Actor
 from shared.http.pages import Page
 from shared.http.responses import Revised
+from shared.usecases.pins import Pinned
 
 
 class PinOutput(Output):
@@ -44,9 +45,10 @@ class UserPinOutput(Revised, Output):
         description="What is not wrong but worth knowing."
     )
 
-    @property
-    def etag(self) -> int:
-        return self.pin.revision
+    @classmethod
+    def of(cls, pinned: Pinned) -> Self:
+        """The pin with its version; its ETag is the pin's."""
+        return cls.model_validate(pinned).with_etag(pinned.pin.etag)
 
 
 class PinPage(Page[PinOutput]):

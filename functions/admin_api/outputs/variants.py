@@ -40,15 +40,11 @@ class VariantOutput(Revised, Output):
     revision: Revision
     updated_at: UpdatedAt
 
-    @property
-    def etag(self) -> int:
-        return self.revision
-
     @classmethod
     def of(cls, mirror: Mirror, versions: Versions) -> Self:
         """The variant with the versions that its mirror names."""
         percent = mirror.rollout_percent
-        return cls(
+        shown = cls(
             variant=mirror.variant,
             latest=_version(versions, mirror.latest_tag),
             candidate=_version(versions, mirror.candidate_tag),
@@ -58,6 +54,7 @@ class VariantOutput(Revised, Output):
             revision=mirror.revision,
             updated_at=mirror.updated_at,
         )
+        return shown.with_etag(mirror.etag)
 
 
 class PromotionOutput(Output):
@@ -85,8 +82,8 @@ class PromotedOutput(Revised, Output):
     variant: VariantOutput = Field(description="The variant after the move.")
 
     @property
-    def etag(self) -> int:
-        return self.variant.revision
+    def etag(self) -> str:
+        return self.variant.etag
 
 
 class VariantPage(Page[VariantOutput]):

@@ -15,6 +15,7 @@ from functions.admin_api.fields import (
     VersionStatus,
 )
 from functions.admin_api.outputs.base import Output
+from shared.domain.etags import row_etag
 from shared.domain.values import Actor
 from shared.http.pages import Page
 from shared.http.responses import Revised
@@ -46,8 +47,8 @@ class VersionOutput(Revised, Output):
     updated_at: UpdatedAt
 
     @property
-    def etag(self) -> int:
-        return self.revision
+    def etag(self) -> str:
+        return row_etag(self.id, self.revision)
 
 
 class VersionDetailOutput(VersionOutput):

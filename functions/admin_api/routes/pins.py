@@ -1,11 +1,17 @@
 """Pins: who is held at which version."""
 
 from functions.admin_api.current import deps, initiator
-from functions.admin_api.fields import UserIdPath
+from functions.admin_api.fields import IfMatchHeader, UserIdPath
 from functions.admin_api.inputs import PinInput, PinsQuery
 from functions.admin_api.outputs.pins import PinPage, UserPinOutput
 from shared.catalog.pins import PinFilter
-from shared.domain.errors import PinNotFound, VersionDisabled, VersionNotFound
+from shared.domain.errors import (
+    PinNotFound,
+    StaleRevision,
+    VersionDisabled,
+    VersionNotFound,
+)
+from shared.domain.etags import IfMatch
 from shared.domain.values import USER_ID, rfc3339
 from shared.http import cursors, pages
 from shared.http.router import Router
@@ -30,15 +36,17 @@ router.planned("POST", "/v1/pins/bulk")
 @router.get("/v1/users/<user_id>/pin", refuses=(PinNotFound,))
 def get_pin(user_id: UserIdPath) -> UserPinOutput:
     """Show a user's pin with its version."""
-    return UserPinOutput.model_validate(pins.get_pin(user_id, catalog=deps().catalog))
+    return UserPinOutput.of(pins.get_pin(user_id, catalog=deps().catalog))
 
 
 @router.put(
     "/v1/users/<user_id>/pin",
     answers={201: "The new pin", 200: "The pin, in place of the one before"},
-    refuses=(VersionNotFound, VersionDisabled),
+    refuses=(VersionNotFound, VersionDisabled, StaleRevision),
 )
-def put_pin(user_id: UserIdPath, body: PinInput) -> tuple[UserPinOutput, int]:
+def put_pin(
+    user_id: UserIdPath, body: PinInput, if_match: IfMatchHeader = None
+) -> tuple[UserPinOutput, int]:
     """Pin a user to a version, in place of any pin before."""
     pinned = pins.put_pin(
         user_id,
@@ -46,14 +54,15 @@ def put_pin(user_id: UserIdPath, body: PinInput) -> tuple[UserPinOutput, int]:
         by=initiator(body.reason),
         catalog=deps().catalog,
         expires_at=body.expires_at,
+        if_match=IfMatch(if_match),
     )
-    return UserPinOutput.model_validate(pinned), 201 if pinned.is_new else 200
+    return UserPinOutput.of(pinned), 201 if pinned.is_new else 200
 
 
-@router.delete("/v1/users/<user_id>/pin")
-def remove_pin(user_id: UserIdPath) -> None:
+@router.delete("/v1/users/<user_id>/pin", refuses=(StaleRevision,))
+def remove_pin(user_id: UserIdPath, if_match: IfMatchHeader = None) -> None:
     """Unpin a user.
 
     Idempotent.
     """
-    pins.remove_pin(user_id, by=initiator(), catalog=deps().catalog)
+    pins.remove_pin(user_id, by=initiator(), catalog=deps().catalog, if_match=IfMatch(if_match))

@@ -40,7 +40,7 @@ def get_variant(variant: VariantPath) -> VariantDetailOutput:
         [shown] = described(tx, [tx.variants.get(variant)])
         promotions = tx.variants.promotions(variant)
     moves = [PromotionOutput.model_validate(promotion) for promotion in promotions]
-    return VariantDetailOutput(**dict(shown), promotions=moves)
+    return VariantDetailOutput(**dict(shown), promotions=moves).with_etag(shown.etag)
 
 
 router.planned("POST", "/v1/variants/<variant>/rollback")

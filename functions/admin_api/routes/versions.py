@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from functions.admin_api.current import caller, deps, initiator
-from functions.admin_api.fields import ImageTagPath
+from functions.admin_api.fields import IfMatchHeader, ImageTagPath
 from functions.admin_api.inputs import (
     PromoteInput,
     PublishInput,
@@ -25,6 +25,7 @@ from shared.domain.errors import (
     DigestInUse,
     InvalidReplacement,
     KVUnavailable,
+    StaleRevision,
     TagRetired,
     TooManyPins,
     VariantChanged,
@@ -33,6 +34,7 @@ from shared.domain.errors import (
     VersionNotFound,
     VersionPinned,
 )
+from shared.domain.etags import IfMatch
 from shared.domain.model import Version
 from shared.domain.values import IMAGE_TAG, OPENCLAW_VERSION, ImageTag, rfc3339
 from shared.http import cursors, pages
@@ -111,6 +113,7 @@ def get_version(image_tag: ImageTagPath) -> VersionDetailOutput:
     "/v1/versions/<image_tag>",
     refuses=(
         VersionNotFound,
+        StaleRevision,
         VersionInUse,
         VersionPinned,
         TooManyPins,
@@ -118,15 +121,23 @@ def get_version(image_tag: ImageTagPath) -> VersionDetailOutput:
         KVUnavailable,
     ),
 )
-def change_version(image_tag: ImageTagPath, body: VersionChangeInput) -> VersionOutput:
+def change_version(
+    image_tag: ImageTagPath, body: VersionChangeInput, if_match: IfMatchHeader = None
+) -> VersionOutput:
     """Change a version's status or notes.
 
     Disabling reaches everybody and strands nobody: pins move to the `replacement`, or stay
     suspended with `force`.
     """
     wanted = VersionChange(**body.model_dump(exclude={"reason"}))
-    by = initiator(body.reason)
-    changed = change(image_tag, wanted, by=by, catalog=deps().catalog, kv=deps().kv)
+    changed = change(
+        image_tag,
+        wanted,
+        by=initiator(body.reason),
+        catalog=deps().catalog,
+        kv=deps().kv,
+        if_match=IfMatch(if_match),
+    )
     if changed.suspended:
         deps().telemetry.count("PinsSuspended", changed.suspended)
     return VersionOutput.model_validate(changed.version)
@@ -134,24 +145,39 @@ def change_version(image_tag: ImageTagPath, body: VersionChangeInput) -> Version
 
 @router.delete(
     "/v1/versions/<image_tag>",
-    refuses=(VersionNotFound, VersionInUse, VersionPinned, KVUnavailable),
+    refuses=(VersionNotFound, StaleRevision, VersionInUse, VersionPinned, KVUnavailable),
 )
-def retire_version(image_tag: ImageTagPath) -> None:
+def retire_version(image_tag: ImageTagPath, if_match: IfMatchHeader = None) -> None:
     """Retire a version for good; its tag and digest stay taken."""
-    retire(image_tag, by=initiator(), catalog=deps().catalog, kv=deps().kv)
+    retire(
+        image_tag,
+        by=initiator(),
+        catalog=deps().catalog,
+        kv=deps().kv,
+        if_match=IfMatch(if_match),
+    )
 
 
 @router.post(
     "/v1/versions/<image_tag>/promote",
-    refuses=(VersionNotFound, VersionNotActive, KVUnavailable),
+    refuses=(VersionNotFound, VersionNotActive, StaleRevision, KVUnavailable),
 )
-def promote_version(image_tag: ImageTagPath, body: PromoteInput = NO_REASON) -> PromotedOutput:
+def promote_version(
+    image_tag: ImageTagPath, body: PromoteInput = NO_REASON, if_match: IfMatchHeader = None
+) -> PromotedOutput:
     """Make a version the latest of its variant.
 
-    It ends a rollout of the same version.
+    It ends a rollout of the same version. `If-Match` is about the variant, not the version:
+    a pipeline that sends it overruns no brake and no other move.
     """
-    catalog, kv = deps().catalog, deps().kv
-    variant = promote(image_tag, by=initiator(body.reason), catalog=catalog, kv=kv)
+    catalog = deps().catalog
+    variant = promote(
+        image_tag,
+        by=initiator(body.reason),
+        catalog=catalog,
+        kv=deps().kv,
+        if_match=IfMatch(if_match),
+    )
     with catalog.transaction() as tx:
         [promoted] = described(tx, [tx.variants.get(variant)])
     return PromotedOutput(variant=promoted)

@@ -22,8 +22,8 @@ class Thing(Revised):
     name: str
 
     @property
-    def etag(self) -> int:
-        return 7
+    def etag(self) -> str:
+        return "7"
 
 
 @router.get("/v1/things/<name>")

@@ -27,7 +27,9 @@ CONFIG = {
     "generation": {"max-examples": 8, "deterministic": True},
     "phases": {"coverage": {"generate-duplicate-query-parameters": True}},
     # What lies behind a 422 is looked at below.
-    "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "404", "409", "422"]}},
+    "checks": {
+        "positive_data_acceptance": {"expected-statuses": ["2xx", "404", "409", "412", "422"]}
+    },
 }
 
 schema = schemathesis.openapi.from_dict(

@@ -30,7 +30,6 @@ def test_promoting(api: Api) -> None:
     assert variant.keys() == VARIANT
     assert variant["latest"].keys() == VERSION
     assert (variant["latest"]["is_latest"], variant["candidate"]) == (True, None)
-    assert first.headers["etag"] == f'"{variant["revision"]}"'
     assert api.promote("pro-1") == variant
     assert api.patch("pro-2", status="deprecated").status == 200
     refused = api.call("POST", "/v1/versions/pro-2/promote", {})

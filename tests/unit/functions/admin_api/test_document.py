@@ -82,8 +82,8 @@ def test_an_operation(one: Operation) -> None:
     """Its role, its parameters, its body, and all that can happen to anybody are declared."""
     operation = documented(str(one))
     given = [(each["in"], each["name"]) for each in operation.get("parameters", [])]
-    path, query = one.variables, one.parameters
-    assert given == [("path", name) for name in path] + [("query", name) for name in query]
+    declared = {"path": one.variables, "query": one.parameters, "header": one.headers}
+    assert given == [(place, name) for place in declared for name in declared[place]]
     assert ("requestBody" in operation) == (one.body is not None)
     expected = {"422", "500"} | ({"404", "405"} if one.variables else set())
     expected |= {"401", "403", "503"} if one.roles else set()
