@@ -136,6 +136,12 @@ class PinsQuery(PageQuery):
     q: SearchText | None = Field(None, description="Part of a user id or a reason.")
 
 
+class UnpinQuery(BaseModel):
+    """Why a user is unpinned."""
+
+    reason: Reason | None = Field(None, description=WHY)
+
+
 class InstancesQuery(PageQuery):
     """Which instances."""
 

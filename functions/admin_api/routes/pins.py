@@ -2,7 +2,7 @@
 
 from functions.admin_api.current import deps, initiator
 from functions.admin_api.fields import IfMatchHeader, UserIdPath
-from functions.admin_api.inputs import PinInput, PinsQuery
+from functions.admin_api.inputs import PinInput, PinsQuery, UnpinQuery
 from functions.admin_api.outputs.pins import PinPage, UserPinOutput
 from shared.catalog.pins import PinFilter
 from shared.domain.errors import (
@@ -60,9 +60,10 @@ def put_pin(
 
 
 @router.delete("/v1/users/<user_id>/pin", refuses=(StaleRevision,))
-def remove_pin(user_id: UserIdPath, if_match: IfMatchHeader = None) -> None:
+def remove_pin(user_id: UserIdPath, query: UnpinQuery, if_match: IfMatchHeader = None) -> None:
     """Unpin a user.
 
     Idempotent.
     """
-    pins.remove_pin(user_id, by=initiator(), catalog=deps().catalog, if_match=IfMatch(if_match))
+    by = initiator(query.reason)
+    pins.remove_pin(user_id, by=by, catalog=deps().catalog, if_match=IfMatch(if_match))

@@ -72,6 +72,16 @@ def test_pinning_to_what_is_not_active(api: Api) -> None:
     assert (found["pin"]["image_tag"], found["warnings"]) == ("old", ["version_deprecated"])
 
 
+def test_the_reason_for_unpinning_is_kept(api: Api) -> None:
+    """The audit log says why a user was unpinned; a reason that is too long is refused."""
+    put(api, "pin-why", image_tag="one")
+    path = "/v1/users/pin-why/pin"
+    assert api.call("DELETE", f"{path}?reason={'x' * 501}").status == 422
+    assert api.call("DELETE", f"{path}?reason=fixed+now").status == 204
+    [event, *_] = api.call("GET", "/v1/audit?subject=pin-why").json["items"]
+    assert (event["action"], event["reason"]) == ("pin.removed", "fixed now")
+
+
 def test_unpinning(api: Api) -> None:
     """204, and again; then there is no pin."""
     api.pin("pin-4", "one")
