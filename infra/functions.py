@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Trigger = Literal["control_plane", "deployment", "http_api", "schedule"]
+Trigger = Literal["control_plane", "deployment", "http_api", "schedule", "table_stream"]
 """What invokes a function. Operators may invoke any of them by hand as well."""
 
 Items = Literal["IMAGE", "DIGEST", "POINTER", "INSTANCE#*"]
@@ -18,6 +18,9 @@ Operation = Literal[
     "BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"
 ]
 Variable = Literal["DATABASE_SETUP_USER", "PUBLISHER_MAY_PROMOTE", "SYNC_MAX_NEW", "TABLE_NAME"]
+STREAM_BATCH = 500
+STREAM_PARTITION = "INSTANCE#"
+"""The table's stream is handed over in batches of at most so many records of such items."""
 STORE_ERRORS = {"CatalogErrors": "the catalog", "KVErrors": "the KV"}
 """Metrics of stores that answer with an error, written by every function with a table."""
 
@@ -88,6 +91,18 @@ _ALL = (
         alarms=(
             MetricAlarm("Unexpected", "Unexpected", "unexpected: a bare 500"),
             MetricAlarm("NewlySuspendedPins", "PinsSuspended", "newly suspended pins"),
+        ),
+    ),
+    Function(
+        name="fleet",
+        trigger="table_stream",
+        timeout_seconds=30,
+        memory_mib=512,
+        database_role="kiloclaw_fleet",
+        variables=("TABLE_NAME",),
+        p99_ms=5_000,
+        alarms=(
+            MetricAlarm("SkippedRecords", "FleetRecordsSkipped", "malformed instance records"),
         ),
     ),
     Function(

@@ -18,6 +18,7 @@ from infra.local.aws.gateway import Gateway, unavailable
 from infra.local.aws.invoke_api import InvokeApi
 from infra.local.aws.issuer import Issuer
 from infra.local.aws.scheduler import Scheduler
+from infra.local.aws.stream import EventSourceMapping
 from infra.local.endpoints import Endpoints
 from infra.local.functions import LocalStores, deploy
 from infra.local.options import Options, as_typed
@@ -80,6 +81,8 @@ def running(options: Options, stop: StopSignal) -> Generator[System]:
         stack.callback(server.stop)
         if not options.empty:
             demo.load(url, stores.dynamodb, stop.check)
+        mapping = EventSourceMapping.start(stores.dynamodb.stream(), functions["fleet"])
+        stack.callback(mapping.stop)
         if options.schedule:
             stack.callback(Scheduler.start(functions["sync"]).stop)
         stack.callback(_watch(stores).set)

@@ -8,7 +8,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'kiloclaw_owner', 'kiloclaw_migrate', 'kiloclaw_admin_api', 'kiloclaw_provisioning',
-        'kiloclaw_sync'
+        'kiloclaw_sync', 'kiloclaw_fleet'
     ] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             EXECUTE format('CREATE ROLE %I LOGIN', name);
@@ -30,7 +30,8 @@ DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') THEN
         GRANT rds_iam
-            TO kiloclaw_migrate, kiloclaw_admin_api, kiloclaw_provisioning, kiloclaw_sync;
+            TO kiloclaw_migrate, kiloclaw_admin_api, kiloclaw_provisioning, kiloclaw_sync,
+               kiloclaw_fleet;
     END IF;
 END
 $$;
@@ -42,7 +43,8 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY[
-        'kiloclaw_migrate', 'kiloclaw_admin_api', 'kiloclaw_provisioning', 'kiloclaw_sync'
+        'kiloclaw_migrate', 'kiloclaw_admin_api', 'kiloclaw_provisioning', 'kiloclaw_sync',
+        'kiloclaw_fleet'
     ] LOOP
         EXECUTE format('ALTER ROLE %I SET timezone = %L', name, 'UTC');
         EXECUTE format('ALTER ROLE %I SET client_connection_check_interval = %L', name, '1s');
@@ -63,6 +65,9 @@ ALTER ROLE kiloclaw_admin_api SET idle_in_transaction_session_timeout = '25s';
 ALTER ROLE kiloclaw_sync SET statement_timeout = '50s';
 ALTER ROLE kiloclaw_sync SET lock_timeout = '5s';
 ALTER ROLE kiloclaw_sync SET idle_in_transaction_session_timeout = '60s';
+ALTER ROLE kiloclaw_fleet SET statement_timeout = '20s';
+ALTER ROLE kiloclaw_fleet SET lock_timeout = '5s';
+ALTER ROLE kiloclaw_fleet SET idle_in_transaction_session_timeout = '30s';
 -- Starts queue behind a migration that waits for a lock. It is tried again instead.
 ALTER ROLE kiloclaw_migrate SET lock_timeout = '1s';
 ALTER ROLE kiloclaw_migrate SET idle_in_transaction_session_timeout = '60s';

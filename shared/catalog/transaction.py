@@ -11,6 +11,7 @@ from shared.catalog.audit import Audit
 from shared.catalog.batches import Batches
 from shared.catalog.connection import Database, RawConnection
 from shared.catalog.constraints import domain_errors
+from shared.catalog.fleet import Fleet
 from shared.catalog.pins import Pins, Users
 from shared.catalog.runs import Runs
 from shared.catalog.variants import Variants
@@ -30,6 +31,7 @@ class Transaction:
         self.audit = Audit(connection)
         self.runs = Runs(connection)
         self.batches = Batches(connection)
+        self.fleet = Fleet(connection)
 
     def roll_back(self) -> NoReturn:
         """Leave the `with` block and roll everything back."""

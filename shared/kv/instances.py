@@ -17,6 +17,7 @@ from shared.domain.values import (
     ImageTag,
     UserId,
     Variant,
+    parse_moment,
 )
 from shared.kv.pointers import read_pointer
 from shared.kv.table import (
@@ -31,6 +32,7 @@ from shared.kv.table import (
 )
 
 INDEX = "instances_by_image"
+PARTITION = "INSTANCE#"
 SOURCES: Mapping[str, Source] = {name: name for name in get_args(Source)}
 
 
@@ -169,8 +171,8 @@ def _parsed(item: Attributes) -> Instance:
         variant=VARIANT.parse(item["variant"]["S"]),
         source=SOURCES[item["source"]["S"]],
         is_pinned=item["is_pinned"]["BOOL"],
-        resolved_at=item["resolved_at"]["S"],
-        decided_at=item["decided_at"]["S"],
+        resolved_at=_moment(item["resolved_at"]["S"]),
+        decided_at=_moment(item["decided_at"]["S"]),
     )
 
 
@@ -183,6 +185,12 @@ def put_parameters(instance: Instance) -> dict[str, Any]:
         "ReturnValues": "ALL_OLD",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
+
+
+def _moment(text: str) -> str:
+    """Return a time as it is stored. Raises InvalidValue."""
+    parse_moment(text)
+    return text
 
 
 def _item(instance: Instance) -> dict[str, Any]:
@@ -203,7 +211,7 @@ def _item(instance: Instance) -> dict[str, Any]:
 
 
 def _key(user_id: UserId) -> dict[str, Any]:
-    return key(f"INSTANCE#{user_id}", "IMAGE")
+    return key(f"{PARTITION}{user_id}", "IMAGE")
 
 
 def _index_key(tag: ImageTag, user_id: UserId) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from shared.catalog.transaction import Catalog
 from shared.kv import KV
 from shared.kv.table import connect
 
-ROLES = ("migrate", "admin_api", "provisioning", "sync")
+ROLES = ("migrate", "admin_api", "provisioning", "sync", "fleet")
 PASSWORD = "test"
 TEMPLATE = "template_of_tests"
 PATIENT = 60.0

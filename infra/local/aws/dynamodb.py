@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import boto3
 
 from infra.local import processes
+from infra.local.aws.stream import StreamReader
 from infra.local.processes import HOST
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class DynamoDB:
     def client(self) -> "DynamoDBClient":
         return connect(self.endpoint)
 
+    def stream(self) -> StreamReader:
+        return StreamReader.connect(self.endpoint, self.table, REGION, CREDENTIAL)
+
     def stop(self) -> None:
         processes.stop(self._process)
 
@@ -89,6 +93,7 @@ def create_table(client: "DynamoDBClient", name: str) -> None:
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
         ],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
     )
 
 

@@ -1,0 +1,36 @@
+"""Copies what instances run from the KV's stream into the catalog.
+
+A batch is applied whole or not at all, so a part of it never has to be named as failed: Lambda
+splits a batch that fails, and retries while the catalog is down.
+"""
+
+from datetime import UTC, datetime
+from functools import cache
+from os import environ
+from typing import Any
+
+from shared.kv.stream import read_changes
+from shared.runtime.dependencies import Dependencies, wire
+from shared.runtime.settings import Settings
+from shared.runtime.telemetry import request_id
+from shared.usecases.fleet import apply_changes
+
+EVENT_SECONDS = 25.0
+
+
+@cache
+def dependencies() -> Dependencies:
+    return wire(Settings.stores(environ))
+
+
+def handler(event: dict[str, Any], context: object) -> None:
+    """Apply a batch of stream records. Raises CatalogUnavailable."""
+    deps = dependencies()
+    with deps.event(request_id(context), EVENT_SECONDS):
+        changes = read_changes(event["Records"])
+        applied = apply_changes(changes, catalog=deps.catalog)
+        deps.telemetry.count("FleetRecordsApplied", applied.written + applied.removed)
+        deps.telemetry.count("FleetRecordsSkipped", changes.skipped)
+        if changes.newest is not None:
+            age = (datetime.now(UTC) - changes.newest).total_seconds()
+            deps.telemetry.seconds("FleetCopyAge", max(age, 0.0))

@@ -1,0 +1,29 @@
+"""Keep the catalog's copy of the fleet in step with the KV."""
+
+from dataclasses import dataclass
+
+from shared.catalog.transaction import Catalog
+from shared.domain.fleet import Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How many rows a batch has written and removed; older decisions change nothing."""
+
+    written: int
+    removed: int
+
+
+def apply_changes(changes: Changes, *, catalog: Catalog) -> Applied:
+    """Bring a batch of the stream into the copy: one upsert and one delete.
+
+    Repeated and overlapping batches are harmless. Raises CatalogUnavailable.
+    """
+    if not changes.by_user:
+        return Applied(0, 0)
+    with catalog.transaction() as tx:
+        tx.fleet.lock(sorted(changes.by_user))
+        return Applied(
+            written=tx.fleet.upsert(changes.instances),
+            removed=tx.fleet.remove(changes.removals),
+        )

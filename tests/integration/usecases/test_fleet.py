@@ -1,0 +1,191 @@
+"""The fleet's copy follows the table's stream, whatever is repeated, late or malformed."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from infra.local.aws.stream import StreamReader
+from shared.catalog.fleet import InstanceFilter
+from shared.catalog.transaction import Catalog
+from shared.domain.errors import CatalogUnavailable
+from shared.kv.stream import read_changes
+from shared.usecases.fleet import Applied, apply_changes
+from tests.support.concurrent_actors import Sandbox
+from tests.support.failing_clients import closed_catalog
+from tests.support.stores import Stores
+
+USERS = ("ana", "bob", "oauth/google:114000741928328149731", "o'brien@example.com")
+
+
+@pytest.fixture
+def fleet(stores: Stores) -> Iterator[Catalog]:
+    """The catalog as the function `fleet` sees it."""
+    catalog = stores.catalog("fleet")
+    yield catalog
+    catalog.database.close()
+
+
+@pytest.fixture
+def reader(stores: Stores) -> StreamReader:
+    """A poller of the table's stream."""
+    return StreamReader(
+        boto3.client("dynamodbstreams", endpoint_url=stores.client.meta.endpoint_url),
+        stores.table,
+    )
+
+
+def apply(records: list[dict[str, Any]], catalog: Catalog) -> Applied:
+    return apply_changes(read_changes(records), catalog=catalog)
+
+
+def rows(catalog: Catalog) -> dict[str, str]:
+    """What the copy says that each user runs."""
+    with catalog.transaction() as tx:
+        found = tx.fleet.page(InstanceFilter(), "user_id", None, 1000)
+    return {row.user_id: row.image_tag for row in found}
+
+
+def in_kv(stores: Stores) -> dict[str, str]:
+    """What the KV says that each user runs."""
+    return {
+        item["user_id"]["S"]: item["running_tag"]["S"]
+        for item in stores.items()
+        if item["pk"]["S"].startswith("INSTANCE#")
+    }
+
+
+def test_starts_and_destroys_are_copied(
+    world: Sandbox, stores: Stores, reader: StreamReader, fleet: Catalog
+) -> None:
+    """Every start is a row, and the row of a destroyed instance goes."""
+    for user in USERS:
+        world.provision(user)
+    assert apply(reader.read(), fleet) == Applied(4, 0)
+    assert rows(fleet) == in_kv(stores)
+    world.kv.instances.forget("bob")
+    world.promote("v4")
+    world.provision("ana")
+    assert apply(reader.read(), fleet) == Applied(1, 1)
+    assert rows(fleet) == in_kv(stores)
+    assert reader.read() == []
+
+
+def test_a_batch_counts_only_the_last_record_of_a_user(
+    world: Sandbox, stores: Stores, reader: StreamReader, fleet: Catalog
+) -> None:
+    """A user who starts, is destroyed and starts again in one batch is one row."""
+    world.provision("ana")
+    world.kv.instances.forget("ana")
+    world.promote("v4")
+    world.provision("ana")
+    world.provision("bob")
+    world.kv.instances.forget("bob")
+    assert apply(reader.read(), fleet) == Applied(1, 0)
+    assert rows(fleet) == in_kv(stores)
+
+
+def test_other_items_are_passed_over_and_malformed_ones_skipped(
+    world: Sandbox, stores: Stores, reader: StreamReader, fleet: Catalog
+) -> None:
+    """Entries and pointers are no instances; a malformed record is counted, never fatal."""
+    world.provision("ana")
+    stores.put("INSTANCE#bob", "IMAGE", user_id="bob")
+    stores.put("INSTANCE#eve", "IMAGE", **_record("mallory"))
+    stores.put("INSTANCE#tim", "IMAGE", **_record("tim") | {"decided_at": "yesterday"})
+    stores.put("INSTANCE#a b", "IMAGE", **_record("a b"))
+    changes = read_changes(reader.read())
+    assert (set(changes.by_user), changes.skipped) == ({"ana"}, 4)
+    assert apply_changes(changes, catalog=fleet) == Applied(1, 0)
+
+
+def _record(user: str) -> dict[str, Any]:
+    return {
+        "user_id": user,
+        "running_tag": "v1",
+        "openclaw_version": "2026.11.1",
+        "variant": "default",
+        "source": "latest",
+        "is_pinned": False,
+        "resolved_at": "2026-11-01T00:00:00.000000Z",
+        "decided_at": "2026-11-01T00:00:00.000000Z",
+    }
+
+
+def test_any_batches_in_order_give_the_kvs_state(
+    world: Sandbox, stores: Stores, reader: StreamReader, fleet: Catalog
+) -> None:
+    """Whole, split, repeated or read by two pollers: the copy ends up as the KV."""
+    chance = random.Random(7)
+    for step in range(40):
+        user = chance.choice(USERS)
+        if chance.random() < 0.3:
+            world.kv.instances.forget(user)
+        else:
+            world.promote(chance.choice(("v1", "v4")))
+            world.provision(user)
+        assert step >= 0
+    records = reader.read()
+    for size in (1, 3, 7, len(records)):
+        for start in range(0, len(records), size):
+            batch = records[start : start + size]
+            apply(batch, fleet)
+            if chance.random() < 0.5:
+                apply(batch, fleet)
+        assert rows(fleet) == in_kv(stores)
+
+
+def test_a_late_record_brings_nobody_back_for_good(
+    world: Sandbox, stores: Stores, reader: StreamReader, fleet: Catalog
+) -> None:
+    """A slower poller that repeats an old start also repeats its removal."""
+    world.provision("ana")
+    world.kv.instances.forget("ana")
+    put, removal = [one for one in reader.read() if "INSTANCE" in str(one["dynamodb"]["Keys"])]
+    apply([put, removal], fleet)
+    apply([put], fleet)
+    assert set(rows(fleet)) == {"ana"}
+    apply([removal], fleet)
+    assert rows(fleet) == in_kv(stores) == {}
+
+
+def test_an_old_removal_does_not_delete_a_newer_start(
+    world: Sandbox, stores: Stores, reader: StreamReader, fleet: Catalog
+) -> None:
+    """A removal that is repeated later leaves the row of the next instance alone."""
+    world.provision("ana")
+    world.kv.instances.forget("ana")
+    old = reader.read()
+    world.provision("ana")
+    apply(reader.read(), fleet)
+    apply(old, fleet)
+    assert rows(fleet) == in_kv(stores)
+    assert set(rows(fleet)) == {"ana"}
+
+
+def test_nothing_is_lost_while_the_catalog_is_down(
+    world: Sandbox, stores: Stores, reader: StreamReader, fleet: Catalog
+) -> None:
+    """A batch that fails changes nothing and is applied when it is repeated."""
+    world.provision("ana")
+    records = reader.read()
+    with pytest.raises(CatalogUnavailable):
+        apply(records, closed_catalog())
+    apply(records, fleet)
+    assert rows(fleet) == in_kv(stores)
+
+
+def test_an_erasure_takes_the_row(
+    world: Sandbox, stores: Stores, reader: StreamReader, fleet: Catalog
+) -> None:
+    """An erased user is gone from the copy at once, and the stream brings nobody back."""
+    world.provision("ana")
+    records = reader.read()
+    apply(records, fleet)
+    world.erase("ana")
+    assert rows(fleet) == {}
+    apply(records, fleet)
+    apply(reader.read(), fleet)
+    assert rows(fleet) == in_kv(stores) == {}
