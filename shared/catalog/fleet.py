@@ -66,7 +66,7 @@ class Share:
 
 
 class InForce(NamedTuple):
-    """The rollouts in force for a variant, before and after a change; None where there is none."""
+    """The rollouts in force for a variant before and after a change; None for none."""
 
     variant: Variant
     before: Rollout | None
@@ -96,6 +96,38 @@ WITH in_force AS (
       FROM fleet JOIN in_force USING (variant)
 )
 """
+
+
+GROUPS: LiteralString = (
+    CLASSES
+    + """
+SELECT variant, running_tag, is_pinned, pin_tag, pin_expired, before, after,
+       min(user_id), count(*)
+  FROM classified
+ GROUP BY 1, 2, 3, 4, 5, 6, 7
+"""
+)
+
+USERS: LiteralString = (
+    CLASSES  # noqa: S608  constants alone
+    + """
+, wanted AS (
+    SELECT * FROM unnest(%(c0)s::text[], %(c1)s::text[], %(c2)s::boolean[], %(c3)s::text[],
+                         %(c4)s::boolean[], %(c5)s::boolean[], %(c6)s::boolean[])
+        AS w (variant, running_tag, is_pinned, pin_tag, pin_expired, before, after)
+)
+SELECT c.user_id, c.variant, c.running_tag, c.is_pinned, c.pin_tag, c.pin_expired, c.before,
+       c.after
+  FROM classified c
+  JOIN wanted w
+    ON (w.variant, w.running_tag, w.is_pinned, w.pin_expired, w.before, w.after)
+       = (c.variant, c.running_tag, c.is_pinned, c.pin_expired, c.before, c.after)
+   AND w.pin_tag IS NOT DISTINCT FROM c.pin_tag
+ WHERE %(user_id)s::text IS NULL OR c.user_id > %(user_id)s
+ ORDER BY c.user_id
+ LIMIT %(limit)s
+"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +258,7 @@ class Fleet:
 
     def classes(self, in_force: Iterable[InForce]) -> list[FleetClass]:
         """Group the instances that are decided for these variants into classes."""
-        query: LiteralString = (
-            CLASSES
-            + """
-            SELECT variant, running_tag, is_pinned, pin_tag, pin_expired, before, after,
-                   min(user_id), count(*)
-              FROM classified
-             GROUP BY 1, 2, 3, 4, 5, 6, 7
-            """
-        )
-        rows = self.connection.execute(query, _rollouts(in_force)).fetchall()
+        rows = self.connection.execute(GROUPS, _rollouts(in_force)).fetchall()
         return [FleetClass(*row) for row in rows]
 
     def users_of(
@@ -248,30 +271,9 @@ class Fleet:
         """Return up to `limit` users of these classes behind `after`, by user id."""
         wanted = {one[:7]: one for one in classes}
         keys = list(zip(*wanted, strict=True)) or [[]] * 7
-        query: LiteralString = (
-            CLASSES
-            + """
-            , wanted AS (
-                SELECT * FROM unnest(%(c0)s::text[], %(c1)s::text[], %(c2)s::boolean[],
-                                     %(c3)s::text[], %(c4)s::boolean[], %(c5)s::boolean[],
-                                     %(c6)s::boolean[])
-                    AS w (variant, running_tag, is_pinned, pin_tag, pin_expired, before, after)
-            )
-            SELECT c.user_id, c.variant, c.running_tag, c.is_pinned, c.pin_tag, c.pin_expired,
-                   c.before, c.after
-              FROM classified c
-              JOIN wanted w
-                ON (w.variant, w.running_tag, w.is_pinned, w.pin_expired, w.before, w.after)
-                   = (c.variant, c.running_tag, c.is_pinned, c.pin_expired, c.before, c.after)
-               AND w.pin_tag IS NOT DISTINCT FROM c.pin_tag
-             WHERE %(user_id)s::text IS NULL OR c.user_id > %(user_id)s
-             ORDER BY c.user_id
-             LIMIT %(limit)s
-            """
-        )
         columns = {f"c{index}": list(column) for index, column in enumerate(keys)}
         parameters = _rollouts(in_force) | columns | {"user_id": after, "limit": limit}
-        rows = self.connection.execute(query, parameters).fetchall()
+        rows = self.connection.execute(USERS, parameters).fetchall()
         return [(user_id, wanted[tuple(key)]) for user_id, *key in rows]
 
 

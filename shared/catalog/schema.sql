@@ -1,6 +1,18 @@
 -- The schema that all migrations together make, for readers. Nothing executes this file.
 -- Generated: change a migration, then run `make schema`.
 
+CREATE FUNCTION kiloclaw_bucket(salt text, user_id text) RETURNS integer
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT ((high % 10000 * 7296 + low) % 10000)::integer
+      FROM (SELECT ('x' || left(digest, 8))::bit(32)::bigint & 4294967295 AS high,
+                   ('x' || substr(digest, 9, 8))::bit(32)::bigint & 4294967295 AS low
+              FROM encode(sha256(convert_to(salt, 'UTF8') || '\x00'::bytea
+                                 || convert_to(user_id, 'UTF8')), 'hex') AS digest) AS halves
+$$;
+
+COMMENT ON FUNCTION kiloclaw_bucket(salt text, user_id text) IS '4,294,967,296 modulo 10,000 is 7,296.';
+
 CREATE FUNCTION kiloclaw_check_named_versions() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -104,6 +116,21 @@ END, '-beta.'::text, '.0.'::text), '-'::text, '.2.'::text), '.'::text))::integer
     CONSTRAINT versions_status_check CHECK ((status = ANY (ARRAY['active'::text, 'deprecated'::text, 'disabled'::text]))),
     CONSTRAINT versions_variant_check CHECK ((variant ~ '^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$'::text))
 );
+
+CREATE TABLE kiloclaw_instances (
+    user_id text NOT NULL COLLATE pg_catalog."C",
+    image_tag text NOT NULL COLLATE pg_catalog."C",
+    image_digest text,
+    openclaw_version text NOT NULL,
+    variant text NOT NULL COLLATE pg_catalog."C",
+    source text NOT NULL,
+    is_pinned boolean NOT NULL,
+    resolved_at timestamp with time zone NOT NULL,
+    decided_at timestamp with time zone NOT NULL,
+    CONSTRAINT instances_source_check CHECK ((source = ANY (ARRAY['pin'::text, 'rollout'::text, 'latest'::text, 'instance'::text])))
+);
+
+COMMENT ON COLUMN kiloclaw_instances.decided_at IS 'Orders decisions: a row is only ever replaced by one that is not older.';
 
 CREATE TABLE kiloclaw_migrations (
     name text NOT NULL,
@@ -212,6 +239,9 @@ ALTER TABLE ONLY kiloclaw_audit_log
 ALTER TABLE ONLY kiloclaw_available_versions
     ADD CONSTRAINT kiloclaw_available_versions_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY kiloclaw_instances
+    ADD CONSTRAINT kiloclaw_instances_pkey PRIMARY KEY (user_id);
+
 ALTER TABLE ONLY kiloclaw_migrations
     ADD CONSTRAINT kiloclaw_migrations_pkey PRIMARY KEY (name);
 
@@ -260,6 +290,24 @@ COMMENT ON INDEX audit_by_subject IS 'Query: the history of one version, variant
 CREATE UNIQUE INDEX audit_reverted_once ON kiloclaw_audit_log USING btree (subject_id, ((after ->> 'revision'::text))) WHERE ((action = ANY (ARRAY['latest.reverted'::text, 'rollout.reverted'::text])) AND (jsonb_typeof((after -> 'revision'::text)) = 'number'::text));
 
 COMMENT ON INDEX audit_reverted_once IS 'Invariant: that a pointer of the KV is refused is said once per variant and revision.';
+
+CREATE INDEX instances_by_image_tag ON kiloclaw_instances USING btree (image_tag, user_id);
+
+COMMENT ON INDEX instances_by_image_tag IS 'Query: the instances of one version by user id, their number, and the distribution.';
+
+CREATE INDEX instances_by_resolved_at ON kiloclaw_instances USING btree (resolved_at, user_id);
+
+COMMENT ON INDEX instances_by_resolved_at IS 'Query: the list of instances, latest start first, and the age of the copy.';
+
+CREATE INDEX instances_by_source ON kiloclaw_instances USING btree (source, user_id);
+
+COMMENT ON INDEX instances_by_source IS 'Query: the instances of one source by user id.';
+
+CREATE INDEX instances_by_variant ON kiloclaw_instances USING btree (variant, user_id);
+
+COMMENT ON INDEX instances_by_variant IS 'Query: the instances of one variant by user id.';
+
+COMMENT ON INDEX kiloclaw_instances_pkey IS 'Invariant: one row a user. Query: the list of instances by user id.';
 
 CREATE INDEX pins_by_created_at ON kiloclaw_version_pins USING btree (created_at, user_id);
 
@@ -372,6 +420,10 @@ GRANT UPDATE(revision) ON TABLE kiloclaw_available_versions TO kiloclaw_sync;
 GRANT UPDATE(missing_since) ON TABLE kiloclaw_available_versions TO kiloclaw_sync;
 
 GRANT UPDATE(updated_at) ON TABLE kiloclaw_available_versions TO kiloclaw_sync;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE kiloclaw_instances TO kiloclaw_fleet;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE kiloclaw_instances TO kiloclaw_sync;
+GRANT SELECT,DELETE ON TABLE kiloclaw_instances TO kiloclaw_admin_api;
 
 GRANT SELECT,INSERT ON TABLE kiloclaw_promotions TO kiloclaw_sync;
 GRANT SELECT,INSERT ON TABLE kiloclaw_promotions TO kiloclaw_admin_api;
