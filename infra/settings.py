@@ -15,6 +15,9 @@ Memory = Annotated[int, Field(ge=128, le=3008)]
 RoleArn = Annotated[
     str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/[\w+=,.@/-]{1,128}$")
 ]
+StreamArn = Annotated[
+    str, Field(pattern=r"^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[^/]+/stream/[^/]+$")
+]
 RoleName = Annotated[str, Field(pattern=r"^[\w+=,.@-]{1,64}$")]
 
 
@@ -76,11 +79,18 @@ class Stage(_Settings):
     callback_urls: tuple[str, ...] = ()
     restored_database: str | None = Field(default=None, pattern=r"^db-[A-Z0-9]{10,64}$")
     table_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{3,255}$")
+    table_stream_arn: StreamArn | None = None
 
     @property
     def metrics_namespace(self) -> str:
         """Where functions write their own metrics: apart from those of other stages."""
         return f"KiloClaw/{self.name}"
+
+    @model_validator(mode="after")
+    def _names_the_stream_of_a_restored_table(self) -> "Stage":
+        if (self.table_name is None) != (self.table_stream_arn is None):
+            raise ValueError("table_name and table_stream_arn go together")
+        return self
 
     @field_validator("memory_mib")
     @classmethod

@@ -6,6 +6,7 @@ from constructs import Construct
 from infra.aws.alarms import Monitored
 from infra.aws.callers import ControlPlane, Pipeline
 from infra.aws.database import MASTER, CatalogDatabase
+from infra.aws.fleet_stream import FleetStream
 from infra.aws.function import LambdaFunction
 from infra.aws.http_api import HttpApi
 from infra.aws.kv_table import KvTable
@@ -52,12 +53,17 @@ class KiloClaw(Stack):
         ControlPlane(self, stage, provisioning)
         HttpApi(self, stage, functions["admin_api"])
         schedule = Schedules(self, stage, functions["sync"])
+        stream = FleetStream(self, kv.table, functions["fleet"])
         if stage.pipeline:
             Pipeline(self, stage, kv, stage.pipeline)
         monitored = Monitored(
             namespace=stage.metrics_namespace,
             functions=functions,
-            dead_letters={"Undelivered": schedule.undelivered, "Failed": schedule.failed},
+            dead_letters={
+                "Undelivered": schedule.undelivered,
+                "Failed": schedule.failed,
+                "Fleet": stream.failed,
+            },
             table=kv.table,
             database=catalog.database,
             proxy=catalog.proxy,

@@ -18,6 +18,7 @@ from infra.functions import FUNCTIONS, STORE_ERRORS, Function
 MINUTE, FIVE_MINUTES = Duration.minutes(1), Duration.minutes(5)
 HEARTBEAT_MINUTES = 10
 BORROWED_PERCENT = 80
+BEHIND_MS = 300_000
 FREE_SHARE = 0.2
 GIB = 1024**3
 
@@ -83,6 +84,9 @@ class Alarms(Construct):
         for alarm in function.alarms:
             metric = self._monitored.metric(alarm.metric, name, alarm.statistic)
             self._above(alarm.name, metric, 0, alarm.description, alarm.periods)
+        if function.trigger == "table_stream":
+            age = deployed.metric("IteratorAge", statistic="Maximum", period=FIVE_MINUTES)
+            self._above(f"{prefix}Behind", age, BEHIND_MS, f"{name} is behind its stream, ms")
         if function.heartbeat:
             self._add_heartbeat(f"{prefix}NotRun", function.heartbeat, name)
 

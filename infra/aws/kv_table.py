@@ -20,7 +20,7 @@ class KvTable(Construct):
 
     def __init__(self, scope: Construct, stage: Stage) -> None:
         super().__init__(scope, "KV")
-        self.table = self._existing(stage.table_name) if stage.table_name else self._new(stage)
+        self.table = self._existing(stage) if stage.table_name else self._new(stage)
         self.index_arn = f"{self.table.table_arn}/index/{INDEX}"
 
     def grant(
@@ -63,8 +63,13 @@ class KvTable(Construct):
             )
         )
 
-    def _existing(self, name: str) -> dynamodb.ITable:
-        return dynamodb.Table.from_table_name(self, "Table", name)
+    def _existing(self, stage: Stage) -> dynamodb.ITable:
+        return dynamodb.Table.from_table_attributes(
+            self,
+            "Table",
+            table_name=stage.table_name,
+            table_stream_arn=stage.table_stream_arn,
+        )
 
     def _new(self, stage: Stage) -> dynamodb.Table:
         table = dynamodb.Table(
@@ -73,6 +78,7 @@ class KvTable(Construct):
             partition_key=_text("pk"),
             sort_key=_text("sk"),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
             encryption=dynamodb.TableEncryption.AWS_MANAGED,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True, recovery_period_in_days=RECOVERY_DAYS

@@ -23,6 +23,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> Template:
         callback_urls=["http://localhost:8080/console/signed-in"],
         publisher_may_promote=False,
         table_name="kiloclaw-restored",
+        table_stream_arn="arn:aws:dynamodb:eu-central-1:123456789012:table/kiloclaw-restored/stream/1",
         restored_database="db-RESTORED0123456789ABCDEFGHI",
     )
     return synthesise(tmp_path_factory.mktemp("chosen"), release="v7", **choices)
