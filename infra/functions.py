@@ -99,7 +99,6 @@ _ALL = (
         timeout_seconds=30,
         memory_mib=512,
         database_role="kiloclaw_fleet",
-        variables=("TABLE_NAME",),
         p99_ms=5_000,
         alarms=(
             MetricAlarm("SkippedRecords", "FleetRecordsSkipped", "malformed instance records"),

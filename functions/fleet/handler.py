@@ -10,8 +10,8 @@ from os import environ
 from typing import Any
 
 from shared.kv.stream import read_changes
-from shared.runtime.dependencies import Dependencies, wire
-from shared.runtime.settings import Settings
+from shared.runtime.dependencies import CatalogDependencies, wire_catalog
+from shared.runtime.settings import CatalogSettings
 from shared.runtime.telemetry import request_id
 from shared.usecases.fleet import apply_changes
 
@@ -19,8 +19,8 @@ EVENT_SECONDS = 25.0
 
 
 @cache
-def dependencies() -> Dependencies:
-    return wire(Settings.stores(environ))
+def dependencies() -> CatalogDependencies:
+    return wire_catalog(CatalogSettings.read(environ))
 
 
 def handler(event: dict[str, Any], context: object) -> None:

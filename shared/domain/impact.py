@@ -53,7 +53,7 @@ class Move(NamedTuple):
 
 @dataclass(slots=True)
 class Impact:
-    """How many users would run another image at their next upgrade, and how many stay by pin."""
+    """How many users' next upgrade would run another image, and how many stay by pin."""
 
     moves: Counter[Move] = field(default_factory=Counter)
     moving: list[tuple[FleetClass, Move]] = field(default_factory=list)

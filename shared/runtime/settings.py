@@ -92,6 +92,18 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogSettings:
+    """Where the database is. `conninfo` is libpq's, without a password."""
+
+    conninfo: str
+    database_iam: bool
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        return cls(text(environ, "DATABASE_CONNINFO"), database_iam(environ))
+
+
+@dataclass(frozen=True, slots=True)
 class MigrateSettings:
     """Where the database is. `setup_conninfo` is for creating roles; None: others do that."""
 

@@ -1,6 +1,7 @@
 """The deployed system and the local one agree: routes, events, settings, table."""
 
 import inspect
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,14 +9,17 @@ from typing import Any
 
 import pytest
 
+from infra.functions import STREAM_BATCH
 from infra.local.aws.dynamodb import create_table
 from infra.local.aws.gateway import route_key
 from infra.local.aws.scheduler import Scheduler
-from shared.runtime.settings import MigrateSettings, Settings
+from infra.local.aws.stream import is_wanted
+from shared.runtime.settings import CatalogSettings, MigrateSettings, Settings
 from tests.support.templates import Template, text
 
 READERS = {
     "admin_api": Settings.admin_api,
+    "fleet": CatalogSettings.read,
     "migrate": MigrateSettings.read,
     "provisioning": Settings.stores,
     "sync": Settings.sync,
@@ -123,8 +127,34 @@ def test_the_table_is_the_same(template: Template) -> None:
     table = template.only("AWS::DynamoDB::Table")
     for name in ("KeySchema", "GlobalSecondaryIndexes", "BillingMode"):
         assert table[name] == made[name]
+    kind = made["StreamSpecification"]["StreamViewType"]
+    assert table["StreamSpecification"] == {"StreamViewType": kind}
     by_name = {item["AttributeName"]: item for item in made["AttributeDefinitions"]}
     assert {item["AttributeName"]: item for item in table["AttributeDefinitions"]} == by_name
+
+
+def test_the_stream_is_handed_over_in_the_same_way(template: Template) -> None:
+    """From its oldest record on, instances alone, in batches that wait a second at most."""
+    mapping = template.only("AWS::Lambda::EventSourceMapping")
+    assert text(mapping["FunctionName"]) == "${fleet}"
+    assert mapping["BatchSize"] == STREAM_BATCH
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    assert mapping["MaximumBatchingWindowInSeconds"] == 1
+    [pattern] = mapping["FilterCriteria"]["Filters"]
+    keys = {"pk": {"S": [{"prefix": "INSTANCE#"}]}}
+    assert json.loads(pattern["Pattern"]) == {"dynamodb": {"Keys": keys}}
+    user, entry = ({"dynamodb": {"Keys": {"pk": {"S": pk}}}} for pk in ("INSTANCE#u", "IMAGE"))
+    assert (is_wanted(user), is_wanted(entry)) == (True, False)
+
+
+def test_a_failed_batch_is_split_and_tried_for_a_day(template: Template) -> None:
+    """Then the records' positions are in a dead-letter queue; the others go on."""
+    mapping = template.only("AWS::Lambda::EventSourceMapping")
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert mapping["MaximumRecordAgeInSeconds"] == 24 * 3600
+    assert "MaximumRetryAttempts" not in mapping
+    failed = mapping["DestinationConfig"]["OnFailure"]["Destination"]
+    assert text(failed) == "${FleetStreamFailed.Arn}"
 
 
 def test_the_test_runs_where_the_sources_are() -> None:

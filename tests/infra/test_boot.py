@@ -22,6 +22,7 @@ from shared.usecases.publish import Publication, publish
 from tests.support.http_requests import http_request
 from tests.support.package_boot import PackageSandbox, booted, isolated, make_runtime, unzip
 from tests.support.stores import PASSWORD, Stores, create_database
+from tests.support.stream_records import stream_record
 
 IMPORT = """
 import importlib, os, sys
@@ -101,6 +102,15 @@ def test_admin_api_lists_versions(
     assert [(item["image_tag"], item["is_latest"]) for item in body["items"]] == [
         ("stable", True)
     ]
+
+
+def test_fleet_copies(built: Built, stores: Stores, environ: dict[str, str]) -> None:
+    """It takes in a batch of the stream, with an item that is no instance."""
+    variables = {**environ, "DATABASE_CONNINFO": stores.conninfo("fleet")}
+    with built.boot("fleet", variables) as sandbox:
+        batch = [stream_record("ana"), stream_record("bob", decided_at="yesterday")]
+        assert sandbox.invoke({"Records": batch}) is None
+    assert stores.sql("SELECT user_id FROM kiloclaw_instances") == [("ana",)]
 
 
 def test_sync_runs(built: Built, stores: Stores, environ: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from tests.support.templates import Template, changed, statements, synthesise, t
 
 BUILDER = "arn:aws:iam::123456789012:role/builder"
 TABLE = f"arn:${{AWS::Partition}}:dynamodb:{ACCOUNT}:table/kiloclaw-restored"
+STREAM = "arn:aws:dynamodb:eu-central-1:123456789012:table/kiloclaw-restored/stream/1"
 CALLER = "arn:aws:iam::210987654321:role/control-plane"
 
 
@@ -23,7 +24,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> Template:
         callback_urls=["http://localhost:8080/console/signed-in"],
         publisher_may_promote=False,
         table_name="kiloclaw-restored",
-        table_stream_arn="arn:aws:dynamodb:eu-central-1:123456789012:table/kiloclaw-restored/stream/1",
+        table_stream_arn=STREAM,
         restored_database="db-RESTORED0123456789ABCDEFGHI",
     )
     return synthesise(tmp_path_factory.mktemp("chosen"), release="v7", **choices)
@@ -100,6 +101,8 @@ def test_a_restored_table_takes_the_place_of_ours(chosen: Template) -> None:
         for name, function in chosen.functions().items()
     }
     others = dict.fromkeys(("admin_api", "provisioning", "sync"), "kiloclaw-restored")
-    assert variables == {"migrate": None, **others}
+    assert variables == {"fleet": None, "migrate": None, **others}
+    mapping = chosen.only("AWS::Lambda::EventSourceMapping")
+    assert mapping["EventSourceArn"] == STREAM
     granted = rights(chosen)["provisioningrole"]
     assert {right[1] for right in granted if right[0].startswith("dynamodb:")} == {TABLE}

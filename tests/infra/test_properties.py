@@ -141,9 +141,9 @@ def test_the_database_is_reached_by_its_proxy_only(template: Template) -> None:
 
 
 def test_dead_letters_are_kept_encrypted(template: Template) -> None:
-    """Runs that failed and those that were not delivered are kept for two weeks."""
+    """What failed and what was not delivered is kept for two weeks."""
     queues = template.of("AWS::SQS::Queue")
-    assert set(queues) == {"SchedulesFailed", "SchedulesUndelivered"}
+    assert set(queues) == {"FleetStreamFailed", "SchedulesFailed", "SchedulesUndelivered"}
     for queue in queues.values():
         assert queue["SqsManagedSseEnabled"] is True
         assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
@@ -189,7 +189,7 @@ def test_migrations_come_before_every_change(template: Template) -> None:
         for key, resource in resources.items()
         if resource["Type"] == "AWS::Lambda::Function"
     }
-    for name in ("admin_api", "provisioning", "sync"):
+    for name in ("admin_api", "fleet", "provisioning", "sync"):
         assert run in functions[name][1]["DependsOn"]
     waits_for = resources[run]["DependsOn"]
     assert functions["migrate"][0] in waits_for

@@ -13,6 +13,7 @@ Right = tuple[str, str, tuple[str, ...]]
 """An action, a resource, and the partition keys that it is limited to."""
 
 TABLE = "${KVTable.Arn}"
+STREAM = "${KVTable.StreamArn}"
 INDEX = f"{TABLE}/index/instances_by_image"
 ACCOUNT = "${AWS::Region}:${AWS::AccountId}"
 PROXY = f"arn:${{AWS::Partition}}:rds-db:{ACCOUNT}:dbuser:${{CatalogProxy.DBProxyArn}}[:6]"
@@ -25,6 +26,9 @@ NETWORK = {
     ("ec2:DescribeSubnets", "*", ()),
     ("ec2:UnassignPrivateIpAddresses", "*", ()),
 }
+LISTS_STREAMS = ("dynamodb:ListStreams", "*", ())
+"""Lambda's poller of a stream acts with the function's role; this right has no resource."""
+
 TRACES = {("xray:PutTelemetryRecords", "*", ()), ("xray:PutTraceSegments", "*", ())}
 
 
@@ -47,6 +51,16 @@ def function(name: str, *own: Right) -> set[Right]:
 
 
 RIGHTS: dict[str, set[Right]] = {
+    "fleetrole": function(
+        "fleet",
+        ("dynamodb:DescribeStream", STREAM, ()),
+        ("dynamodb:GetRecords", STREAM, ()),
+        ("dynamodb:GetShardIterator", STREAM, ()),
+        LISTS_STREAMS,
+        ("sqs:GetQueueAttributes", "${FleetStreamFailed.Arn}", ()),
+        ("sqs:GetQueueUrl", "${FleetStreamFailed.Arn}", ()),
+        ("sqs:SendMessage", "${FleetStreamFailed.Arn}", ()),
+    ),
     "migraterole": function("migrate", ("rds-db:connect", f"{PROXY}/kiloclaw_master", ())),
     "provisioningrole": function(
         "provisioning",
@@ -150,11 +164,14 @@ def test_nothing_else_grants_a_role_anything(template: Template) -> None:
 
 
 def test_a_wildcard_is_in_no_action_and_where_nothing_has_a_name(template: Template) -> None:
-    """Network interfaces and traces are granted without a name, versions without a number."""
+    """Network interfaces, traces and the list of streams are granted without a name, versions
+    without a number.
+    """
+    nameless = NETWORK | TRACES | {LISTS_STREAMS}
     for granted in rights(template).values():
         assert not [action for action, _, _ in granted if "*" in action]
         numberless = {right for right in granted if right[0] == "lambda:DeleteFunction"}
-        assert {right for right in granted if "*" in right[1]} <= NETWORK | TRACES | numberless
+        assert {right for right in granted if "*" in right[1]} <= nameless | numberless
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -217,8 +234,8 @@ def test_the_networks_endpoint_leads_to_our_table_alone(template: Template) -> N
     operations = {
         action
         for granted in rights(template).values()
-        for action, _, _ in granted
-        if action.startswith("dynamodb:")
+        for action, resource, _ in granted
+        if action.startswith("dynamodb:") and resource in {TABLE, INDEX}
     }
     assert set(statement["Action"]) == operations
     assert set(texts(statement["Resource"])) == {TABLE, INDEX}
@@ -228,7 +245,7 @@ def test_queues_and_topic_refuse_calls_without_tls(template: Template) -> None:
     """Their own policies deny every call without TLS; that of the topic grants one right."""
     kinds = ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")
     policies = [policy for kind in kinds for policy in template.of(kind).values()]
-    assert len(policies) == 3
+    assert len(policies) == 4
     granted = []
     for policy in policies:
         [denied] = [

@@ -19,7 +19,12 @@ REQUEST_ID = "request-1"
 def no_stores(*, publisher_may_promote: bool = True) -> Dependencies:
     """What an operation gets, with nothing to connect to: whatever asks a store fails."""
     settings = Settings("host=nowhere", "kiloclaw", publisher_may_promote=publisher_may_promote)
-    return Dependencies(settings, Database(_nowhere), KV(None, "kiloclaw"), Telemetry())
+    return Dependencies(
+        settings=settings,
+        database=Database(_nowhere),
+        kv=KV(None, "kiloclaw"),
+        telemetry=Telemetry(),
+    )
 
 
 def _nowhere() -> str:

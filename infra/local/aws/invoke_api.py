@@ -15,8 +15,10 @@ from infra.functions import FUNCTIONS
 from infra.local.aws.environments import LocalFunction, Throttled
 
 RULE = "/2015-03-31/functions/<name>/invocations"
+NOT_BY_HAND = {"http_api", "table_stream"}
+"""Triggers whose events only they can make."""
 INVOCABLE = tuple(
-    name for name, function in FUNCTIONS.items() if function.trigger != "http_api"
+    name for name, function in FUNCTIONS.items() if function.trigger not in NOT_BY_HAND
 )
 MAX_PAYLOAD = 6_291_456
 

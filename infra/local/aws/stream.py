@@ -92,7 +92,7 @@ class EventSourceMapping:
         while not self._stopped.wait(POLL_SECONDS):
             # A store that is down is told about elsewhere, and read again when it is back.
             with suppress(BotoCoreError, ClientError):
-                records = [one for one in self._reader.read() if _is_wanted(one)]
+                records = [one for one in self._reader.read() if is_wanted(one)]
                 for start in range(0, len(records), STREAM_BATCH):
                     self._deliver(records[start : start + STREAM_BATCH])
 
@@ -121,7 +121,7 @@ class EventSourceMapping:
         return invocation.payload.decode() if invocation.error else None
 
 
-def _is_wanted(record: dict[str, Any]) -> bool:
+def is_wanted(record: dict[str, Any]) -> bool:
     """The mapping's filter: records of instances alone."""
     return str(record["dynamodb"]["Keys"]["pk"]["S"]).startswith(STREAM_PARTITION)
 

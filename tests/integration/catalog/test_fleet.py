@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.catalog.fleet import InForce, InstanceFilter
+from shared.catalog.fleet import InForce, InstanceFilter, InstanceSort
 from shared.catalog.transaction import Catalog
 from shared.domain.model import Instance
 from shared.domain.pointer import Rollout
@@ -58,7 +58,7 @@ def test_the_bucket_is_the_same_in_sql_and_python(catalog: Catalog) -> None:
     ],
 )
 def test_pages_give_every_instance_once(
-    catalog: Catalog, wanted: InstanceFilter, sort: str, limit: int
+    catalog: Catalog, wanted: InstanceFilter, sort: InstanceSort, limit: int
 ) -> None:
     """Pages of any size, by either order, repeat and omit nobody."""
     everybody = [
@@ -82,7 +82,7 @@ def test_pages_give_every_instance_once(
             expected.sort(key=lambda one: (one.resolved_at, one.user_id), reverse=True)
         walked: list[Instance] = []
         after = None
-        while page := tx.fleet.page(wanted, sort, after, limit):  # type: ignore[arg-type]
+        while page := tx.fleet.page(wanted, sort, after, limit):
             walked += page
             last = page[-1]
             after = (last.resolved_at, last.user_id)

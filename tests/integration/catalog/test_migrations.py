@@ -20,6 +20,7 @@ from tests.support.stores import CatalogStore, make_catalog
 TABLES = {
     "kiloclaw_audit_log",
     "kiloclaw_available_versions",
+    "kiloclaw_instances",
     "kiloclaw_migrations",
     "kiloclaw_promotions",
     "kiloclaw_sync_findings",

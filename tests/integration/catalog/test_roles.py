@@ -19,17 +19,20 @@ ALL = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 GRANTS = {
     ("kiloclaw_admin_api", "kiloclaw_audit_log"): ADD,
     ("kiloclaw_admin_api", "kiloclaw_available_versions"): CHANGE,
+    ("kiloclaw_admin_api", "kiloclaw_instances"): {"SELECT", "DELETE"},
     ("kiloclaw_admin_api", "kiloclaw_promotions"): ADD,
     ("kiloclaw_admin_api", "kiloclaw_sync_findings"): CHANGE,
     ("kiloclaw_admin_api", "kiloclaw_sync_runs"): CHANGE,
     ("kiloclaw_admin_api", "kiloclaw_user_aliases"): ALL,
     ("kiloclaw_admin_api", "kiloclaw_variants"): CHANGE,
     ("kiloclaw_admin_api", "kiloclaw_version_pins"): ALL,
+    ("kiloclaw_fleet", "kiloclaw_instances"): ALL,
     ("kiloclaw_provisioning", "kiloclaw_available_versions"): READ,
     ("kiloclaw_provisioning", "kiloclaw_variants"): READ,
     ("kiloclaw_provisioning", "kiloclaw_version_pins"): READ,
     ("kiloclaw_sync", "kiloclaw_audit_log"): {"INSERT"},
     ("kiloclaw_sync", "kiloclaw_available_versions"): READ,
+    ("kiloclaw_sync", "kiloclaw_instances"): ALL,
     ("kiloclaw_sync", "kiloclaw_promotions"): ADD,
     ("kiloclaw_sync", "kiloclaw_sync_findings"): ALL,
     ("kiloclaw_sync", "kiloclaw_sync_runs"): ALL,
@@ -48,6 +51,7 @@ COLUMN_GRANTS = {
 TABLES = (
     "kiloclaw_audit_log",
     "kiloclaw_available_versions",
+    "kiloclaw_instances",
     "kiloclaw_migrations",
     "kiloclaw_promotions",
     "kiloclaw_sync_findings",
@@ -56,7 +60,7 @@ TABLES = (
     "kiloclaw_variants",
     "kiloclaw_version_pins",
 )
-FUNCTIONS = ("admin_api", "provisioning", "sync")
+FUNCTIONS = ("admin_api", "fleet", "provisioning", "sync")
 INSUFFICIENT_PRIVILEGE = errors.InsufficientPrivilege.sqlstate
 
 

@@ -16,6 +16,7 @@ from shared.usecases.fleet import Applied, apply_changes
 from tests.support.concurrent_actors import Sandbox
 from tests.support.failing_clients import closed_catalog
 from tests.support.stores import Stores
+from tests.support.stream_records import instance_item
 
 USERS = ("ana", "bob", "oauth/google:114000741928328149731", "o'brien@example.com")
 
@@ -93,25 +94,12 @@ def test_other_items_are_passed_over_and_malformed_ones_skipped(
     """Entries and pointers are no instances; a malformed record is counted, never fatal."""
     world.provision("ana")
     stores.put("INSTANCE#bob", "IMAGE", user_id="bob")
-    stores.put("INSTANCE#eve", "IMAGE", **_record("mallory"))
-    stores.put("INSTANCE#tim", "IMAGE", **_record("tim") | {"decided_at": "yesterday"})
-    stores.put("INSTANCE#a b", "IMAGE", **_record("a b"))
+    stores.put("INSTANCE#eve", "IMAGE", **instance_item("mallory"))
+    stores.put("INSTANCE#tim", "IMAGE", **instance_item("tim") | {"decided_at": "yesterday"})
+    stores.put("INSTANCE#a b", "IMAGE", **instance_item("a b"))
     changes = read_changes(reader.read())
     assert (set(changes.by_user), changes.skipped) == ({"ana"}, 4)
     assert apply_changes(changes, catalog=fleet) == Applied(1, 0)
-
-
-def _record(user: str) -> dict[str, Any]:
-    return {
-        "user_id": user,
-        "running_tag": "v1",
-        "openclaw_version": "2026.11.1",
-        "variant": "default",
-        "source": "latest",
-        "is_pinned": False,
-        "resolved_at": "2026-11-01T00:00:00.000000Z",
-        "decided_at": "2026-11-01T00:00:00.000000Z",
-    }
 
 
 def test_any_batches_in_order_give_the_kvs_state(
@@ -119,14 +107,13 @@ def test_any_batches_in_order_give_the_kvs_state(
 ) -> None:
     """Whole, split, repeated or read by two pollers: the copy ends up as the KV."""
     chance = random.Random(7)
-    for step in range(40):
+    for _ in range(40):
         user = chance.choice(USERS)
         if chance.random() < 0.3:
             world.kv.instances.forget(user)
         else:
             world.promote(chance.choice(("v1", "v4")))
             world.provision(user)
-        assert step >= 0
     records = reader.read()
     for size in (1, 3, 7, len(records)):
         for start in range(0, len(records), size):

@@ -20,7 +20,9 @@ def deps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Dep
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "KiloClaw")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", request.node.name)
     database = Database(lambda: "host=nowhere")
-    return Dependencies(SETTINGS, database, KV(None, "t"), Telemetry())
+    return Dependencies(
+        settings=SETTINGS, database=database, kv=KV(None, "t"), telemetry=Telemetry()
+    )
 
 
 def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
