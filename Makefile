@@ -35,7 +35,7 @@ check: setup-dev ## run all gates: format, lint, types, imports, migrations
 	for gate in "$${failed[@]}"; do echo "failed: $$gate" >&2; done; exit $${#failed[@]}
 
 mutation: setup-dev ## plant faults in shared/domain, and list those that no unit test finds
-	@rm -rf mutants && PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/mutmut run --max-children 1 $(ARGS)
+	@rm -rf mutants && $(BIN)/mutmut run --max-children 1 $(ARGS)
 	@$(BIN)/mutmut results
 
 bench: setup-dev ## run the benchmarks: a table, and build/bench.json

@@ -77,7 +77,7 @@ def filled(each_server: Postgres) -> CatalogStore:
 
 @pytest.fixture
 def world(sandbox: Sandbox) -> Sandbox:
-    """An environment over what `version_world` describes."""
+    """An environment over the versions, rollout and pin of `version_fixture.fill`."""
     fill(sandbox)
     return sandbox
 

@@ -49,7 +49,7 @@ def test_a_wait_that_fails_counts_too(clock: Clock) -> None:
 
 
 def test_the_end_of_the_event_ends_the_share_of_the_catalog(clock: Clock) -> None:
-    """After the end both are negative."""
+    """After the event's end both times are negative."""
     deadline = Deadline(6, 3)
     clock.now += 5
     assert deadline.catalog_left == 1
@@ -67,6 +67,6 @@ def test_an_extension_is_for_both_and_never_shortens(clock: Clock) -> None:
 
 
 def test_without_limits_there_is_always_time() -> None:
-    """As before the first event."""
+    """A deadline without limits never ends."""
     deadline = Deadline()
     assert (deadline.left, deadline.catalog_left) == (inf, inf)

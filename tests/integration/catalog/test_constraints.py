@@ -58,7 +58,7 @@ def test_every_constraint_that_has_an_error_exists_and_is_broken_here(
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_constraint_is_a_refusal_of_the_domain(catalog: Catalog, name: str) -> None:
-    """At the statement or at the commit, and nothing is written."""
+    """The refusal comes at the statement or at the commit, and nothing is written."""
     kind, detail = REFUSALS[name]
     with pytest.raises(Refused) as refused, catalog.transaction() as tx:
         tx.connection.execute(BROKEN[name])

@@ -123,7 +123,7 @@ def test_images_are_told_of_known_tags_alone(
 
 
 def test_the_overview_counts_what_is_there(fleet: CatalogStore) -> None:
-    """Retired versions do not count; a pin both expired and suspended is expired."""
+    """A retired version does not count, and a pin both expired and suspended is expired."""
     database = fleet.database("admin_api")
     with database.transaction() as connection:
         assert read_statistics(connection) == Statistics(

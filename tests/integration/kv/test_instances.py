@@ -133,7 +133,7 @@ def test_a_lost_reply_does_not_hide_what_was_forgotten(kv: KV, operation: str) -
 
 
 def test_of_two_who_forget_at_once_one_is_told(stores: Stores, instances: Instances) -> None:
-    """Both have read the record, and the second delete finds nothing."""
+    """The second delete finds nothing, though both had read the record."""
     instances.record(ANA)
     late = Interposing(stores.client, "delete_item", lambda: instances.forget("ana"))
     assert KV(late, stores.table).instances.forget("ana") is False

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Literal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.pointer import BRAKE, Pointer, Rollout, StoredPointer
-from shared.domain.reconciliation import Plan, Standing, plan
+from shared.domain.reconciliation import Plan, Standing, plan, restore_rollout
 
 Fate = Literal["active", "deprecated", "disabled", "importable", "refused", "pending"]
 """What the catalog says of a tag, or what would become of an attempt to import its entry."""
@@ -204,7 +205,8 @@ def no_revision_gets_two_contents(steps: list[tuple[State, Plan]]) -> None:
         for written in filter(None, (step.put, step.mirror)):
             tags = [copy and copy.latest_tag for copy in (state.mirror, state.stored.pointer)]
             assert written.revision > seen or written.latest_tag in tags
-            if written.revision > seen and step.put:
+            if written.revision > seen:
+                assert step.put
                 assert step.mirror
                 assert step.mirror.revision == step.put.revision
         if step.mirror:
@@ -224,3 +226,23 @@ def test_enabling_refuses_a_pending_pointer_that_names_the_version() -> None:
     step = plan(stored, mirror, standings, enabling="m2")
     assert (step.put, step.mirror) == (mirror.at(8), mirror.at(8))
     assert step.reverts
+
+
+@pytest.mark.parametrize(
+    ("revision", "salt", "in_kv", "in_mirror", "held"),
+    [
+        (MIRROR_AT, "s", False, True, False),
+        (MIRROR_AT, "s", True, False, True),
+        (MIRROR_AT - 1, "s", False, True, True),
+        (MIRROR_AT - 1, "s", False, False, False),
+        (MIRROR_AT, "t", False, False, True),
+    ],
+)
+def test_a_rollout_comes_back_held_unless_the_kv_shows_otherwise(
+    revision: int, salt: str, *, in_kv: bool, in_mirror: bool, held: bool
+) -> None:
+    """The KV's word counts for the same salt; while the KV is behind, both words count."""
+    kv = Pointer(revision, "m1", Rollout("m2", 10, salt, held=in_kv))
+    mirror = Pointer(MIRROR_AT, "m1", Rollout("m2", 10, "s", held=in_mirror))
+    restored = restore_rollout(mirror, StoredPointer(kv, revision=revision))
+    assert restored.rollout == Rollout("m2", 10, "s", held=held)

@@ -7,7 +7,15 @@ import pytest
 
 from shared.domain.model import Image, Instance, Status
 from shared.domain.pointer import Pointer, Rollout, StoredPointer
-from shared.domain.resolution import Facts, PinFact, Refusal, Resolution, decide, uncovered
+from shared.domain.resolution import (
+    Facts,
+    PinFact,
+    Refusal,
+    Resolution,
+    decide,
+    is_settled,
+    uncovered,
+)
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PAST = datetime(2026, 11, 24, 11, tzinfo=UTC)
@@ -76,6 +84,21 @@ def rolled_out(rollout: Rollout) -> Facts:
         (rolled_out(ALL), "new", ["none", "intent_provision", "in_rollout"]),
         (rolled_out(NOBODY), "old", ["none", "intent_provision", "not_in_rollout", "latest"]),
         (
+            rolled_out(Rollout("new", 7, "salt")),
+            "new",
+            ["none", "intent_provision", "in_rollout"],
+        ),
+        (
+            rolled_out(Rollout("new", 6, "salt")),
+            "old",
+            ["none", "intent_provision", "not_in_rollout", "latest"],
+        ),
+        (
+            rolled_out(replace(ALL, held=True)),
+            "old",
+            ["none", "intent_provision", "rollout_held", "latest"],
+        ),
+        (
             replace(rolled_out(ALL), images=images(new="disabled", old="active")),
             "old",
             ["none", "intent_provision", "candidate_disabled", "latest"],
@@ -137,3 +160,21 @@ def test_refusals(facts: Facts, code: str) -> None:
 def test_what_is_looked_up_once_more(facts: Facts, tags: set[str]) -> None:
     """Exactly the tags are uncovered that the statement did not cover and that may decide."""
     assert uncovered(facts) == tags
+
+
+@pytest.mark.parametrize(
+    ("facts", "settled"),
+    [
+        (replace(START, pin=PinFact("old", None)), True),
+        (replace(START, pin=PinFact("old", PAST)), False),
+        (replace(START, instance=OLD), False),
+        (RESTART, False),
+        (replace(RESTART, instance=OLD), True),
+        (replace(RESTART, instance=record("old", is_pinned=True)), False),
+        (replace(RESTART, instance=OLD, images=OFF), False),
+        (replace(RESTART, instance=record("not-looked-up")), False),
+    ],
+)
+def test_a_pin_or_the_record_of_a_restart_needs_no_pointer(facts: Facts, settled: bool) -> None:
+    """The KV is not asked for a pointer that cannot change the decision."""
+    assert is_settled(facts) is settled

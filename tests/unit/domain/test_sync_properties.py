@@ -165,22 +165,6 @@ def sort(state: SyncInput, most: int = 9, room: int = 9) -> Batch:
     raise AssertionError("the entries are never sorted")
 
 
-def check(state: SyncInput) -> None:
-    unclaimed = replace(state, claims={})
-    free = sort(unclaimed)
-    for most, room in product((1, 9), ROOMS):
-        batch = sort(unclaimed, most, room)
-        every_entry_has_one_place(unclaimed, batch)
-        the_cap_holds_back_new_ones_only(unclaimed, batch, free, room)
-        carried_out_it_is_as_wanted(unclaimed, batch)
-    for most in (1, 9):
-        batch = sort(state, most)
-        every_entry_has_one_place(state, batch)
-        conflicts_are_named(state, batch)
-        carried_out_it_is_as_wanted(state, batch)
-    what_the_kv_lost_is_told(state)
-
-
 def every_entry_has_one_place(state: SyncInput, batch: Batch) -> None:
     """None is lost, none is done twice."""
     placed = [*batch.insert, *batch.rest.new, *batch.fill, *batch.rest.update]
@@ -272,7 +256,19 @@ def _tags(rows: Iterable[Known]) -> list[str]:
 @given(SYNC_INPUTS)
 def test_classification_properties(state: SyncInput) -> None:
     """Every entry is placed once, and carrying the batch out gives the wanted rows."""
-    check(state)
+    unclaimed = replace(state, claims={})
+    free = sort(unclaimed)
+    for most, room in product((1, 9), ROOMS):
+        batch = sort(unclaimed, most, room)
+        every_entry_has_one_place(unclaimed, batch)
+        the_cap_holds_back_new_ones_only(unclaimed, batch, free, room)
+        carried_out_it_is_as_wanted(unclaimed, batch)
+    for most in (1, 9):
+        batch = sort(state, most)
+        every_entry_has_one_place(state, batch)
+        conflicts_are_named(state, batch)
+        carried_out_it_is_as_wanted(state, batch)
+    what_the_kv_lost_is_told(state)
 
 
 ENTRY = ImageEntry("a", "2.0", "default", START, "x")

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from shared.domain.errors import Refused
-from shared.http import problems
 from shared.http.problems import PROBLEMS, problem, problem_headers
 
 
@@ -52,8 +51,3 @@ def test_facts_displace_nothing() -> None:
 def test_headers(code: str, facts: dict[str, object], headers: dict[str, str]) -> None:
     """A refusal has the headers that its status requires."""
     assert problem_headers(code, facts) == headers
-
-
-def test_content_type() -> None:
-    """Every refusal is a problem document."""
-    assert problems.CONTENT_TYPE == "application/problem+json"
