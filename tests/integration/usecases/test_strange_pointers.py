@@ -12,7 +12,7 @@ from tests.support.concurrent_actors import Sandbox
 from tests.support.stores import Stores
 
 
-class Fleet:
+class StrangePointers:
     """`default` has v1 and v2, `gpu` has g1; a sync and a start to see what comes of it."""
 
     def __init__(self, stores: Stores, client: Any) -> None:
@@ -45,12 +45,12 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(stores: Stores) -> Iterator[Fleet]:
-    with closing(connect()) as client, closing(Fleet(stores, client)) as fleet:
+def fleet(stores: Stores) -> Iterator[StrangePointers]:
+    with closing(connect()) as client, closing(StrangePointers(stores, client)) as fleet:
         yield fleet
 
 
-def test_a_latest_of_another_variant(fleet: Fleet) -> None:
+def test_a_latest_of_another_variant(fleet: StrangePointers) -> None:
     """With nothing to put back it is a finding, and the other variants go on."""
     fleet.point("default", revision=1, latest_tag="g1")
     fleet.point("gpu", revision=1, latest_tag="g1")
@@ -63,7 +63,7 @@ def test_a_latest_of_another_variant(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("foreign", ["g1", "g2"])
-def test_the_own_latest_is_put_back(fleet: Fleet, foreign: str) -> None:
+def test_the_own_latest_is_put_back(fleet: StrangePointers, foreign: str) -> None:
     """Users keep their own latest, whether or not the catalog knows the foreign version."""
     fleet.point("default", revision=1, latest_tag="v1")
     fleet.sync()
@@ -76,7 +76,7 @@ def test_the_own_latest_is_put_back(fleet: Fleet, foreign: str) -> None:
     assert fleet.served() == "v1"
 
 
-def test_a_candidate_of_another_variant(fleet: Fleet) -> None:
+def test_a_candidate_of_another_variant(fleet: StrangePointers) -> None:
     """It is served to nobody and taken out of both copies."""
     rollout = {"candidate_tag": "g1", "percent": 100, "salt": "s"}
     fleet.point("default", revision=1, latest_tag="v1", **rollout)
@@ -86,7 +86,7 @@ def test_a_candidate_of_another_variant(fleet: Fleet) -> None:
     assert fleet.mirrors() == [("default", "v1", None), ("gpu", None, None)]
 
 
-def test_an_entry_that_changed_its_variant(fleet: Fleet) -> None:
+def test_an_entry_that_changed_its_variant(fleet: StrangePointers) -> None:
     """The catalog's word on a version's variant stands; a pointer that relies on it is dead."""
     fleet.sync()
     fleet.stores.put_entry("g1", variant="default")
@@ -96,7 +96,7 @@ def test_an_entry_that_changed_its_variant(fleet: Fleet) -> None:
     assert fleet.mirrors()[0] == ("default", None, None)
 
 
-def test_a_version_that_is_latest_and_candidate(fleet: Fleet) -> None:
+def test_a_version_that_is_latest_and_candidate(fleet: StrangePointers) -> None:
     """Disabling it ends both; its replacement is served."""
     rollout = {"candidate_tag": "v1", "percent": 100, "salt": "s"}
     fleet.point("default", revision=1, latest_tag="v1", **rollout)

@@ -36,7 +36,7 @@ def test_any_other_state_may_not(header: str) -> None:
 @pytest.mark.parametrize("header", ["*", '"a"'])
 def test_nothing_matches_a_row_that_is_not_there(header: str) -> None:
     """Not even `*`."""
-    with pytest.raises(StaleRevision):
+    with pytest.raises(StaleRevision, match=r"^there is nothing that could match If-Match$"):
         IfMatch(header).check(None)
 
 

@@ -289,3 +289,10 @@ def test_another_openclaw_version_is_an_update() -> None:
     row = Known("a", "x", "1.0", "default")
     sorting = sync.Sorting([ENTRY], {"a": row})
     assert (sorting.update, sorting.unchanged, sorting.new) == ([ENTRY], 0, [])
+
+
+def test_rows_that_are_as_their_entries_are_counted() -> None:
+    """Every row that needs no change counts."""
+    rows = {tag: Known(tag, None, "2.0", "default") for tag in "ab"}
+    entries = [replace(ENTRY, image_tag=tag, image_digest=None) for tag in "ab"]
+    assert sync.Sorting(entries, rows).unchanged == 2
