@@ -45,11 +45,12 @@ class Function:
     """One Lambda function, in the folder `functions/{name}`.
 
     `memory_mib` holds unless a stage in `cdk.json` says otherwise. `variables` are the
-    environment variables that it reads beside its database. `rights` are the operations that
-    it may call on the table, each limited to items with these partition keys; `index_rights`
-    are those on the index. `p99_ms` is the duration above which the function counts as slow.
-    `heartbeat` names a metric that must be written every ten minutes. `data_files` are read
-    at run time from outside its folder, as patterns below the project's root.
+    environment variables that it reads beside its database. `rights` are the operations that it
+    may call on the table, each limited to items with these partition keys; a scan cannot be
+    limited. `index_rights` are those on the index. `p99_ms` is the duration above which the
+    function counts as slow. `heartbeat` names a metric that must be written every ten minutes.
+    `data_files` are read at run time from outside its folder, as patterns below the project's
+    root.
     """
 
     name: str
@@ -141,7 +142,8 @@ _ALL = (
         variables=("TABLE_NAME", "SYNC_MAX_NEW"),
         rights={
             "Query": ("IMAGE", "DIGEST", "POINTER"),
-            "BatchGetItem": ("IMAGE", "DIGEST", "POINTER"),
+            "BatchGetItem": ("IMAGE", "DIGEST", "POINTER", "INSTANCE#*"),
+            "Scan": (),
             "PutItem": ("IMAGE", "DIGEST", "POINTER"),
             "UpdateItem": ("IMAGE",),
             "DeleteItem": ("DIGEST",),

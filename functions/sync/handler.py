@@ -1,10 +1,12 @@
 """Keeps the catalog in agreement with the KV: every minute, or when invoked with `{}`.
 
 After a store was restored or lost, `{"rebuild": "catalog"}` takes in what the KV has, without
-the cap, and `{"rebuild": "kv"}` writes what the KV has lost. `{"release_claim": "sha256:…"}`
-frees the digest of a tag that nobody can run.
+the cap, and `{"rebuild": "kv"}` writes what the KV has lost. `{"rebuild": "fleet"}` makes the
+fleet's copy equal to the KV; `next` of its answer is sent along to go on.
+`{"release_claim": "sha256:…"}` frees the digest of a tag that nobody can run.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from os import environ
@@ -12,6 +14,7 @@ from typing import Any, Literal
 
 from shared.catalog.runs import Trigger
 from shared.domain.errors import InvalidRequest, InvalidValue
+from shared.domain.fleet_position import FleetPosition
 from shared.domain.model import Initiator
 from shared.domain.sync_report import SyncReport
 from shared.domain.values import IMAGE_DIGEST, ImageDigest
@@ -19,6 +22,7 @@ from shared.runtime.dependencies import Dependencies, wire
 from shared.runtime.settings import Settings
 from shared.runtime.telemetry import request_id
 from shared.usecases.rebuild import rebuild_kv
+from shared.usecases.rebuild_fleet import rebuild_fleet
 from shared.usecases.release_claim import release_claim
 from shared.usecases.sync import run_sync
 
@@ -29,6 +33,13 @@ EVENT_SECONDS = 55.0
 """Stores are asked no longer than this: the function has 60 s."""
 RUN_SECONDS = 40.0
 """After these a run takes no more new versions: it must end before the function's time does."""
+
+
+Rebuild = Literal["rebuild_kv", "rebuild_catalog"]
+PAYLOADS = (
+    'must be {}, {"rebuild": "kv", "catalog" or "fleet"}, {"release_claim": digest}'
+    " or a scheduled event"
+)
 
 
 @cache
@@ -45,6 +56,8 @@ def handler(event: object, context: object) -> dict[str, Any]:
                 by = Initiator(OPERATOR, request_id(context))
                 tag = release_claim(digest, by=by, catalog=deps.catalog, kv=deps.kv)
                 return {"image_digest": digest, "image_tag": tag}
+            case FleetPosition() as position:
+                return _rebuild_fleet(position, deps)
             case "rebuild_kv":
                 return _rebuild_kv(deps)
             case "rebuild_catalog":
@@ -60,19 +73,28 @@ class ClaimRelease:
     digest: ImageDigest
 
 
-def _parse(event: object) -> Trigger | Literal["rebuild_kv", "rebuild_catalog"] | ClaimRelease:
-    if event == {}:
-        return "direct"
-    if event == {"rebuild": "kv"}:
-        return "rebuild_kv"
-    if event == {"rebuild": "catalog"}:
-        return "rebuild_catalog"
-    if isinstance(event, dict) and event.get("source") == "aws.scheduler":
-        return "schedule"
-    if isinstance(event, dict) and event.keys() == {"release_claim"}:
-        return ClaimRelease(_parse_digest(event["release_claim"]))
-    message = 'must be {}, {"rebuild": "kv" or "catalog"}, {"release_claim": digest}'
-    raise InvalidRequest(("payload", f"{message} or a scheduled event"))
+def _parse(event: object) -> Trigger | Rebuild | FleetPosition | ClaimRelease:
+    match event:
+        case dict() if not event:
+            return "direct"
+        case {"source": "aws.scheduler"}:
+            return "schedule"
+        case {"rebuild": copy, **more}:
+            return _parse_rebuild(copy, more)
+        case {"release_claim": digest, **more} if not more:
+            return ClaimRelease(_parse_digest(digest))
+    raise InvalidRequest(("payload", PAYLOADS))
+
+
+def _parse_rebuild(copy: object, more: Mapping[Any, object]) -> Rebuild | FleetPosition:
+    match copy:
+        case "kv" if not more:
+            return "rebuild_kv"
+        case "catalog" if not more:
+            return "rebuild_catalog"
+        case "fleet" if more.keys() <= {"next"}:
+            return _parse_position(more.get("next"))
+    raise InvalidRequest(("payload", PAYLOADS))
 
 
 def _parse_digest(value: object) -> ImageDigest:
@@ -80,6 +102,13 @@ def _parse_digest(value: object) -> ImageDigest:
         return IMAGE_DIGEST.parse(value)
     except InvalidValue as error:
         raise InvalidRequest(("release_claim", str(error))) from None
+
+
+def _parse_position(value: object) -> FleetPosition:
+    try:
+        return FleetPosition.start() if value is None else FleetPosition.parse(value)
+    except InvalidValue as error:
+        raise InvalidRequest(("next", str(error))) from None
 
 
 def _run_sync(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:
@@ -100,6 +129,18 @@ def _rebuild_kv(deps: Dependencies) -> dict[str, Any]:
     report = rebuild_kv(catalog=deps.catalog, kv=deps.kv, seconds=RUN_SECONDS).as_json()
     deps.telemetry.log("the KV was rebuilt", **report)
     return report
+
+
+def _rebuild_fleet(position: FleetPosition, deps: Dependencies) -> dict[str, Any]:
+    report = rebuild_fleet(position, catalog=deps.catalog, kv=deps.kv, seconds=RUN_SECONDS)
+    deps.telemetry.log(
+        "the fleet's copy was rebuilt",
+        read=report.read,
+        written=report.written,
+        removed=report.removed,
+        done=report.done,
+    )
+    return report.as_json()
 
 
 def _tell(report: SyncReport, age: float | None, deps: Dependencies) -> None:

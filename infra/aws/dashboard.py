@@ -13,6 +13,7 @@ HALF = 12
 """Half of the 24 columns of a page."""
 SOURCES = ("Pin", "Rollout", "Latest", "Instance")
 RUNS = ("SyncOk", "SyncSkippedLocked", "SyncSuspectPartial")
+RECORDS = ("FleetRecordsApplied", "FleetRecordsSkipped")
 REFUSALS = (
     "CatalogUnavailable",
     "KVUnavailable",
@@ -22,7 +23,7 @@ REFUSALS = (
 
 
 class Dashboard(Construct):
-    """Starts, then the age of the catalog, then functions and stores."""
+    """Starts, then the age of catalog and copy, then functions and stores."""
 
     def __init__(self, scope: Construct, id: str, monitored: Monitored, stage: str) -> None:  # noqa: A002
         super().__init__(scope, id)
@@ -50,10 +51,14 @@ def _agreement(monitored: Monitored) -> list[cloudwatch.IWidget]:
     age = monitored.metric("CatalogAge", "sync", statistic="Maximum")
     runs = [monitored.metric(name, "sync") for name in RUNS]
     findings = monitored.metric("OpenFindings", "sync", statistic="Maximum")
+    copy = monitored.metric("FleetCopyAge", "fleet", statistic="Maximum")
+    records = [monitored.metric(name, "fleet") for name in RECORDS]
     people = [monitored.metric(name, "admin_api") for name in ("PinsSuspended", "Unexpected")]
     return [
         _graph("Seconds since the last good sync", [age]),
         _graph("Syncs, open findings, suspended pins", [*runs, findings, *people]),
+        _graph("Age of the fleet's copy, s", [copy]),
+        _graph("Records of the fleet's copy", records),
     ]
 
 

@@ -26,14 +26,11 @@ class KvTable(Construct):
     def grant(
         self, grantee: iam.IGrantable, rights: Mapping[Operation, Iterable[Items]]
     ) -> None:
-        """Allow operations, each only on items with the given partition keys."""
+        """Allow operations, each only on items with the given partition keys, if any."""
         for operation, items in rights.items():
-            self._allow(
-                grantee,
-                operation,
-                self.table.table_arn,
-                {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(items)}},
-            )
+            keys = list(items)
+            limits = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
+            self._allow(grantee, operation, self.table.table_arn, limits if keys else None)
 
     def grant_index(self, grantee: iam.IGrantable, operations: Iterable[Operation]) -> None:
         """Allow operations on the index, which holds instances only."""

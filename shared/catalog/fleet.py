@@ -145,7 +145,7 @@ class Fleet:
         )
 
     def upsert(self, instances: Iterable[Instance]) -> int:
-        """Write rows, unless there is one that was decided later; return how many."""
+        """Write rows, unless there is an equal one or one decided later; return how many."""
         rows = list(instances)
         written = self.connection.execute(
             """
@@ -163,6 +163,12 @@ class Fleet:
                    source = excluded.source, is_pinned = excluded.is_pinned,
                    resolved_at = excluded.resolved_at, decided_at = excluded.decided_at
              WHERE i.decided_at <= excluded.decided_at
+               AND (i.image_tag, i.image_digest, i.openclaw_version, i.variant, i.source,
+                    i.is_pinned, i.resolved_at, i.decided_at)
+                   IS DISTINCT FROM
+                   (excluded.image_tag, excluded.image_digest, excluded.openclaw_version,
+                    excluded.variant, excluded.source, excluded.is_pinned,
+                    excluded.resolved_at, excluded.decided_at)
             """,
             {
                 "users": [row.user_id for row in rows],
@@ -194,18 +200,28 @@ class Fleet:
         )
         return removed.rowcount
 
+    def decided(self, user_ids: list[UserId]) -> dict[UserId, datetime]:
+        """When the rows of these users were decided."""
+        rows = self.connection.execute(
+            "SELECT user_id, decided_at FROM kiloclaw_instances WHERE user_id = ANY(%(users)s)",
+            {"users": user_ids},
+        ).fetchall()
+        return dict(rows)
+
+    def users(self, after: UserId, limit: int) -> list[UserId]:
+        """Return up to `limit` users behind `after`, in order."""
+        rows = self.connection.execute(
+            "SELECT user_id FROM kiloclaw_instances WHERE user_id > %(after)s"
+            " ORDER BY user_id LIMIT %(limit)s",
+            {"after": after, "limit": limit},
+        ).fetchall()
+        return [user_id for (user_id,) in rows]
+
     def forget(self, user_id: UserId) -> None:
         """Delete the row of a user who is being erased."""
         self.connection.execute(
             "DELETE FROM kiloclaw_instances WHERE user_id = %(user)s", {"user": user_id}
         )
-
-    def has(self, user_id: UserId) -> bool:
-        """Whether the user has an instance."""
-        row = self.connection.execute(
-            "SELECT FROM kiloclaw_instances WHERE user_id = %(user)s", {"user": user_id}
-        ).fetchone()
-        return row is not None
 
     def page(
         self,

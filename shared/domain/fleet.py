@@ -23,29 +23,41 @@ T = TypeVar("T", Instance, Removal)
 
 @dataclass(slots=True)
 class Changes:
-    """The last change of each user in a batch.
+    """What a batch comes to: records removed, then records put, at most one a user of each.
 
-    `skipped` counts malformed records; `newest` is when the newest record was written.
+    A removal stays though a put follows it: the put may have been decided earlier than the
+    record that was removed, and must not lose against that one's row. `skipped` counts
+    malformed records; `newest` is when the newest record was written.
     """
 
-    by_user: dict[UserId, Change] = field(default_factory=dict)
+    removed: dict[UserId, Removal] = field(default_factory=dict)
+    put: dict[UserId, Instance] = field(default_factory=dict)
     skipped: int = 0
     newest: datetime | None = None
 
     @property
+    def users(self) -> list[UserId]:
+        return sorted(self.removed.keys() | self.put.keys())
+
+    @property
     def instances(self) -> list[Instance]:
-        return _in_order(one for one in self.by_user.values() if isinstance(one, Instance))
+        return _in_order(self.put.values())
 
     @property
     def removals(self) -> list[Removal]:
-        return _in_order(one for one in self.by_user.values() if isinstance(one, Removal))
+        return _in_order(self.removed.values())
 
     def add(self, change: Change | None, written_at: datetime | None) -> None:
         """Take in the next change of the stream; None for a malformed one."""
-        if change is None:
-            self.skipped += 1
-        else:
-            self.by_user[change.user_id] = change
+        match change:
+            case None:
+                self.skipped += 1
+            case Removal(user_id):
+                self.put.pop(user_id, None)
+                known = self.removed.get(user_id, change)
+                self.removed[user_id] = max(change, known, key=lambda one: one.decided_at)
+            case _:
+                self.put[change.user_id] = change
         if written_at is not None:
             self.newest = max(self.newest or written_at, written_at)
 

@@ -33,6 +33,7 @@ from shared.kv.table import (
 
 INDEX = "instances_by_image"
 PARTITION = "INSTANCE#"
+ITEMS_A_PAGE = 1000
 SOURCES: Mapping[str, Source] = {name: name for name in get_args(Source)}
 
 
@@ -71,6 +72,13 @@ class Count(NamedTuple):
 
     instances: int
     complete: bool
+
+
+class SegmentPage(NamedTuple):
+    """Records of a segment of the table. `last` is the last key read, None at the end."""
+
+    instances: list[Instance]
+    last: tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,31 @@ class Instances:
             return False
         answer = self.table.call("delete_item", Key=_key(user_id), ReturnValues="ALL_OLD")
         return "Attributes" in answer or was_repeated(answer)
+
+    def read_segment(
+        self, segment: int, segments: int, after: tuple[str, str] | None
+    ) -> SegmentPage:
+        """Read the next records of one of `segments` parts of the table, consistently.
+
+        A malformed record is left out. Raises KVUnavailable.
+        """
+        start = {"ExclusiveStartKey": key(*after)} if after else {}
+        page = self.table.call(
+            "scan",
+            Segment=segment,
+            TotalSegments=segments,
+            Limit=ITEMS_A_PAGE,
+            ConsistentRead=True,
+            FilterExpression="begins_with(pk, :instance)",
+            ExpressionAttributeValues=texts(**{":instance": PARTITION}),
+            **start,
+        )
+        last = page.get("LastEvaluatedKey")
+        parsed = ((item["pk"]["S"], parse_instance(item)) for item in page["Items"])
+        return SegmentPage(
+            [one for pk, one in parsed if one and pk == f"{PARTITION}{one.user_id}"],
+            (last["pk"]["S"], last["sk"]["S"]) if last else None,
+        )
 
     def page(
         self, tag: ImageTag | None, after: tuple[ImageTag, UserId] | None, limit: int

@@ -15,15 +15,13 @@ class Applied:
 
 
 def apply_changes(changes: Changes, *, catalog: Catalog) -> Applied:
-    """Bring a batch of the stream into the copy: one upsert and one delete.
+    """Bring a batch of the stream into the copy: one delete and one upsert.
 
     Repeated and overlapping batches are harmless. Raises CatalogUnavailable.
     """
-    if not changes.by_user:
+    if not changes.users:
         return Applied(0, 0)
     with catalog.transaction() as tx:
-        tx.fleet.lock(sorted(changes.by_user))
-        return Applied(
-            written=tx.fleet.upsert(changes.instances),
-            removed=tx.fleet.remove(changes.removals),
-        )
+        tx.fleet.lock(changes.users)
+        removed = tx.fleet.remove(changes.removals)
+        return Applied(written=tx.fleet.upsert(changes.instances), removed=removed)

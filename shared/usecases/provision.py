@@ -26,17 +26,12 @@ from shared.kv.instances import Recorded
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A starting instance. `running_tag` is what the caller believes that it runs.
-
-    `ignores_pin` and `ignores_record`: decide as if the user had none.
-    """
+    """A starting instance. `running_tag` is what the caller believes that it runs."""
 
     user_id: UserId
     intent: Intent = "provision"
     variant: Variant | None = None
     running_tag: ImageTag | None = None
-    ignores_pin: bool = False
-    ignores_record: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +111,6 @@ def gather(start: Start, database: Database, kv: KV) -> Facts:
 
 def _with_both_stores(start: Start, database: Database, kv: KV) -> Facts:
     facts = _with_kv(_from_catalog(start, start.variant, database), kv)
-    if start.ignores_record:
-        facts = replace(facts, instance=None)
     if start.variant is None and facts.deciding_pin is None and facts.instance is not None:
         variant = facts.instance.variant
         if variant != facts.variant:
@@ -126,8 +119,7 @@ def _with_both_stores(start: Start, database: Database, kv: KV) -> Facts:
 
 
 def _from_catalog(start: Start, variant: Variant | None, database: Database) -> Facts:
-    pinned_user = None if start.ignores_pin else start.user_id
-    catalog = read_facts(database, pinned_user, variant or DEFAULT_VARIANT)
+    catalog = read_facts(database, start.user_id, variant or DEFAULT_VARIANT)
     facts = Facts(
         start.user_id,
         start.intent,

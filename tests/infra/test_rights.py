@@ -71,7 +71,8 @@ RIGHTS: dict[str, set[Right]] = {
     "syncrole": function(
         "sync",
         kv("Query", "IMAGE", "DIGEST", "POINTER"),
-        kv("BatchGetItem", "IMAGE", "DIGEST", "POINTER"),
+        kv("BatchGetItem", "IMAGE", "DIGEST", "POINTER", "INSTANCE#*"),
+        kv("Scan"),
         kv("PutItem", "IMAGE", "DIGEST", "POINTER"),
         kv("UpdateItem", "IMAGE"),
         kv("DeleteItem", "DIGEST"),

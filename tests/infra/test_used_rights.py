@@ -18,6 +18,7 @@ from shared.runtime import dependencies as wiring
 from shared.runtime.settings import Settings
 from tests.infra.test_rights import INDEX, RIGHTS, TABLE, Right
 from tests.support.stores import Stores
+from tests.support.stream_records import instance_item
 
 OLD, NEW = "kiloclaw-1", "kiloclaw-2"
 DIGESTS = [f"sha256:{number:064x}" for number in range(9)]
@@ -50,8 +51,9 @@ def _needed(operation: str, params: dict[str, Any]) -> Iterator[Right]:
         case "BatchGetItem":
             [wanted] = params["RequestItems"].values()
             yield from (_right(operation, key) for key in wanted["Keys"])
-        case "Query" | "Scan" if "IndexName" in params:
-            yield (f"dynamodb:{operation}", INDEX, ())
+        case "Query" | "Scan" if operation == "Scan" or "IndexName" in params:
+            resource = INDEX if "IndexName" in params else TABLE
+            yield (f"dynamodb:{operation}", resource, ())
         case "Query":
             yield _right(operation, {"pk": params["ExpressionAttributeValues"][":pk"]})
         case _:
@@ -131,7 +133,7 @@ def test_provisioning_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
 
 
 def test_sync_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
-    """It imports entries, writes a tombstone, copies pointers and rebuilds the KV."""
+    """It imports entries, writes a tombstone, copies pointers and rebuilds both copies."""
     stores.put_entry(OLD, image_digest=DIGESTS[1])
     stores.put_entry(NEW, image_digest=DIGESTS[2])
     stores.put("POINTER", "default", revision=1, latest_tag=NEW)
@@ -149,6 +151,8 @@ def test_sync_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
     report = invoke({"rebuild": "kv"})
     assert (report["entries"], report["tombstones"], report["pointers_copied"]) == (1, 1, 1)
     assert invoke({"release_claim": DIGESTS[1]})["image_tag"] == OLD
+    stores.put("INSTANCE#u1", "IMAGE", **instance_item("u1"))
+    assert invoke({"rebuild": "fleet"})["done"]
     assert record.rights == granted("syncrole")
 
 

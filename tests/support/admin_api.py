@@ -141,7 +141,8 @@ def sandbox(
             yield wired
         finally:
             made.database.close()
-            made.kv.table.client.close()
+            if isinstance(made, Dependencies):
+                made.kv.table.client.close()
 
 
 def claims(roles: Sequence[str] | None) -> dict[str, object] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from functions.fleet import handler as fleet
 from functions.provisioning import handler as provisioning
 from functions.sync import handler as sync
 from infra.local.aws.scheduler import scheduled_event
@@ -16,9 +17,11 @@ from shared.domain.errors import (
     KVUnavailable,
     NoVersionAvailable,
 )
+from shared.domain.fleet_position import FleetPosition
 from tests.support.admin_api import Api, api_on, sandbox
 from tests.support.concurrent_actors import digest
 from tests.support.stores import Stores, make_stores
+from tests.support.stream_records import instance_item, stream_record
 
 ANSWER = {
     "user_id", "image_tag", "image_digest", "openclaw_version", "variant", "source",
@@ -186,3 +189,29 @@ def test_rebuilding(stores: Stores, what: str) -> None:
         sync.handler({"rebuild": what}, None)
         report = sync.handler({}, None)
     assert (report["seen"], report["unchanged"], report["missing"]) == (7, 7, 0)
+
+
+def test_rebuilding_the_fleets_copy(stores: Stores) -> None:
+    """The answer says what was done, and a call with its `next` goes on."""
+    stores.put("INSTANCE#ana", "IMAGE", **instance_item("ana"))
+    last = FleetPosition({}, "ana").to_text()
+    with sandbox(sync, stores, "sync"):
+        first = json.loads(json.dumps(sync.handler({"rebuild": "fleet"}, None)))
+        again = sync.handler({"rebuild": "fleet", "next": None}, None)
+        rest = sync.handler({"rebuild": "fleet", "next": last}, None)
+    assert first == {"read": 1, "written": 1, "removed": 0, "done": True, "next": None}
+    assert again == first | {"written": 0}
+    assert rest == first | {"read": 0, "written": 0}
+
+
+def test_copying_the_stream(stores: Stores, capsys: pytest.CaptureFixture[str]) -> None:
+    """A batch is applied, and metrics say how many records and how old the newest was."""
+    with sandbox(fleet, stores, "fleet"):
+        fleet.handler({"Records": [stream_record("ana"), stream_record("bob")]}, None)
+        assert counted(capsys) >= {"FleetRecordsApplied", "FleetRecordsSkipped", "FleetCopyAge"}
+        removal = stream_record("ana", "REMOVE")
+        fleet.handler({"Records": [removal, stream_record("eve", variant="!")]}, None)
+    assert stores.sql("SELECT user_id FROM kiloclaw_instances") == [("bob",)]
+    [metrics] = [line for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert json.loads(metrics)["FleetRecordsApplied"] == [1.0]
+    assert json.loads(metrics)["FleetRecordsSkipped"] == [1.0]

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -11,6 +12,8 @@ from infra.local.aws.stream import StreamReader
 from shared.catalog.fleet import InstanceFilter
 from shared.catalog.transaction import Catalog
 from shared.domain.errors import CatalogUnavailable
+from shared.domain.model import Instance
+from shared.kv import KV
 from shared.kv.stream import read_changes
 from shared.usecases.fleet import Applied, apply_changes
 from tests.support.concurrent_actors import Sandbox
@@ -32,10 +35,12 @@ def fleet(stores: Stores) -> Iterator[Catalog]:
 @pytest.fixture
 def reader(stores: Stores) -> StreamReader:
     """A poller of the table's stream."""
-    return StreamReader(
-        boto3.client("dynamodbstreams", endpoint_url=stores.client.meta.endpoint_url),
-        stores.table,
-    )
+    return reader_of(stores)
+
+
+def reader_of(stores: Stores) -> StreamReader:
+    client = boto3.client("dynamodbstreams", endpoint_url=stores.client.meta.endpoint_url)
+    return StreamReader(client, stores.table)
 
 
 def apply(records: list[dict[str, Any]], catalog: Catalog) -> Applied:
@@ -98,7 +103,7 @@ def test_other_items_are_passed_over_and_malformed_ones_skipped(
     stores.put("INSTANCE#tim", "IMAGE", **instance_item("tim") | {"decided_at": "yesterday"})
     stores.put("INSTANCE#a b", "IMAGE", **instance_item("a b"))
     changes = read_changes(reader.read())
-    assert (set(changes.by_user), changes.skipped) == ({"ana"}, 4)
+    assert (set(changes.put), changes.skipped) == ({"ana"}, 4)
     assert apply_changes(changes, catalog=fleet) == Applied(1, 0)
 
 
@@ -150,6 +155,85 @@ def test_an_old_removal_does_not_delete_a_newer_start(
     apply(old, fleet)
     assert rows(fleet) == in_kv(stores)
     assert set(rows(fleet)) == {"ana"}
+
+
+def test_a_slow_start_that_was_decided_before_the_destroyed_one(
+    stores: Stores, kv: KV, reader: StreamReader, fleet: Catalog
+) -> None:
+    """Its record is what the KV has, though the row of the destroyed instance is newer."""
+    slow, fast = (
+        Instance(
+            "ana", tag, None, "2026.11.1", "default", "latest", is_pinned=False,
+            resolved_at=moment, decided_at=moment,
+        )
+        for tag, moment in (
+            ("v1", "2026-11-01T00:00:01.000000Z"), ("v4", "2026-11-01T00:00:02.000000Z"),
+        )
+    )  # fmt: skip
+    kv.instances.record(fast)
+    apply(reader.read(), fleet)
+    kv.instances.forget("ana")
+    kv.instances.record(slow)
+    kv.instances.forget("ana")
+    kv.instances.record(slow)
+    assert apply(reader.read(), fleet) == Applied(1, 1)
+    assert rows(fleet) == in_kv(stores) == {"ana": "v1"}
+
+
+def test_a_poller_that_starts_anew_repeats_everything(
+    world: Sandbox, stores: Stores, reader: StreamReader, fleet: Catalog
+) -> None:
+    """Stopped in the middle, it reads from the oldest record on; the copy ends up the same."""
+    for user in USERS:
+        world.provision(user)
+    records = reader.read()
+    apply(records[: len(records) // 2], fleet)
+    world.kv.instances.forget("bob")
+    again = reader_of(stores).read()
+    assert len(again) == len(records) + 1
+    for record in again:
+        apply([record], fleet)
+    assert rows(fleet) == in_kv(stores)
+
+
+def test_two_pollers_at_once(
+    world: Sandbox, stores: Stores, reader: StreamReader, fleet: Catalog
+) -> None:
+    """Two that hand over the same records, in other batches, end up with the KV's state."""
+    chance = random.Random(3)
+    for _ in range(30):
+        user = chance.choice(USERS)
+        if chance.random() < 0.3:
+            world.kv.instances.forget(user)
+        else:
+            world.provision(user)
+    records = reader.read()
+    second = stores.catalog("fleet")
+
+    def deliver(catalog: Catalog, size: int) -> None:
+        for start in range(0, len(records), size):
+            apply(records[start : start + size], catalog)
+
+    with ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(deliver, *each) for each in ((fleet, 2), (second, 5))]:
+            done.result()
+    second.database.close()
+    assert rows(fleet) == in_kv(stores)
+
+
+def test_an_erasure_between_two_batches(
+    world: Sandbox, stores: Stores, reader: StreamReader, fleet: Catalog
+) -> None:
+    """A start that is applied after the erasure goes with the record's removal behind it."""
+    world.provision("ana")
+    world.provision("bob")
+    late = reader.read()
+    world.erase("ana")
+    apply(late, fleet)
+    assert set(rows(fleet)) == {"ana", "bob"}
+    apply(reader.read(), fleet)
+    assert rows(fleet) == in_kv(stores)
+    assert set(rows(fleet)) == {"bob"}
 
 
 def test_nothing_is_lost_while_the_catalog_is_down(
