@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -54,6 +54,10 @@ UserIdPath = Annotated[
     ),
 ]
 
+DryRun = Annotated[
+    Literal["true", "false"],
+    Query(description="`true` changes nothing and answers what the change would do."),
+]
 IfMatchHeader = Annotated[
     str | None,
     Header(

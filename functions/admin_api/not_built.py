@@ -27,15 +27,20 @@ def _options(route: Route, event: HttpEvent) -> list[str]:
     return [option for option, is_asked in asked.items() if is_asked and _takes(route, option)]
 
 
-def _has_precondition(route: Route) -> bool:
-    return any(header.alias == "if-match" for header in route.dependant.header_params)
+def _has(route: Route, name: str) -> bool:
+    parameters = [*route.dependant.query_params, *route.dependant.header_params]
+    return any(parameter.alias == name for parameter in parameters)
 
 
 def _takes(route: Route, option: str) -> bool:
     """Whether the contract has the option for this operation; else it is an unknown one."""
     match option:
         case "dry_run":
-            return route.method != "GET" and route.path != "/v1/sync"
+            return (
+                route.method != "GET"
+                and route.path != "/v1/sync"
+                and not _has(route, "dry_run")
+            )
         case "If-Match":
-            return route.method != "GET" and not _has_precondition(route)
+            return route.method != "GET" and not _has(route, "if-match")
     return route.method == "POST"

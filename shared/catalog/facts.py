@@ -45,10 +45,10 @@ class CatalogFacts:
     images: dict[ImageTag, Image]
 
 
-def read_facts(database: Database, user_id: UserId, variant: Variant) -> CatalogFacts:
+def read_facts(database: Database, user_id: UserId | None, variant: Variant) -> CatalogFacts:
     """Read the pin, its version and the mirror of one variant, in one statement.
 
-    The variant is that of a pin that has not expired, else `variant`.
+    Nobody has no pin. The variant is that of a pin that has not expired, else `variant`.
 
     Raises CatalogUnavailable.
     """

@@ -223,6 +223,13 @@ class Fleet:
             "DELETE FROM kiloclaw_instances WHERE user_id = %(user)s", {"user": user_id}
         )
 
+    def has(self, user_id: UserId) -> bool:
+        """Whether the user has an instance."""
+        row = self.connection.execute(
+            "SELECT FROM kiloclaw_instances WHERE user_id = %(user)s", {"user": user_id}
+        ).fetchone()
+        return row is not None
+
     def page(
         self,
         wanted: InstanceFilter,

@@ -108,6 +108,12 @@ class Variants:
         query: LiteralString = MIRROR + "WHERE m.variant = %(variant)s FOR UPDATE"
         return fetch(self.connection, Mirror, query, {"variant": variant})[0].pointer
 
+    def find_pointer(self, variant: Variant) -> Pointer:
+        """Read a variant's mirror without locking it; without one, as `lock` would make it."""
+        query: LiteralString = MIRROR + "WHERE m.variant = %(variant)s"
+        rows = fetch(self.connection, Mirror, query, {"variant": variant})
+        return rows[0].pointer if rows else Pointer()
+
     def get(self, variant: Variant) -> Mirror:
         """Find a variant. Raises VariantNotFound if no version of it was published."""
         query: LiteralString = MIRROR + PUBLISHED + "AND m.variant = %(variant)s"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from inspect import Parameter
-from typing import Any, Self, get_args
+from types import NoneType, UnionType
+from typing import Any, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
@@ -55,6 +56,10 @@ class Revised(BaseModel):
         return self
 
 
+class Preview(BaseModel):
+    """An answer in place of the usual one, to a request that asked for a preview."""
+
+
 class ProblemOutput(BaseModel):
     """A refusal (RFC 9457); what else it holds depends on the code."""
 
@@ -96,14 +101,15 @@ def describe_successes(
     returns: Any, answers: Mapping[int, str] | None, media: Mapping[str, str] | None
 ) -> dict[int, Any]:
     """Describe a success by the function's return annotation, or by its content types."""
-    [model, *_] = get_args(returns) or [returns]
+    model, *others = _models(returns)
     answers = answers or _answer(model)
     if media:
         content = {name: {"schema": {"type": kind}} for name, kind in media.items()}
         return {
             status: {"description": answers[status], "content": content} for status in answers
         }
-    return {status: _success(model, text) for status, text in answers.items()}
+    usual = {status: _success(model, text) for status, text in answers.items()}
+    return {200: _preview(*others)} | usual if others and model is None else usual
 
 
 def describe_problems(
@@ -114,11 +120,26 @@ def describe_problems(
     return token | _problems((*refuses, *_anywhere(method, rule, roles)))
 
 
+def _models(returns: Any) -> list[Any]:
+    """Return the model of the usual answer, and that of a preview if there is one."""
+    [model, *_] = get_args(returns) if get_origin(returns) is tuple else [returns]
+    members = get_args(model) if isinstance(model, UnionType) else (model,)
+    models = [None if member is NoneType else member for member in members]
+    return sorted(models, key=lambda one: isinstance(one, type) and issubclass(one, Preview))
+
+
 def _answer(model: Any) -> dict[int, str]:
     if model is None:
         return {204: "Done"}
     doc = "" if model is Parameter.empty else model.__doc__ or ""
     return {200: doc.partition("\n")[0].rstrip(".") or "OK"}
+
+
+def _preview(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe an answer that Powertools would not see beside no content."""
+    schema = {"$ref": f"{SCHEMAS}{model.__name__}"}
+    description = (model.__doc__ or "").partition("\n")[0].rstrip(".")
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
 def _success(model: Any, text: str) -> dict[str, Any]:

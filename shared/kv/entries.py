@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from shared.domain.entries import Tombstone
 from shared.domain.errors import KVUnavailable
@@ -57,6 +58,15 @@ class Registration:
     published_by: Actor | None
 
 
+class _Merged(NamedTuple):
+    """The entry to write, with the items as they were read and the valid entry in them."""
+
+    entry: ImageEntry
+    stored: Attributes | None
+    known: ImageEntry | None
+    claim: Attributes | None
+
+
 @dataclass(frozen=True, slots=True)
 class Entries:
     """The image entries of a table."""
@@ -78,13 +88,7 @@ class Entries:
         Raises TagRetired, DigestChanged, VariantChanged, DigestInUse, KVUnavailable.
         """
         for _ in range(TRIES):
-            stored = self.table.get_all(key("IMAGE", wanted.image_tag))[0]
-            known = known_entry(stored, now)
-            entry = merge(known, wanted)
-            asked = wanted if variant_given else replace(wanted, variant=entry.variant)
-            claim = self._find_claim(entry.image_digest)
-            if conflict := find_conflict(asked, known, holder_of(claim) if claim else None):
-                raise conflict
+            entry, stored, known, claim = self._merge(wanted, now, variant_given=variant_given)
             published_by = by if known is None else publisher_of(stored)
             mark = texts(written_by=token, published_by=published_by)
             try:
@@ -95,6 +99,20 @@ class Entries:
             made_claim = claim is None and entry.image_digest is not None
             return Registration(entry, token, stored is None, made_claim, published_by)
         raise KVUnavailable("the entry is being written by others")
+
+    def merged(self, wanted: ImageEntry, *, variant_given: bool, now: datetime) -> ImageEntry:
+        """Return the entry that `register` would write; write nothing. Raises the same."""
+        return self._merge(wanted, now, variant_given=variant_given).entry
+
+    def _merge(self, wanted: ImageEntry, now: datetime, *, variant_given: bool) -> _Merged:
+        stored = self.table.get_all(key("IMAGE", wanted.image_tag))[0]
+        known = known_entry(stored, now)
+        entry = merge(known, wanted)
+        asked = wanted if variant_given else replace(wanted, variant=entry.variant)
+        claim = self._find_claim(entry.image_digest)
+        if conflict := find_conflict(asked, known, holder_of(claim) if claim else None):
+            raise conflict
+        return _Merged(entry, stored, known, claim)
 
     def undo(self, registration: Registration) -> None:
         """Delete what this call created, unless another call has overwritten or retired it.

@@ -16,7 +16,7 @@ from shared.domain.errors import (
     VersionPinned,
 )
 from shared.domain.etags import UNCONDITIONAL, IfMatch
-from shared.domain.model import ImageEntry, Initiator, Status, Version
+from shared.domain.model import Image, ImageEntry, Initiator, Status, Version
 from shared.domain.pointer import Pointer, StoredPointer
 from shared.domain.reconciliation import restore_rollout
 from shared.domain.values import ImageTag, Notes
@@ -73,9 +73,8 @@ class _Disabling:
         tx.versions.lock_for_disabling(self.tag, self.wanted.replacement)
         version = tx.versions.get(self.tag, self.if_match)
         named = {*mirror.tags, *(copies.stored.tags if copies else ())}
-        self._refuse_to_strand(tx, version.status, is_named=self.tag in named)
+        check_disabling(version, self.wanted, tx, is_named=self.tag in named)
         if self.wanted.replacement is not None:
-            self._check_replacement(tx, self.wanted.replacement)
             # The pins first: a time-out there leaves nothing done, one after the put would.
             self._move_pins(tx, self.wanted.replacement)
             if self.tag in mirror.tags:
@@ -91,38 +90,7 @@ class _Disabling:
             return make_copies(tx, self.version.variant, mirror, stored)
         return None
 
-    def _refuse_to_strand(self, tx: Transaction, status: Status, *, is_named: bool) -> None:
-        if self.wanted.replacement is not None or status == "disabled":
-            return
-        if is_named:
-            raise VersionInUse("the version is latest or candidate; name a replacement")
-        pinned = 0 if self.wanted.force else tx.pins.count(self.tag)
-        if pinned:
-            raise VersionPinned(
-                f"{pinned} users are pinned to the version: name a replacement to move the pins"
-                " to, or force to leave them suspended",
-                pin_count=pinned,
-            )
-
-    def _check_replacement(self, tx: Transaction, replacement: ImageTag) -> None:
-        other = tx.versions.find(replacement)
-        if other is None or other.retired_at is not None:
-            raise InvalidReplacement("the replacement is not a known version")
-        if other.image_tag == self.tag:
-            raise InvalidReplacement("the replacement must be another version")
-        if other.variant != self.version.variant:
-            raise InvalidReplacement(f"the replacement is of the variant {other.variant}")
-        if other.status != "active":
-            raise InvalidReplacement(f"the replacement is {other.status}, not active")
-
     def _move_pins(self, tx: Transaction, replacement: ImageTag) -> None:
-        pinned = tx.pins.count(self.tag)
-        if pinned > MAX_MOVED_PINS:
-            raise TooManyPins(
-                f"{pinned} pins are more than the {MAX_MOVED_PINS:,} that one call moves: pin"
-                " users elsewhere first, or force to leave the pins suspended",
-                pin_count=pinned,
-            )
         tx.extend_deadline(MOVE_PINS_SECONDS)
         tx.pins.move(self.tag, replacement, self.by)
 
@@ -135,8 +103,7 @@ class _Disabling:
         """
         after = mirror.without(self.tag, replacement)
         if over is not None:
-            start = restore_rollout(mirror, over.stored)
-            moved = start.without(self.tag, replacement).at(over.next_revision())
+            moved = replaced(self.tag, replacement, over)
             after = moved if self._put(moved, over.stored) else after
         after = replace(after, cause=self.by.request_id)
         ends_rollout = after.latest_tag == mirror.latest_tag
@@ -183,6 +150,58 @@ def disable(
         with suppress(KVUnavailable):
             done = reconcile(version.variant, catalog=catalog, kv=kv)
             disabling.standings |= done.standings
+
+
+def check_disabling(
+    version: Version | Image, wanted: VersionChange, tx: Transaction, *, is_named: bool
+) -> None:
+    """Refuse to strand anybody. `is_named`: a copy of the pointer names the version.
+
+    Raises VersionInUse, VersionPinned, InvalidReplacement, TooManyPins.
+    """
+    if wanted.replacement is not None:
+        _check_replacement(version, wanted.replacement, tx)
+    elif version.status != "disabled":
+        _refuse_to_strand(version.image_tag, tx, is_named=is_named, force=wanted.force)
+
+
+def _refuse_to_strand(tag: ImageTag, tx: Transaction, *, is_named: bool, force: bool) -> None:
+    if is_named:
+        raise VersionInUse("the version is latest or candidate; name a replacement")
+    pinned = 0 if force else tx.pins.count(tag)
+    if pinned:
+        raise VersionPinned(
+            f"{pinned} users are pinned to the version: name a replacement to move the pins"
+            " to, or force to leave them suspended",
+            pin_count=pinned,
+        )
+
+
+def _check_replacement(
+    version: Version | Image, replacement: ImageTag, tx: Transaction
+) -> None:
+    other = tx.versions.find(replacement)
+    if other is None or other.retired_at is not None:
+        raise InvalidReplacement("the replacement is not a known version")
+    if other.image_tag == version.image_tag:
+        raise InvalidReplacement("the replacement must be another version")
+    if other.variant != version.variant:
+        raise InvalidReplacement(f"the replacement is of the variant {other.variant}")
+    if other.status != "active":
+        raise InvalidReplacement(f"the replacement is {other.status}, not active")
+    pinned = tx.pins.count(version.image_tag)
+    if pinned > MAX_MOVED_PINS:
+        raise TooManyPins(
+            f"{pinned} pins are more than the {MAX_MOVED_PINS:,} that one call moves: pin"
+            " users elsewhere first, or force to leave the pins suspended",
+            pin_count=pinned,
+        )
+
+
+def replaced(tag: ImageTag, replacement: ImageTag, copies: Copies) -> Pointer:
+    """Return the pointer that takes the place of one that names `tag`, at its revision."""
+    start = restore_rollout(copies.mirror, copies.stored)
+    return start.without(tag, replacement).at(copies.next_revision())
 
 
 def write_change(tx: Transaction, tag: ImageTag, wanted: VersionChange, by: Initiator) -> bool:

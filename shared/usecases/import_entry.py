@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Literal
 
-from shared.catalog.transaction import Catalog
+from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.entries import NotYetPublished, Tombstone, parse_entry
 from shared.domain.errors import InvalidValue
 from shared.domain.model import ImageEntry, Initiator
@@ -25,11 +25,9 @@ def import_entry(
 
     Raises CatalogUnavailable, KVUnavailable.
     """
-    entry = read_entry(tag, kv)
+    entry = read_entry(tag, kv, variant)
     if not isinstance(entry, ImageEntry):
         return entry
-    if variant is not None and entry.variant != variant:
-        return "refused"
     with catalog.transaction() as tx:
         tx.variants.ensure(entry.variant)
         digest = entry.image_digest
@@ -47,8 +45,22 @@ def import_entry(
     return "imported"
 
 
-def read_entry(tag: ImageTag, kv: KV) -> ImageEntry | Literal["refused", "pending"]:
-    """Read an entry; say why it cannot be imported if there is no valid one."""
+def foresee_import(
+    tag: ImageTag, variant: Variant | None, tx: Transaction, kv: KV
+) -> ImageEntry | Literal["refused", "pending"]:
+    """Return the entry that `import_entry` would import, or why not. It claims nothing."""
+    entry = read_entry(tag, kv, variant)
+    if not isinstance(entry, ImageEntry) or entry.image_digest is None:
+        return entry
+    claim = kv.entries.find_claim(entry.image_digest)
+    holders = {tx.versions.owner(entry.image_digest), claim.holder if claim else None}
+    return entry if holders <= {None, tag} else "refused"
+
+
+def read_entry(
+    tag: ImageTag, kv: KV, variant: Variant | None = None
+) -> ImageEntry | Literal["refused", "pending"]:
+    """Read an entry; say why it cannot be imported if there is no valid one of the variant."""
     item = kv.entries.read(tag)
     if item is None:
         return "pending"
@@ -58,4 +70,6 @@ def read_entry(tag: ImageTag, kv: KV) -> ImageEntry | Literal["refused", "pendin
         return "pending"
     except InvalidValue:
         return "refused"
-    return "refused" if isinstance(entry, Tombstone) else entry
+    if isinstance(entry, Tombstone) or variant not in {None, entry.variant}:
+        return "refused"
+    return entry

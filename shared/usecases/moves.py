@@ -41,11 +41,10 @@ class _Move:
         if not copies.may_move(self.standings):
             return None
         self.if_match.check(variant_etag(self.variant, copies.mirror))
-        start = restore_rollout(copies.mirror, copies.stored)
-        wanted = self.change(tx, start)
-        if _stands(wanted, start, copies):
+        wanted = wanted_pointer(copies, tx, self.change)
+        if wanted is None:
             return copies.mirror
-        moved = replace(wanted, cause=self.by.request_id).at(copies.next_revision())
+        moved = replace(wanted, cause=self.by.request_id)
         if not put(self.variant, moved, copies.stored, self.kv, self.by):
             return None
         save(tx, self.variant, copies.mirror, moved, self.by, self.action)
@@ -78,6 +77,13 @@ def move(
             return pointer
         mover.standings |= reconcile(variant, catalog=catalog, kv=kv).standings
     raise KVUnavailable("the pointer is being moved by others")
+
+
+def wanted_pointer(copies: Copies, tx: Transaction, change: Change) -> Pointer | None:
+    """Return the pointer to put, at its revision; None if both copies say it already."""
+    start = restore_rollout(copies.mirror, copies.stored)
+    wanted = change(tx, start)
+    return None if _stands(wanted, start, copies) else wanted.at(copies.next_revision())
 
 
 def _stands(wanted: Pointer, start: Pointer, copies: Copies) -> bool:

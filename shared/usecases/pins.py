@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shared.catalog.transaction import Catalog
+from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import InvalidRequest, PinNotFound, VersionDisabled
 from shared.domain.etags import UNCONDITIONAL, IfMatch
 from shared.domain.model import Initiator, Pin, Version
@@ -49,17 +49,14 @@ def put_pin(
     `if_match` is about the earlier pin. Raises VersionNotFound, VersionDisabled, StaleRevision,
     InvalidRequest for an expiry in the past.
     """
-    if expires_at is not None and expires_at <= datetime.now(UTC):
-        raise InvalidRequest(("expires_at", "must be in the future"))
+    check_expiry(expires_at)
     with catalog.transaction() as tx:
         alias = tx.users.lock(user_id)
         tx.versions.lock_for_share([tag])
         tx.pins.lock(user_id)
         before = tx.pins.find(user_id)
         if_match.check(before.etag if before else None)
-        version = tx.versions.get(tag)
-        if version.status == "disabled":
-            raise VersionDisabled("nobody can be pinned to a disabled version")
+        version = get_pinnable(tag, tx)
         tx.pins.put(user_id, tag, by, expires_at)
         pin = tx.pins.find_all([user_id])[user_id]
         if before is None or before.revision != pin.revision:
@@ -68,6 +65,20 @@ def put_pin(
                 before=_content(before), after=_content(pin),
             )  # fmt: skip
         return Pinned(pin, version, is_new=before is None)
+
+
+def check_expiry(expires_at: datetime | None) -> None:
+    """Raises InvalidRequest for an expiry in the past."""
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise InvalidRequest(("expires_at", "must be in the future"))
+
+
+def get_pinnable(tag: ImageTag, tx: Transaction) -> Version:
+    """Find a version that users may be pinned to. Raises VersionNotFound, VersionDisabled."""
+    version = tx.versions.get(tag)
+    if version.status == "disabled":
+        raise VersionDisabled("nobody can be pinned to a disabled version")
+    return version
 
 
 def remove_pin(

@@ -27,13 +27,19 @@ def promote(
         variant = tx.versions.get(tag).variant
 
     def change(tx: Transaction, pointer: Pointer) -> Pointer:
-        if pointer.latest_tag == tag:
-            return pointer
-        tx.versions.lock_for_share([tag])
-        version = tx.versions.get(tag)
-        if version.status != "active":
-            raise VersionNotActive(f"the version is {version.status}")
-        return pointer.promote(tag)
+        if pointer.latest_tag != tag:
+            tx.versions.lock_for_share([tag])
+        return promoted(tag, tx, pointer)
 
     move(variant, change, "latest.promoted", catalog=catalog, kv=kv, by=by, if_match=if_match)
     return variant
+
+
+def promoted(tag: ImageTag, tx: Transaction, pointer: Pointer) -> Pointer:
+    """Return the pointer with `tag` as its latest. Raises VersionNotFound, VersionNotActive."""
+    if pointer.latest_tag == tag:
+        return pointer
+    version = tx.versions.get(tag)
+    if version.status != "active":
+        raise VersionNotActive(f"the version is {version.status}")
+    return pointer.promote(tag)

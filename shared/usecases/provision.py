@@ -26,12 +26,17 @@ from shared.kv.instances import Recorded
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A starting instance. `running_tag` is what the caller believes that it runs."""
+    """A starting instance. `running_tag` is what the caller believes that it runs.
+
+    `ignores_pin` and `ignores_record`: decide as if the user had none.
+    """
 
     user_id: UserId
     intent: Intent = "provision"
     variant: Variant | None = None
     running_tag: ImageTag | None = None
+    ignores_pin: bool = False
+    ignores_record: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,8 @@ def gather(start: Start, database: Database, kv: KV) -> Facts:
 
 def _with_both_stores(start: Start, database: Database, kv: KV) -> Facts:
     facts = _with_kv(_from_catalog(start, start.variant, database), kv)
+    if start.ignores_record:
+        facts = replace(facts, instance=None)
     if start.variant is None and facts.deciding_pin is None and facts.instance is not None:
         variant = facts.instance.variant
         if variant != facts.variant:
@@ -119,7 +126,8 @@ def _with_both_stores(start: Start, database: Database, kv: KV) -> Facts:
 
 
 def _from_catalog(start: Start, variant: Variant | None, database: Database) -> Facts:
-    catalog = read_facts(database, start.user_id, variant or DEFAULT_VARIANT)
+    pinned_user = None if start.ignores_pin else start.user_id
+    catalog = read_facts(database, pinned_user, variant or DEFAULT_VARIANT)
     facts = Facts(
         start.user_id,
         start.intent,

@@ -65,7 +65,7 @@ def publish(publication: Publication, *, by: Initiator, catalog: Catalog, kv: KV
     """
     now = datetime.now(UTC)
     with catalog.transaction() as tx:
-        wanted = _wanted(publication, tx, now)
+        wanted = wanted_entry(publication, tx, now)
     registration = kv.entries.register(
         wanted,
         variant_given=publication.variant is not None,
@@ -83,8 +83,8 @@ def publish(publication: Publication, *, by: Initiator, catalog: Catalog, kv: KV
         return Published(tx.versions.get(publication.image_tag), is_new)
 
 
-def _wanted(publication: Publication, tx: Transaction, now: datetime) -> ImageEntry:
-    """Return the entry to register, or refuse it while nothing is written yet."""
+def wanted_entry(publication: Publication, tx: Transaction, now: datetime) -> ImageEntry:
+    """Return the entry to register, or refuse it by what the catalog knows."""
     try:
         published_at = check_published_at(publication.published_at or now, now)
     except InvalidValue as error:
@@ -117,6 +117,14 @@ def _refuse(publication: Publication, version: Version | None, tx: Transaction) 
         raise conflict
     if publication.set_latest and version is not None and version.status != "active":
         raise VersionNotActive(f"the version is {version.status}")
+
+
+def check_registered(
+    publication: Publication, entry: ImageEntry, version: Version | None, tx: Transaction
+) -> None:
+    """Refuse what contradicts the catalog's row, or another's digest. `entry` is the KV's."""
+    as_registered = replace(publication, image_digest=entry.image_digest, variant=entry.variant)
+    _refuse(as_registered, version, tx)
 
 
 def _write_catalog_half(
@@ -156,8 +164,7 @@ def _upsert(
         return True
     tx.versions.lock_for_change(tag)
     before = tx.versions.find(tag)
-    as_registered = replace(publication, image_digest=entry.image_digest, variant=entry.variant)
-    _refuse(as_registered, before, tx)
+    check_registered(publication, entry, before, tx)
     publisher = by.actor if registration.published_by == by.actor else None
     if tx.versions.republish(entry, publication.notes, publisher):
         after = tx.versions.get(tag)

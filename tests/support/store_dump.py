@@ -15,6 +15,7 @@ TABLES = (
     "kiloclaw_audit_log",
     "kiloclaw_sync_runs",
     "kiloclaw_sync_findings",
+    "kiloclaw_instances",
 )
 Dump = dict[str, list[Any]]
 

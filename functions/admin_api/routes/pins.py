@@ -1,9 +1,10 @@
 """Pins: who is held at which version."""
 
 from functions.admin_api.current import deps, initiator
-from functions.admin_api.fields import IfMatchHeader, UserIdPath
+from functions.admin_api.fields import DryRun, IfMatchHeader, UserIdPath
 from functions.admin_api.inputs import PinInput, PinsQuery, UnpinQuery
 from functions.admin_api.outputs.pins import PinPage, UserPinOutput
+from functions.admin_api.outputs.previews import PreviewOutput
 from shared.catalog.pins import PinFilter
 from shared.domain.errors import (
     PinNotFound,
@@ -16,6 +17,7 @@ from shared.domain.values import USER_ID, rfc3339
 from shared.http import cursors, pages
 from shared.http.router import Router
 from shared.usecases import pins
+from shared.usecases.preview_users import preview_pin, preview_unpin
 
 router = Router("pins")
 
@@ -45,9 +47,22 @@ def get_pin(user_id: UserIdPath) -> UserPinOutput:
     refuses=(VersionNotFound, VersionDisabled, StaleRevision),
 )
 def put_pin(
-    user_id: UserIdPath, body: PinInput, if_match: IfMatchHeader = None
-) -> tuple[UserPinOutput, int]:
+    user_id: UserIdPath,
+    body: PinInput,
+    dry_run: DryRun = "false",
+    if_match: IfMatchHeader = None,
+) -> tuple[UserPinOutput | PreviewOutput, int]:
     """Pin a user to a version, in place of any pin before."""
+    if dry_run == "true":
+        impact = preview_pin(
+            user_id,
+            body.image_tag,
+            catalog=deps().catalog,
+            kv=deps().kv,
+            expires_at=body.expires_at,
+            if_match=IfMatch(if_match),
+        )
+        return PreviewOutput.of(impact), 200
     pinned = pins.put_pin(
         user_id,
         body.image_tag,
@@ -60,10 +75,20 @@ def put_pin(
 
 
 @router.delete("/v1/users/<user_id>/pin", refuses=(StaleRevision,))
-def remove_pin(user_id: UserIdPath, query: UnpinQuery, if_match: IfMatchHeader = None) -> None:
+def remove_pin(
+    user_id: UserIdPath,
+    query: UnpinQuery,
+    dry_run: DryRun = "false",
+    if_match: IfMatchHeader = None,
+) -> PreviewOutput | None:
     """Unpin a user.
 
     Idempotent.
     """
+    catalog, condition = deps().catalog, IfMatch(if_match)
+    if dry_run == "true":
+        impact = preview_unpin(user_id, catalog=catalog, kv=deps().kv, if_match=condition)
+        return PreviewOutput.of(impact)
     by = initiator(query.reason)
-    pins.remove_pin(user_id, by=by, catalog=deps().catalog, if_match=IfMatch(if_match))
+    pins.remove_pin(user_id, by=by, catalog=catalog, if_match=condition)
+    return None

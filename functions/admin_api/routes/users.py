@@ -1,12 +1,14 @@
 """Users: what they would run, and how they are forgotten."""
 
 from functions.admin_api.current import deps, initiator
-from functions.admin_api.fields import UserIdPath
+from functions.admin_api.fields import DryRun, UserIdPath
 from functions.admin_api.inputs import ResolutionQuery
+from functions.admin_api.outputs.previews import PreviewOutput
 from functions.admin_api.outputs.resolutions import ResolutionOutput
 from shared.domain.errors import KVUnavailable, NoVersionAvailable
 from shared.http.router import Router
 from shared.usecases import pins
+from shared.usecases.preview_users import preview_erasure
 from shared.usecases.provision import Start, explain
 
 router = Router("users")
@@ -20,9 +22,12 @@ def explain_resolution(user_id: UserIdPath, query: ResolutionQuery) -> Resolutio
 
 
 @router.post("/v1/users/<user_id>/erase", refuses=(KVUnavailable,))
-def erase_user(user_id: UserIdPath) -> None:
+def erase_user(user_id: UserIdPath, dry_run: DryRun = "false") -> PreviewOutput | None:
     """Erase a person: pin, instance record, and who the log's pseudonym was.
 
     Idempotent.
     """
+    if dry_run == "true":
+        return PreviewOutput.of(preview_erasure(user_id, catalog=deps().catalog, kv=deps().kv))
     pins.erase_user(user_id, by=initiator(), catalog=deps().catalog, kv=deps().kv)
+    return None

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from functions.admin_api.current import caller, deps, initiator
-from functions.admin_api.fields import IfMatchHeader, ImageTagPath
+from functions.admin_api.fields import DryRun, IfMatchHeader, ImageTagPath
 from functions.admin_api.inputs import (
     PromoteInput,
     PublishInput,
     VersionChangeInput,
     VersionsQuery,
 )
+from functions.admin_api.outputs.previews import PreviewOutput
 from functions.admin_api.outputs.variants import PromotedOutput
 from functions.admin_api.outputs.versions import (
     VersionDetailOutput,
@@ -42,6 +44,12 @@ from shared.http.problems import Forbidden
 from shared.http.router import Router
 from shared.kv.instances import Count
 from shared.usecases.disable import VersionChange
+from shared.usecases.preview_versions import (
+    preview_promotion,
+    preview_publication,
+    preview_retirement,
+    preview_version_change,
+)
 from shared.usecases.promote import promote
 from shared.usecases.publish import Publication, publish
 from shared.usecases.retire import retire
@@ -81,7 +89,9 @@ def list_versions(query: VersionsQuery) -> VersionPage:
         KVUnavailable,
     ),
 )
-def publish_version(body: PublishInput) -> tuple[VersionOutput, int]:
+def publish_version(
+    body: PublishInput, dry_run: DryRun = "false"
+) -> tuple[VersionOutput | PreviewOutput, int]:
     """Publish a version.
 
     The same again changes nothing, and no version becomes latest by itself.
@@ -90,6 +100,9 @@ def publish_version(body: PublishInput) -> tuple[VersionOutput, int]:
     if body.set_latest and not may_promote:
         raise Forbidden("a publisher may not make a version the latest here")
     publication = Publication(**body.model_dump())
+    if dry_run == "true":
+        impact = preview_publication(publication, catalog=deps().catalog, kv=deps().kv)
+        return PreviewOutput.of(impact), 200
     published = publish(publication, by=initiator(), catalog=deps().catalog, kv=deps().kv)
     return VersionOutput.model_validate(published.version), 201 if published.is_new else 200
 
@@ -122,22 +135,21 @@ def get_version(image_tag: ImageTagPath) -> VersionDetailOutput:
     ),
 )
 def change_version(
-    image_tag: ImageTagPath, body: VersionChangeInput, if_match: IfMatchHeader = None
-) -> VersionOutput:
+    image_tag: ImageTagPath,
+    body: VersionChangeInput,
+    dry_run: DryRun = "false",
+    if_match: IfMatchHeader = None,
+) -> VersionOutput | PreviewOutput:
     """Change a version's status or notes.
 
     Disabling reaches everybody and strands nobody: pins move to the `replacement`, or stay
     suspended with `force`.
     """
     wanted = VersionChange(**body.model_dump(exclude={"reason"}))
-    changed = change(
-        image_tag,
-        wanted,
-        by=initiator(body.reason),
-        catalog=deps().catalog,
-        kv=deps().kv,
-        if_match=IfMatch(if_match),
-    )
+    given = _stores(if_match)
+    if dry_run == "true":
+        return PreviewOutput.of(preview_version_change(image_tag, wanted, **given))
+    changed = change(image_tag, wanted, by=initiator(body.reason), **given)
     if changed.suspended:
         deps().telemetry.count("PinsSuspended", changed.suspended)
     return VersionOutput.model_validate(changed.version)
@@ -147,15 +159,14 @@ def change_version(
     "/v1/versions/<image_tag>",
     refuses=(VersionNotFound, StaleRevision, VersionInUse, VersionPinned, KVUnavailable),
 )
-def retire_version(image_tag: ImageTagPath, if_match: IfMatchHeader = None) -> None:
+def retire_version(
+    image_tag: ImageTagPath, dry_run: DryRun = "false", if_match: IfMatchHeader = None
+) -> PreviewOutput | None:
     """Retire a version for good; its tag and digest stay taken."""
-    retire(
-        image_tag,
-        by=initiator(),
-        catalog=deps().catalog,
-        kv=deps().kv,
-        if_match=IfMatch(if_match),
-    )
+    if dry_run == "true":
+        return PreviewOutput.of(preview_retirement(image_tag, **_stores(if_match)))
+    retire(image_tag, by=initiator(), **_stores(if_match))
+    return None
 
 
 @router.post(
@@ -163,22 +174,21 @@ def retire_version(image_tag: ImageTagPath, if_match: IfMatchHeader = None) -> N
     refuses=(VersionNotFound, VersionNotActive, StaleRevision, KVUnavailable),
 )
 def promote_version(
-    image_tag: ImageTagPath, body: PromoteInput = NO_REASON, if_match: IfMatchHeader = None
-) -> PromotedOutput:
+    image_tag: ImageTagPath,
+    body: PromoteInput = NO_REASON,
+    dry_run: DryRun = "false",
+    if_match: IfMatchHeader = None,
+) -> PromotedOutput | PreviewOutput:
     """Make a version the latest of its variant.
 
     It ends a rollout of the same version. `If-Match` is about the variant, not the version:
     a pipeline that sends it overruns no brake and no other move.
     """
-    catalog = deps().catalog
-    variant = promote(
-        image_tag,
-        by=initiator(body.reason),
-        catalog=catalog,
-        kv=deps().kv,
-        if_match=IfMatch(if_match),
-    )
-    with catalog.transaction() as tx:
+    given = _stores(if_match)
+    if dry_run == "true":
+        return PreviewOutput.of(preview_promotion(image_tag, **given))
+    variant = promote(image_tag, by=initiator(body.reason), **given)
+    with deps().catalog.transaction() as tx:
         [promoted] = described(tx, [tx.variants.get(variant)])
     return PromotedOutput(variant=promoted)
 
@@ -188,6 +198,11 @@ def _count_instances(image_tag: ImageTag) -> Count | None:
     with suppress(KVUnavailable):
         return deps().kv.instances.count(image_tag)
     return None
+
+
+def _stores(if_match: str | None) -> dict[str, Any]:
+    """Return the stores, and the state from which a change may start."""
+    return {"catalog": deps().catalog, "kv": deps().kv, "if_match": IfMatch(if_match)}
 
 
 def _key(version: Version, sort: Sort) -> tuple[str, ...]:

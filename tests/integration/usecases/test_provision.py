@@ -175,7 +175,10 @@ def test_a_newer_decision_is_not_overwritten(start: Sandbox, stores: Stores) -> 
         TableName=stores.table,
         Key={"pk": {"S": "INSTANCE#bob"}, "sk": {"S": "IMAGE"}},
         UpdateExpression="SET decided_at = :at, running_tag = :tag",
-        ExpressionAttributeValues={":at": {"S": "9999-01-01"}, ":tag": {"S": "v4"}},
+        ExpressionAttributeValues={
+            ":at": {"S": "9999-01-01T00:00:00.000000Z"},
+            ":tag": {"S": "v4"},
+        },
     )
     answer = start.provision("bob")
     assert told(answer) == ("v1", "latest", "none", True, False, False)

@@ -1,0 +1,172 @@
+"""Preview a change: which users would run another image at their next upgrade.
+
+A preview refuses what the change would refuse, by the same checks. Its transaction is
+read-only, so it writes nothing and locks no row. docs/architecture.md says how it counts.
+"""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import NamedTuple
+
+from shared.catalog.facts import images_within
+from shared.catalog.fleet import InForce
+from shared.catalog.transaction import Catalog, Transaction
+from shared.domain.errors import KVUnavailable
+from shared.domain.impact import FleetClass, Impact, Situation, weigh
+from shared.domain.model import Image
+from shared.domain.pointer import Pointer, Rollout, StoredPointer
+from shared.domain.resolution import Facts, pointer_in_force
+from shared.domain.values import ImageTag, UserId, Variant
+from shared.kv import KV
+from shared.kv.entries import image_of
+from shared.usecases.reconcile import Copies
+
+SAMPLE = 20
+GROUPING_SECONDS = 20.0
+"""Grouping two million instances takes a few seconds."""
+
+
+class MoveCount(NamedTuple):
+    """How many users would run `to_tag` instead of `from_tag`; None where nothing may run."""
+
+    from_tag: ImageTag | None
+    to_tag: ImageTag | None
+    users: int
+
+
+class MovedUser(NamedTuple):
+    """A user who would run another image."""
+
+    user_id: UserId
+    from_tag: ImageTag | None
+    to_tag: ImageTag | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a change would do.
+
+    `users` would run another image, by `moves`, most users first; `pinned` users stay because a
+    pin says so; `sample` has some of the users. `as_of` is the age of what was counted: when
+    the newest record in the fleet's copy was written, None while the copy is empty.
+    """
+
+    users: int
+    moves: list[MoveCount]
+    pinned: int
+    sample: list[MovedUser]
+    as_of: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a change would leave of a variant. `stored` is None if the KV was not read.
+
+    `images` are those that the change makes or whose status it sets; `moved_pins` says which
+    pins it moves where.
+    """
+
+    mirror: Pointer
+    stored: StoredPointer | None
+    images: Mapping[ImageTag, Image] = field(default_factory=dict)
+    moved_pins: Mapping[ImageTag, ImageTag] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, copies: Copies, **images: Image) -> "Outcome":
+        return cls(copies.mirror, copies.stored, images)
+
+
+@contextmanager
+def snapshot(catalog: Catalog) -> Generator[Transaction]:
+    """Open a transaction that can neither write nor lock a row. Raises CatalogUnavailable."""
+    with catalog.transaction() as tx:
+        tx.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield tx
+
+
+def weigh_change(
+    variant: Variant, before: Outcome, after: Outcome, *, tx: Transaction, kv: KV
+) -> Preview:
+    """Compare what everybody of a variant runs before and after a change.
+
+    `before` is what the stores hold now.
+    """
+    [(now,)] = tx.connection.execute("SELECT now()").fetchall()
+    tags = {tag for one in (before, after) for tag in _tags(one)}
+    images, stored = _images(tags, before.stored, tx, kv, now)
+    before = replace(before, stored=stored)
+    in_force = InForce(
+        variant,
+        _rollout(variant, before, images, now),
+        _rollout(variant, after, {**images, **after.images}, now),
+    )
+    tx.extend_deadline(GROUPING_SECONDS)
+    classes = tx.fleet.classes([in_force])
+    named = {tag for one in classes for tag in (one.running_tag, one.pin_tag) if tag}
+    images |= images_within(tx.connection, named - images.keys())
+    impact = weigh(
+        classes,
+        Situation(before.mirror, before.stored, images),
+        Situation(after.mirror, after.stored, {**images, **after.images}, after.moved_pins),
+        now,
+    )
+    return Preview(
+        users=impact.users,
+        moves=_ranked(impact),
+        pinned=impact.pinned,
+        sample=_sample(impact, in_force, tx),
+        as_of=tx.fleet.as_of(),
+    )
+
+
+def _tags(outcome: Outcome) -> set[ImageTag]:
+    stored = outcome.stored.tags if outcome.stored else []
+    return {*outcome.mirror.tags, *stored, *outcome.moved_pins.values()}
+
+
+def _images(
+    tags: set[ImageTag],
+    stored: StoredPointer | None,
+    tx: Transaction,
+    kv: KV,
+    now: datetime,
+) -> tuple[dict[ImageTag, Image | None], StoredPointer | None]:
+    """Find the images that pointers name: in the catalog, else in the KV, as a start does.
+
+    Where the KV does not answer, its pointer is of no use either.
+    """
+    known: dict[ImageTag, Image | None] = {**images_within(tx.connection, tags)}
+    unknown = tags.difference(known)
+    if unknown and stored is not None:
+        try:
+            entries = kv.entries.find_all(unknown, now)
+        except KVUnavailable:
+            return known, None
+        known |= {tag: image_of(entry) for tag, entry in entries.items()}
+    return known, stored
+
+
+def _rollout(
+    variant: Variant, outcome: Outcome, images: Mapping[ImageTag, Image | None], now: datetime
+) -> Rollout | None:
+    """Return the rollout in force: a user's bucket says whether it may reach the user."""
+    facts = Facts(
+        "", "upgrade", now, mirror=outcome.mirror, stored=outcome.stored, images=images,
+        variant=variant,
+    )  # fmt: skip
+    return pointer_in_force(facts).rollout
+
+
+def _ranked(impact: Impact) -> list[MoveCount]:
+    moves = [MoveCount(*move, users) for move, users in impact.moves.items()]
+    return sorted(moves, key=lambda one: (-one.users, one.from_tag or "", one.to_tag or ""))
+
+
+def _sample(impact: Impact, in_force: InForce, tx: Transaction) -> list[MovedUser]:
+    if not impact.moving:
+        return []
+    moves: dict[FleetClass, tuple[ImageTag | None, ImageTag | None]] = dict(impact.moving)
+    users = tx.fleet.users_of([in_force], moves, None, SAMPLE)
+    return [MovedUser(user_id, *moves[one]) for user_id, one in users]
