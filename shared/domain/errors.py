@@ -2,6 +2,10 @@
 
 from typing import ClassVar
 
+MOST_ERRORS = 20
+"""So many faults of a request are named: a request can have thousands of unknown fields, and
+Lambda's runtime dies of an error message of that size."""
+
 
 class InvalidValue(ValueError):
     """A value breaks its rule. The message says what is allowed and never repeats the value."""
@@ -92,14 +96,15 @@ class InvalidReplacement(Refused):
 
 
 class InvalidRequest(Refused):
-    """The request is malformed. `errors` lists `{"field", "message"}`."""
+    """The request is malformed. `errors` lists `{"field", "message"}`, at most twenty."""
 
     code = "invalid_request"
 
     def __init__(self, *errors: tuple[str, str]) -> None:
+        named = errors[:MOST_ERRORS]
         super().__init__(
-            "; ".join(f"{field}: {message}" for field, message in errors),
-            errors=[{"field": field, "message": message} for field, message in errors],
+            "; ".join(f"{field}: {message}" for field, message in named),
+            errors=[{"field": field, "message": message} for field, message in named],
         )
 
 

@@ -36,7 +36,6 @@ from shared.http.responses import Revised
 from shared.http.router import required_roles
 
 ALWAYS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-MOST_ERRORS = 20
 MESSAGES: Mapping[str, str] = {
     "missing": "is required",
     "extra_forbidden": "is not known",
@@ -208,8 +207,7 @@ def _refuse_unknown_parameters(route: Route, event: HttpEvent) -> None:
     known = {parameter.alias for parameter in route.dependant.query_params}
     unknown = [name for name in event.resolved_query_string_parameters if name not in known]
     if unknown:
-        faults = [(escape_untrusted(name), "is not known") for name in unknown]
-        raise InvalidRequest(*faults[:MOST_ERRORS])
+        raise InvalidRequest(*((escape_untrusted(name), "is not known") for name in unknown))
 
 
 def _refuse_unread_body(route: Route, event: HttpEvent) -> None:
@@ -219,7 +217,7 @@ def _refuse_unread_body(route: Route, event: HttpEvent) -> None:
 
 
 def _invalid(errors: Sequence[Any]) -> InvalidRequest:
-    return InvalidRequest(*(_fault(error) for error in errors[:MOST_ERRORS]))
+    return InvalidRequest(*map(_fault, errors))
 
 
 def _fault(error: Mapping[str, Any]) -> tuple[str, str]:

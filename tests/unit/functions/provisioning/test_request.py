@@ -66,6 +66,15 @@ def test_bad_requests(payload: object, fields: list[str]) -> None:
     assert [error["field"] for error in errors] == fields
 
 
+def test_many_bad_fields() -> None:
+    """Twenty wrong fields are named: Lambda's runtime dies of a message about thousands."""
+    with pytest.raises(InvalidRequest) as refusal:
+        parse({f"x{number}": 1 for number in range(3000)})
+    errors: Any = refusal.value.facts["errors"]
+    assert [error["field"] for error in errors] == [f"x{number}" for number in range(20)]
+    assert str(refusal.value).count(";") == 19
+
+
 def test_a_value_without_bottom() -> None:
     """An unknown field's value is not looked at."""
     deep: list[Any] = []
