@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.wrappers import Request, Response
 
 from infra.local.aws.authorizer import authorize
@@ -15,6 +16,13 @@ from infra.local.server import message
 def unavailable(_request: Request | None = None) -> Response:
     """The answer while no function is there to give one."""
     return message(503, "Service Unavailable")
+
+
+def unauthorized() -> Response:
+    """The authorizer's answer to a request without a good token (RFC 9110, section 15.5.2)."""
+    answer = message(401, "Unauthorized")
+    answer.www_authenticate = WWWAuthenticate("bearer")
+    return answer
 
 
 class Gateway:
@@ -31,7 +39,7 @@ class Gateway:
         if key != DEFAULT_ROUTE:
             claims = authorize(request, self._issuer)
             if claims is None:
-                return message(401, "Unauthorized")
+                return unauthorized()
         return self._invoke(event(request, key, path, claims))
 
     def _invoke(self, content: dict[str, Any]) -> Response:

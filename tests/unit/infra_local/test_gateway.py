@@ -58,6 +58,7 @@ def test_no_token_no_entry(path: str, issuer: Issuer) -> None:
     function = StandIn()
     answer = gateway(function, issuer).answer(http_request("GET", path))
     assert (answer.status_code, answer.json) == (401, {"message": "Unauthorized"})
+    assert answer.headers["www-authenticate"] == "Bearer"
     assert function.events == []
 
 
