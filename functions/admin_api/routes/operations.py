@@ -77,5 +77,8 @@ def list_audit_events(query: AuditQuery) -> AuditPage:
     return pages.page(query, AuditPage, rows, lambda event: (event.id,))
 
 
+router.planned("GET", "/v1/audit/verification")
+
+
 def _key(run: Run) -> tuple[str, str]:
     return rfc3339(run.started_at), str(run.id)
