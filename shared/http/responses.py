@@ -56,7 +56,7 @@ class Revised(BaseModel):
         return self
 
 
-class Preview(BaseModel):
+class PreviewAnswer(BaseModel):
     """An answer in place of the usual one, to a request that asked for a preview."""
 
 
@@ -125,7 +125,9 @@ def _models(returns: Any) -> list[Any]:
     [model, *_] = get_args(returns) if get_origin(returns) is tuple else [returns]
     members = get_args(model) if isinstance(model, UnionType) else (model,)
     models = [None if member is NoneType else member for member in members]
-    return sorted(models, key=lambda one: isinstance(one, type) and issubclass(one, Preview))
+    return sorted(
+        models, key=lambda one: isinstance(one, type) and issubclass(one, PreviewAnswer)
+    )
 
 
 def _answer(model: Any) -> dict[int, str]:

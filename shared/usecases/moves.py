@@ -4,7 +4,7 @@ docs/pointer-protocol.md says why in this order.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from shared.catalog.audit import Action
 from shared.catalog.transaction import Catalog, Transaction
@@ -23,60 +23,56 @@ Change = Callable[[Transaction, Pointer], Pointer]
 """What a move does under the lock: refuse, or return the pointer that is wanted."""
 
 
-@dataclass(slots=True)
-class _Move:
-    """A move, and what the reconciles on its way have learned."""
+@dataclass(frozen=True, slots=True)
+class PointerMove:
+    """What a move wants, how the log calls it, and from which states it may start.
+
+    `if_match` is about the variant once its copies agree.
+    """
 
     variant: Variant
     change: Change
     action: Action
-    by: Initiator
-    kv: KV
-    if_match: IfMatch
-    standings: Standings = field(default_factory=dict)
-
-    def attempt(self, tx: Transaction) -> Pointer | None:
-        """Move from here; None if the copies must be reconciled first, or the KV's moved."""
-        copies = read_copies(tx, self.variant, self.kv)
-        if not copies.may_move(self.standings):
-            return None
-        self.if_match.check(variant_etag(self.variant, copies.mirror))
-        wanted = wanted_pointer(copies, tx, self.change)
-        if wanted is None:
-            return copies.mirror
-        moved = replace(wanted, cause=self.by.request_id)
-        if not put(self.variant, moved, copies.stored, self.kv, self.by):
-            return None
-        save(tx, self.variant, copies.mirror, moved, self.by, self.action)
-        return moved
+    if_match: IfMatch = UNCONDITIONAL
 
 
-def move(
-    variant: Variant,
-    change: Change,
-    action: Action,
-    *,
-    catalog: Catalog,
-    kv: KV,
-    by: Initiator,
-    if_match: IfMatch = UNCONDITIONAL,
-) -> Pointer:
-    """Move the pointer to what `change` returns, log it as `action`, return it as it is then.
+def move(wanted: PointerMove, *, catalog: Catalog, kv: KV, by: Initiator) -> Pointer:
+    """Move the pointer as wanted, and return it as it is then.
 
-    `if_match` is about the variant, once its copies agree. Raises what `change` refuses,
-    StaleRevision, KVUnavailable and CatalogUnavailable: then nothing has
-    changed, or a repeat finds it done.
+    Raises what the change refuses, StaleRevision, KVUnavailable and CatalogUnavailable: then
+    nothing has changed, or a repeat finds it done.
     """
-    mover = _Move(variant, change, action, by, kv, if_match)
+    standings: Standings = {}
     for _ in range(ROUNDS):
         with catalog.transaction() as tx:
-            pointer = mover.attempt(tx)
+            pointer = _attempt(tx, wanted, standings, kv, by)
             if pointer is None:
                 tx.roll_back()
         if pointer is not None:
             return pointer
-        mover.standings |= reconcile(variant, catalog=catalog, kv=kv).standings
+        standings |= reconcile(wanted.variant, catalog=catalog, kv=kv).standings
     raise KVUnavailable("the pointer is being moved by others")
+
+
+def _attempt(
+    tx: Transaction, wanted: PointerMove, standings: Standings, kv: KV, by: Initiator
+) -> Pointer | None:
+    """Move from here; None if the copies must be reconciled first, or the KV's moved.
+
+    `standings` is what the reconciles on the way have learned.
+    """
+    copies = read_copies(tx, wanted.variant, kv)
+    if not copies.may_move(standings):
+        return None
+    wanted.if_match.check(variant_etag(wanted.variant, copies.mirror))
+    pointer = wanted_pointer(copies, tx, wanted.change)
+    if pointer is None:
+        return copies.mirror
+    moved = replace(pointer, cause=by.request_id)
+    if not put(wanted.variant, moved, copies.stored, kv, by):
+        return None
+    save(tx, wanted.variant, copies.mirror, moved, by, wanted.action)
+    return moved
 
 
 def wanted_pointer(copies: Copies, tx: Transaction, change: Change) -> Pointer | None:

@@ -7,7 +7,7 @@ from shared.domain.model import Initiator
 from shared.domain.pointer import Pointer
 from shared.domain.values import ImageTag, Variant
 from shared.kv import KV
-from shared.usecases.moves import move
+from shared.usecases.moves import PointerMove, move
 
 
 def promote(
@@ -31,7 +31,8 @@ def promote(
             tx.versions.lock_for_share([tag])
         return promoted(tag, tx, pointer)
 
-    move(variant, change, "latest.promoted", catalog=catalog, kv=kv, by=by, if_match=if_match)
+    wanted = PointerMove(variant, change, "latest.promoted", if_match)
+    move(wanted, catalog=catalog, kv=kv, by=by)
     return variant
 
 

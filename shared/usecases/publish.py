@@ -30,7 +30,7 @@ from shared.domain.values import (
 )
 from shared.kv import KV
 from shared.kv.entries import Registration
-from shared.usecases.moves import move
+from shared.usecases.moves import PointerMove, move
 
 PERMANENT = (DigestInUse, DigestChanged, VariantChanged, TagRetired)
 
@@ -144,7 +144,8 @@ def _write_catalog_half(
         return pointer.promote(entry.image_tag)
 
     if publication.set_latest:
-        move(entry.variant, change, "latest.promoted", catalog=catalog, kv=kv, by=by)
+        wanted = PointerMove(entry.variant, change, "latest.promoted")
+        move(wanted, catalog=catalog, kv=kv, by=by)
         return is_new
     with catalog.transaction() as tx:
         tx.variants.ensure(entry.variant)

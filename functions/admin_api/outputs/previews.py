@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from functions.admin_api.fields import Moment, UserId
 from functions.admin_api.outputs.base import Output
 from shared.domain.values import ImageTag
-from shared.http.responses import Preview
+from shared.http.responses import PreviewAnswer
 from shared.usecases import preview
 
 FROM = Field(alias="from", description="What they would run without it; null for nothing.")
@@ -49,7 +49,7 @@ class ImpactOutput(Output):
     )
 
 
-class PreviewOutput(Preview, Output):
+class PreviewOutput(PreviewAnswer, Output):
     """What the same request would do without `dry_run`; nothing was changed."""
 
     dry_run: Literal[True] = Field(description="Says that nothing was changed.")
