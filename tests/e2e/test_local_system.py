@@ -257,6 +257,34 @@ def test_invoke(client: Any) -> None:
         answer["Payload"].close()
 
 
+def test_a_start_is_in_the_catalog_within_a_second(system: RunningSystem, client: Any) -> None:
+    """The table's stream is handed to `fleet`, the removal of a destroyed instance too."""
+    conninfo = system.status()["postgres"]["conninfo"]
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+
+        def invoke(intent: str) -> float:
+            payload = {"user_id": "copied@example.com", "intent": intent}
+            started = time.monotonic()
+            answer = client.invoke(FunctionName="provisioning", Payload=json.dumps(payload))
+            assert "FunctionError" not in answer
+            answer["Payload"].close()
+            return started
+
+        def rows() -> int:
+            return connection.execute(
+                "SELECT FROM kiloclaw_instances WHERE user_id = 'copied@example.com'"
+            ).rowcount
+
+        times = []
+        for intent, expected in (("provision", 1), ("destroy", 0)):
+            started = invoke(intent)
+            while rows() != expected and time.monotonic() < started + 10:
+                time.sleep(0.02)
+            times.append(time.monotonic() - started)
+    assert min(times) < 1
+    assert max(times) < 10
+
+
 def test_a_function_error(client: Any) -> None:
     """The caller gets the type, the message and the id of the request."""
     answer = client.invoke(FunctionName="provisioning", Payload=b'{"user_id": ""}')
@@ -267,9 +295,9 @@ def test_a_function_error(client: Any) -> None:
     assert "user_id" in error["errorMessage"]
 
 
-@pytest.mark.parametrize("name", ["admin_api", "nothing"])
+@pytest.mark.parametrize("name", ["admin_api", "fleet", "nothing"])
 def test_functions_that_cannot_be_invoked(client: Any, name: str) -> None:
-    """Unknown functions are refused, and the admin API is reached through the gateway only."""
+    """Unknown functions are refused, and those that only the gateway or the stream reaches."""
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.invoke(FunctionName=name, Payload=b"{}")
 
