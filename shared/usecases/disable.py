@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import (
+    CatalogUnavailable,
     InvalidReplacement,
     KVUnavailable,
     TooManyPins,
@@ -28,6 +29,9 @@ from shared.usecases.reconcile import Copies, Standings, make_copies, put, recon
 MAX_MOVED_PINS = 100_000
 """Moving so many takes about two seconds, during which nobody else can change those pins."""
 MOVE_PINS_SECONDS = 20.0
+GIVEN_BACK_SECONDS = 2.0
+"""What the catalog gets when a slow KV has used up the event's time. It is less than a call of
+the KV needs, so the KV is not asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,13 @@ class _Disabling:
         return Changed(tx.versions.get(self.tag), suspended)
 
     def _read_copies(self, tx: Transaction, mirror: Pointer) -> Copies | None:
+        stored = None
         with suppress(KVUnavailable):
             stored = self.kv.pointers.read(self.version.variant, mirror)
-            return make_copies(tx, self.version.variant, mirror, stored)
-        return None
+        tx.extend_deadline(GIVEN_BACK_SECONDS)
+        if stored is None:
+            return None
+        return make_copies(tx, self.version.variant, mirror, stored)
 
     def _move_pins(self, tx: Transaction, replacement: ImageTag) -> None:
         tx.extend_deadline(MOVE_PINS_SECONDS)
@@ -143,11 +150,12 @@ def disable(
     rounds_left = ROUNDS
     while True:
         rounds_left -= 1
+        catalog.database.deadline.extend(GIVEN_BACK_SECONDS)
         with catalog.transaction() as tx:
             changed = disabling.attempt(tx, last=rounds_left == 0)
         if changed is not None:
             return changed
-        with suppress(KVUnavailable):
+        with suppress(CatalogUnavailable, KVUnavailable):
             done = reconcile(version.variant, catalog=catalog, kv=kv)
             disabling.standings |= done.standings
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Literal
+from uuid import uuid4
 
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.entries import NotYetPublished, Tombstone, parse_entry
@@ -11,7 +12,6 @@ from shared.domain.values import ImageTag, Variant
 from shared.kv import KV
 
 FOUND_IN_KV = Initiator("kv")
-CLAIMANT = "reconcile"
 
 Imported = Literal["imported", "refused", "pending"]
 """What became of the import: refused for good, or pending because there is no entry yet or its
@@ -33,7 +33,7 @@ def import_entry(
         digest = entry.image_digest
         if digest and tx.versions.owner(digest) not in {None, tag}:
             return "refused"
-        if digest and kv.entries.claim(digest, tag, token=CLAIMANT) != tag:
+        if digest and kv.entries.claim(digest, tag, token=str(uuid4())) != tag:
             return "refused"
         if tx.versions.insert_found(entry):
             after = {

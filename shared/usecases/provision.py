@@ -121,8 +121,14 @@ def _with_both_stores(start: Start, database: Database, kv: KV) -> Facts:
     if start.variant is None and facts.deciding_pin is None and facts.instance is not None:
         variant = facts.instance.variant
         if variant != facts.variant:
-            facts = _with_kv(_from_catalog(start, variant, database), kv)
+            again = _with_kv(_from_catalog(start, variant, database), kv)
+            facts = again if again.record_read else _keep_record(again, facts.instance)
     return _cover(facts, database, kv)
+
+
+def _keep_record(facts: Facts, instance: Instance) -> Facts:
+    """Keep a record that was read a moment ago: the KV has stopped answering since."""
+    return replace(facts, instance=instance, record_read=True)
 
 
 def _from_catalog(start: Start, variant: Variant | None, database: Database) -> Facts:

@@ -1,9 +1,11 @@
 """The kill switch reaches whatever is served, in one transaction or not at all."""
 
+import time
 from typing import LiteralString
 
 import pytest
 
+from shared.deadline import Deadline
 from shared.domain.errors import (
     CatalogUnavailable,
     InvalidReplacement,
@@ -15,7 +17,7 @@ from shared.kv import KV
 from shared.usecases import disable as module
 from shared.usecases.versions import change
 from tests.support.concurrent_actors import Sandbox, digest
-from tests.support.failing_clients import unreachable
+from tests.support.failing_clients import Interposing, unreachable
 from tests.support.invariants import faults
 from tests.support.store_dump import dump
 from tests.support.stores import Stores
@@ -137,3 +139,16 @@ def test_pins_move_before_the_put(world: Sandbox, stores: Stores) -> None:
         with pytest.raises(CatalogUnavailable):
             change_by(world, "v1", disabled("v4"))
     assert dump(stores) == before
+
+
+@pytest.mark.parametrize("operation", ["batch_get_item", "put_item"])
+def test_a_slow_kv_does_not_block_it(world: Sandbox, stores: Stores, operation: str) -> None:
+    """A KV that uses up the event's time leaves enough for the catalog to disable."""
+    key = {"pk": {"S": "POINTER"}, "sk": {"S": "default"}}
+    stores.client.delete_item(TableName=stores.table, Key=key)
+    deadline = world.database.deadline = Deadline(0.5)
+    slow = Interposing(stores.client, operation, lambda: time.sleep(max(deadline.left, 0.0)))
+    assert change_by(world, "v3", disabled(force=True), slow).status == "disabled"
+    world.database.deadline = Deadline()
+    world.sync()
+    assert faults(stores) == []

@@ -7,7 +7,7 @@ import pytest
 from shared.kv import KV
 from shared.usecases.provision import Provisioned, Start, provision
 from tests.support.concurrent_actors import Sandbox
-from tests.support.failing_clients import refusal
+from tests.support.failing_clients import Interposing, refusal
 from tests.support.stores import Stores
 from tests.support.version_fixture import pipeline, told
 
@@ -87,6 +87,23 @@ def test_a_restart_whose_look_up_fails(moved: Sandbox, stores: Stores) -> None:
     answer = _start(moved, stores, "IMAGE", intent="restart")
     assert told(answer) == ("new", "instance", "none", False, True, False)
     assert answer.resolution.image.status is None
+
+
+def test_a_restart_whose_variant_is_known_from_the_record(
+    start: Sandbox, world: Sandbox, stores: Stores
+) -> None:
+    """The record is kept when the KV goes down before the pointer of its variant is read."""
+    world.publish("b2", variant="beta", set_latest=True)
+    start.provision("bob", variant="beta")
+    world.promote("b1")
+
+    def down() -> None:
+        raise DOWN
+
+    client = Interposing(stores.client, "batch_get_item", lambda: None, down)
+    kv = KV(client, stores.table)
+    answer = provision(Start("bob", "restart"), database=start.database, kv=kv)
+    assert told(answer) == ("b2", "instance", "none", False, True, False)
 
 
 def test_an_expired_pin_decides_no_variant(

@@ -5,9 +5,10 @@ import pytest
 from shared.domain.errors import CatalogUnavailable, InvalidRequest, KVUnavailable
 from shared.domain.model import Initiator
 from shared.kv import KV
+from shared.usecases.import_entry import import_entry
 from shared.usecases.release_claim import release_claim
 from tests.support.concurrent_actors import Sandbox, digest
-from tests.support.failing_clients import Interposing, Refusing, refusal
+from tests.support.failing_clients import Following, Interposing, Refusing, refusal
 from tests.support.invariants import faults
 from tests.support.store_dump import dump
 from tests.support.stores import Stores
@@ -18,6 +19,10 @@ TYPO, RIGHT = "v1.2.O", "v1.2.0"
 
 def _release(runner: Sandbox, kv: KV | None = None) -> str:
     return release_claim(digest(1), by=BY, catalog=runner.catalog, kv=kv or runner.kv)
+
+
+def _import(sandbox: Sandbox, kv: KV) -> str:
+    return import_entry(RIGHT, None, catalog=sandbox.catalog, kv=kv)
 
 
 def _refusal(runner: Sandbox) -> str:
@@ -106,6 +111,28 @@ def test_a_claim_that_changes_meanwhile_is_left(
     assert len(stores.items("DIGEST")) == 1
 
 
+def test_a_claim_that_an_import_takes_again_is_left(
+    sandbox: Sandbox, runner: Sandbox, stores: Stores
+) -> None:
+    """An import claims what an earlier one left behind; then the digest is its version's."""
+    stores.put_entry(RIGHT, image_digest=digest(1))
+    dies = Following(stores.client, "put_item", sandbox.close)
+    with pytest.raises(CatalogUnavailable):
+        _import(sandbox, KV(dies, stores.table))
+    entry = {"pk": {"S": "IMAGE"}, "sk": {"S": RIGHT}}
+    stores.client.delete_item(TableName=stores.table, Key=entry)
+
+    def rival() -> None:
+        stores.put_entry(RIGHT, image_digest=digest(1))
+        assert _import(sandbox, sandbox.kv) == "imported"
+
+    client = Interposing(stores.client, "delete_item", rival)
+    with pytest.raises(KVUnavailable):
+        _release(runner, KV(client, stores.table))
+    runner.sync()
+    assert faults(stores) == []
+
+
 def test_a_lost_reply_is_mended_by_a_repeat(
     sandbox: Sandbox, runner: Sandbox, stores: Stores
 ) -> None:
@@ -125,8 +152,8 @@ def test_sync_is_waited_for(sandbox: Sandbox, runner: Sandbox, stores: Stores) -
     """A run may be taking the claim in; the call asks to be repeated."""
     sandbox.publish(TYPO, digest(1))
     sandbox.retire(TYPO)
-    with stores.server_connection() as connection:
-        connection.execute("SELECT pg_advisory_lock(hashtext('kiloclaw_sync'))")
+    with stores.server_connection() as connection, connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('kiloclaw_sync'))")
         with pytest.raises(CatalogUnavailable):
             _release(runner)
     assert _release(runner) == TYPO
