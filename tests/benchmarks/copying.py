@@ -75,7 +75,7 @@ def _fill(stores: Stores, instances: int) -> None:
             "        'latest', false, at, at"
             "   FROM generate_series(1, %(instances)s) AS n,"
             "        LATERAL (SELECT %(epoch)s::timestamptz"
-            "                        + n * 7919 %% 86400 * interval '1 second') AS t (at)",
+            "                        + n::bigint * 7919 %% 86400 * interval '1 s') AS t (at)",
             {"instances": instances, "epoch": EPOCH},
         )
         connection.execute("VACUUM ANALYZE kiloclaw_instances")
