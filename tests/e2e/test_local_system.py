@@ -61,7 +61,7 @@ def test_the_status_leads_to_both_stores(system: RunningSystem) -> None:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("DELETE FROM kiloclaw_version_pins")
     assert versions > 12
-    dynamodb = boto3.client(
+    dynamodb: Any = boto3.client(
         "dynamodb",
         endpoint_url=status["dynamodb"]["endpoint"],
         region_name=status["dynamodb"]["region"],
@@ -283,6 +283,38 @@ def test_a_start_is_in_the_catalog_within_a_second(system: RunningSystem, client
             times.append(time.monotonic() - started)
     assert min(times) < 1
     assert max(times) < 10
+
+
+def test_a_cancelled_transaction_does_not_stop_the_stream(
+    system: RunningSystem, client: Any
+) -> None:
+    """A refused publish cancels a transaction; later starts reach the catalog all the same."""
+    status = system.status()
+    dynamodb: Any = boto3.client(
+        "dynamodb",
+        endpoint_url=status["dynamodb"]["endpoint"],
+        region_name=status["dynamodb"]["region"],
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+    )
+    put = {"Item": {"pk": {"S": "NEVER"}, "sk": {"S": "WRITTEN"}}}
+    check = {
+        "Key": {"pk": {"S": "NOT"}, "sk": {"S": "THERE"}},
+        "ConditionExpression": "attribute_exists(pk)",
+    }
+    table = {"TableName": status["dynamodb"]["table"]}
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException):
+        dynamodb.transact_write_items(
+            TransactItems=[{"Put": table | put}, {"ConditionCheck": table | check}]
+        )
+    payload = b'{"user_id": "after-a-cancelled-transaction"}'
+    assert "FunctionError" not in client.invoke(FunctionName="provisioning", Payload=payload)
+    query = "SELECT FROM kiloclaw_instances WHERE user_id = 'after-a-cancelled-transaction'"
+    ends = time.monotonic() + 10
+    with psycopg.connect(status["postgres"]["conninfo"], autocommit=True) as connection:
+        while connection.execute(query).rowcount == 0:
+            assert time.monotonic() < ends
+            time.sleep(0.02)
 
 
 def test_a_function_error(client: Any) -> None:

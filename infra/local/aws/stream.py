@@ -26,12 +26,16 @@ RETRYABLE = "CatalogUnavailable"
 
 
 class StreamReader:
-    """Reads a stream from its oldest record on, each record once and in order."""
+    """Reads a stream from its oldest record on, each record once and in order.
+
+    Every call asks for new iterators: when a transaction is cancelled, moto puts a copy of the
+    table in its place, and iterators from before get no record any more.
+    """
 
     def __init__(self, client: "DynamoDBStreamsClient", table: str) -> None:
         self._client = client
         self._table = table
-        self._iterators: dict[str, str | None] = {}
+        self._read_through: dict[str, str] = {}
 
     @classmethod
     def connect(cls, endpoint: str, table: str, region: str, credential: str) -> Self:
@@ -46,29 +50,37 @@ class StreamReader:
 
     def read(self) -> list[dict[str, Any]]:
         """Return the records since the last call, shaped as in a Lambda event."""
-        self._find_shards()
-        return [record for shard in list(self._iterators) for record in self._read(shard)]
+        streams = self._client.list_streams(TableName=self._table)["Streams"]
+        arns = [stream["StreamArn"] for stream in streams]
+        return [record for arn in arns for record in self._read_stream(arn)]
 
-    def _find_shards(self) -> None:
-        for stream in self._client.list_streams(TableName=self._table)["Streams"]:
-            description = self._client.describe_stream(StreamArn=stream["StreamArn"])
-            for shard in description["StreamDescription"]["Shards"]:
-                name = shard["ShardId"]
-                if name not in self._iterators:
-                    self._iterators[name] = self._client.get_shard_iterator(
-                        StreamArn=stream["StreamArn"],
-                        ShardId=name,
-                        ShardIteratorType="TRIM_HORIZON",
-                    )["ShardIterator"]
+    def _read_stream(self, arn: str) -> Iterator[dict[str, Any]]:
+        description = self._client.describe_stream(StreamArn=arn)["StreamDescription"]
+        for shard in description["Shards"]:
+            yield from self._read_shard(arn, shard["ShardId"])
 
-    def _read(self, shard: str) -> Iterator[dict[str, Any]]:
-        iterator = self._iterators[shard]
+    def _read_shard(self, arn: str, shard: str) -> Iterator[dict[str, Any]]:
+        iterator: str | None = self._iterator_after_last(arn, shard)
         while iterator is not None:
             page = self._client.get_records(ShardIterator=iterator, Limit=1000)
-            iterator = self._iterators[shard] = page.get("NextShardIterator")
-            yield from (_as_event(dict(record)) for record in page["Records"])
             if not page["Records"]:
                 return
+            yield from (_as_event(dict(record)) for record in page["Records"])
+            self._read_through[shard] = page["Records"][-1]["dynamodb"]["SequenceNumber"]
+            iterator = page.get("NextShardIterator")
+
+    def _iterator_after_last(self, arn: str, shard: str) -> str:
+        """Return an iterator that starts after the last record read, else at the oldest."""
+        if shard not in self._read_through:
+            return self._client.get_shard_iterator(
+                StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+        return self._client.get_shard_iterator(
+            StreamArn=arn,
+            ShardId=shard,
+            ShardIteratorType="AFTER_SEQUENCE_NUMBER",
+            SequenceNumber=self._read_through[shard],
+        )["ShardIterator"]
 
 
 class EventSourceMapping:
