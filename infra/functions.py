@@ -47,10 +47,9 @@ class Function:
     `memory_mib` holds unless a stage in `cdk.json` says otherwise. `variables` are the
     environment variables that it reads beside its database. `rights` are the operations that it
     may call on the table, each limited to items with these partition keys; a scan cannot be
-    limited. `index_rights` are those on the index. `p99_ms` is the duration above which the
-    function counts as slow. `heartbeat` names a metric that must be written every ten minutes.
-    `data_files` are read at run time from outside its folder, as patterns below the project's
-    root.
+    limited. `p99_ms` is the duration above which the function counts as slow. `heartbeat` names
+    a metric that must be written every ten minutes. `data_files` are read at run time from
+    outside its folder, as patterns below the project's root.
     """
 
     name: str
@@ -60,7 +59,6 @@ class Function:
     database_role: str
     variables: tuple[Variable, ...] = ()
     rights: Mapping[Operation, tuple[Items, ...]] = field(default_factory=dict)
-    index_rights: tuple[Operation, ...] = ()
     p99_ms: int
     alarms: tuple[MetricAlarm, ...] = ()
     heartbeat: str | None = None
@@ -87,7 +85,6 @@ _ALL = (
             "UpdateItem": ("IMAGE",),
             "DeleteItem": ("IMAGE", "DIGEST", "INSTANCE#*"),
         },
-        index_rights=("Query", "Scan"),
         p99_ms=5_000,
         alarms=(
             MetricAlarm("Unexpected", "Unexpected", "unexpected: a bare 500"),

@@ -41,7 +41,6 @@ class KiloClaw(Stack):
             function = LambdaFunction(self, stage, entry, network, environment)
             catalog.admit(function, entry.database_role)
             kv.grant(function, entry.rights)
-            kv.grant_index(function, entry.index_rights)
             return function
 
         functions = {entry.name: deploy(entry) for entry in FUNCTIONS.values()}

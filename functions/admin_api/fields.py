@@ -24,6 +24,12 @@ def _moment(value: object) -> datetime:
         raise PydanticCustomError("invalid_time", "{m}", {"m": str(error)}) from None
 
 
+def _only_true(value: object) -> bool:
+    if value != "true":
+        raise PydanticCustomError("not_true", "must be true, or be left out")
+    return True
+
+
 def _trimmed(limit: int) -> WithJsonSchema:
     """The rule counts after trimming; whoever keeps to this schema is on the safe side."""
     return WithJsonSchema({"type": "string", "maxLength": limit, "pattern": WITHOUT_NUL})
@@ -37,6 +43,12 @@ MomentText = Annotated[str, DATE_TIME]
 """A time that is kept as the text it is answered with."""
 Notes = Annotated[values.Notes, _trimmed(2000)]
 Reason = Annotated[values.Reason, _trimmed(500)]
+OnlyTrue = Annotated[
+    bool,
+    PlainValidator(_only_true),
+    WithJsonSchema({"type": "boolean", "const": True}),
+]
+"""A filter that is on or absent."""
 SearchText = Annotated[str, WithJsonSchema({"type": "string", "pattern": WITHOUT_NUL})]
 """Any text; what no store can hold is refused before this."""
 
@@ -108,6 +120,13 @@ ImageSource = Annotated[
 IsPinned = Annotated[bool, Field(description="Whether a pin chose the image.")]
 StateOfPin = Annotated[PinState, Field(description="What became of the user's pin.")]
 ResolvedAt = Annotated[MomentText, Field(description="When the image was chosen.")]
+AsOf = Annotated[
+    Moment | None,
+    Field(
+        description="When the newest start was recorded that the catalog's copy of the fleet "
+        "knows; null while it is empty."
+    ),
+]
 Revision = Annotated[int, Field(description="Counts the row's changes.", examples=[1])]
 CreatedAt = Annotated[Moment, Field(description="When the row was made.")]
 UpdatedAt = Annotated[Moment, Field(description="When the row last changed.")]

@@ -8,10 +8,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from functions.admin_api.fields import GivenMoment, Notes, Reason, SearchText
+from functions.admin_api.fields import GivenMoment, Notes, OnlyTrue, Reason, SearchText
 from shared.catalog.audit import Action
+from shared.catalog.fleet import InstanceSort
 from shared.catalog.versions import Order, Sort
-from shared.domain.model import Intent, Status
+from shared.domain.model import Intent, Source, Status
 from shared.domain.values import ImageDigest, ImageTag, OpenclawVersion, Variant
 from shared.http.pages import PageQuery
 
@@ -133,6 +134,11 @@ class PinsQuery(PageQuery):
     state: Literal["applied", "expired", "suspended"] | None = Field(
         None, description="Only pins in this state."
     )
+    stale: OnlyTrue | None = Field(
+        None,
+        description="Only pins that hold and should be looked at: without an end and older "
+        "than 90 days, or to a deprecated version.",
+    )
     q: SearchText | None = Field(None, description="Part of a user id or a reason.")
 
 
@@ -143,9 +149,29 @@ class UnpinQuery(BaseModel):
 
 
 class InstancesQuery(PageQuery):
-    """Which instances."""
+    """Which instances, in which order."""
 
     image_tag: ImageTag | None = Field(None, description="Only instances of this version.")
+    variant: Variant | None = Field(None, description="Only instances of this variant.")
+    source: Source | None = Field(
+        None, description="Only instances whose image was chosen by this rule."
+    )
+    q: SearchText | None = Field(None, description="Part of a user id.")
+    drift: OnlyTrue | None = Field(
+        None, description="Only instances that a restart would change."
+    )
+    outdated: OnlyTrue | None = Field(
+        None, description="Only instances that an upgrade would change."
+    )
+    sort: InstanceSort = Field(
+        "user_id", description="What to sort by: ids ascending, or the latest start first."
+    )
+
+
+class DistributionQuery(BaseModel):
+    """Which versions."""
+
+    variant: Variant | None = Field(None, description="Only versions of this variant.")
 
 
 class SyncRunsQuery(PageQuery):

@@ -11,7 +11,6 @@ from infra.aws.network import Network
 from infra.functions import FUNCTIONS, Items, Operation
 from infra.settings import Stage
 
-INDEX = "instances_by_image"
 RECOVERY_DAYS = 35
 
 
@@ -21,7 +20,6 @@ class KvTable(Construct):
     def __init__(self, scope: Construct, stage: Stage) -> None:
         super().__init__(scope, "KV")
         self.table = self._existing(stage) if stage.table_name else self._new(stage)
-        self.index_arn = f"{self.table.table_arn}/index/{INDEX}"
 
     def grant(
         self, grantee: iam.IGrantable, rights: Mapping[Operation, Iterable[Items]]
@@ -30,12 +28,13 @@ class KvTable(Construct):
         for operation, items in rights.items():
             keys = list(items)
             limits = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
-            self._allow(grantee, operation, self.table.table_arn, limits if keys else None)
-
-    def grant_index(self, grantee: iam.IGrantable, operations: Iterable[Operation]) -> None:
-        """Allow operations on the index, which holds instances only."""
-        for operation in operations:
-            self._allow(grantee, operation, self.index_arn)
+            grantee.grant_principal.add_to_principal_policy(
+                iam.PolicyStatement(
+                    actions=[f"dynamodb:{operation}"],
+                    resources=[self.table.table_arn],
+                    conditions=limits if keys else None,
+                )
+            )
 
     def through(self, network: Network) -> None:
         """Let the network's endpoint lead to this table only."""
@@ -43,20 +42,7 @@ class KvTable(Construct):
             iam.PolicyStatement(
                 principals=[iam.AnyPrincipal()],
                 actions=[f"dynamodb:{operation}" for operation in sorted(_operations())],
-                resources=[self.table.table_arn, self.index_arn],
-            )
-        )
-
-    def _allow(
-        self,
-        grantee: iam.IGrantable,
-        operation: Operation,
-        arn: str,
-        conditions: Mapping[str, object] | None = None,
-    ) -> None:
-        grantee.grant_principal.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=[f"dynamodb:{operation}"], resources=[arn], conditions=conditions
+                resources=[self.table.table_arn],
             )
         )
 
@@ -69,7 +55,7 @@ class KvTable(Construct):
         )
 
     def _new(self, stage: Stage) -> dynamodb.Table:
-        table = dynamodb.Table(
+        return dynamodb.Table(
             self,
             "Table",
             partition_key=_text("pk"),
@@ -83,23 +69,11 @@ class KvTable(Construct):
             deletion_protection=stage.protected,
             removal_policy=kept(stage),
         )
-        table.add_global_secondary_index(
-            index_name=INDEX,
-            partition_key=_text("running_tag"),
-            sort_key=_text("user_id"),
-            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
-        )
-        return table
 
 
 def _operations() -> set[Operation]:
     """Every operation that some function may call."""
-    functions = FUNCTIONS.values()
-    return {
-        operation
-        for function in functions
-        for operation in (*function.rights, *function.index_rights)
-    }
+    return {operation for function in FUNCTIONS.values() for operation in function.rights}
 
 
 def _text(name: str) -> dynamodb.Attribute:

@@ -82,6 +82,35 @@ EXPIRED: LiteralString = f"""
   JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
 {_PAGE}
 """
+# Two ways to be stale: old pins without an end, in the list's own order, and pins to the few
+# deprecated versions. A pin may be both.
+_IN_STATE: LiteralString = """
+(%(state)s::text IS NULL OR %(state)s = CASE WHEN v.status = 'disabled' THEN 'suspended'
+                                             ELSE 'applied' END)
+"""
+STALE: LiteralString = f"""
+{COLUMNS}
+  FROM (
+    (SELECT p.*
+       FROM kiloclaw_version_pins p
+       JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
+      {_WANTED} AND p.expires_at IS NULL AND p.created_at < now() - interval '90 days'
+        AND {_IN_STATE}
+    {_PAGE})
+     UNION
+    (SELECT p.*
+       FROM kiloclaw_available_versions v
+      CROSS JOIN LATERAL (
+            {_PINS}
+             WHERE p.image_tag = v.image_tag AND {_UNEXPIRED} AND {_MATCHING} AND {_OLDER}
+            {_PAGE}
+      ) AS p
+      WHERE v.status = 'deprecated' AND {_OF_TAG} AND {_IN_STATE}
+    {_PAGE})
+  ) AS p
+  JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
+{_PAGE}
+"""  # noqa: S608  constants alone
 PAGES: Mapping[State | None, tuple[LiteralString, ...]] = {
     None: (ALL,),
     "applied": (APPLIED,),
@@ -93,11 +122,16 @@ PAGES: Mapping[State | None, tuple[LiteralString, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class PinFilter:
-    """`q` is part of a user id or of a reason, in either case."""
+    """`q` is part of a user id or of a reason, in either case.
+
+    `stale` asks for pins that hold without an end and are older than 90 days, or that name a
+    deprecated version.
+    """
 
     image_tag: ImageTag | None = None
     state: State | None = None
     q: str | None = None
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +165,10 @@ class Pins:
             "image_tag": wanted.image_tag, "state": wanted.state, "q": wanted.q,
             "created_at": created_at, "user_id": user_id, "limit": limit,
         }  # fmt: skip
+        if wanted.stale and wanted.state == "expired":
+            return []
         pins: list[Pin] = []
-        for query in PAGES[wanted.state]:
+        for query in (STALE,) if wanted.stale else PAGES[wanted.state]:
             pins = fetch(self.connection, Pin, query, parameters)
             if len(pins) == limit:
                 break

@@ -4,14 +4,11 @@
 CREATE FUNCTION kiloclaw_bucket(salt text, user_id text) RETURNS integer
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
-    SELECT ((high % 10000 * 7296 + low) % 10000)::integer
-      FROM (SELECT ('x' || left(digest, 8))::bit(32)::bigint & 4294967295 AS high,
-                   ('x' || substr(digest, 9, 8))::bit(32)::bigint & 4294967295 AS low
-              FROM encode(sha256(convert_to(salt, 'UTF8') || '\x00'::bytea
-                                 || convert_to(user_id, 'UTF8')), 'hex') AS digest) AS halves
+    SELECT (('0x' || encode(substr(sha256(
+               decode(replace(salt, '\', '\\'), 'escape') || '\x00'::bytea
+               || decode(replace(user_id, '\', '\\'), 'escape')), 1, 8), 'hex')
+           )::xid8::text::numeric % 10000)::integer
 $$;
-
-COMMENT ON FUNCTION kiloclaw_bucket(salt text, user_id text) IS '4,294,967,296 modulo 10,000 is 7,296.';
 
 CREATE FUNCTION kiloclaw_check_named_versions() RETURNS trigger
     LANGUAGE plpgsql
@@ -295,6 +292,10 @@ CREATE INDEX instances_by_image_tag ON kiloclaw_instances USING btree (image_tag
 
 COMMENT ON INDEX instances_by_image_tag IS 'Query: the instances of one version by user id, their number, and the distribution.';
 
+CREATE INDEX instances_by_image_tag_resolved_at ON kiloclaw_instances USING btree (image_tag, resolved_at, user_id);
+
+COMMENT ON INDEX instances_by_image_tag_resolved_at IS 'Query: the instances of one version, latest start first; an old version has no new starts.';
+
 CREATE INDEX instances_by_resolved_at ON kiloclaw_instances USING btree (resolved_at, user_id);
 
 COMMENT ON INDEX instances_by_resolved_at IS 'Query: the list of instances, latest start first, and the age of the copy.';
@@ -303,9 +304,17 @@ CREATE INDEX instances_by_source ON kiloclaw_instances USING btree (source, user
 
 COMMENT ON INDEX instances_by_source IS 'Query: the instances of one source by user id.';
 
+CREATE INDEX instances_by_source_resolved_at ON kiloclaw_instances USING btree (source, resolved_at, user_id);
+
+COMMENT ON INDEX instances_by_source_resolved_at IS 'Query: the instances of one source, latest start first; rollouts of the past have ended.';
+
 CREATE INDEX instances_by_variant ON kiloclaw_instances USING btree (variant, user_id);
 
 COMMENT ON INDEX instances_by_variant IS 'Query: the instances of one variant by user id.';
+
+CREATE INDEX instances_by_variant_resolved_at ON kiloclaw_instances USING btree (variant, resolved_at, user_id);
+
+COMMENT ON INDEX instances_by_variant_resolved_at IS 'Query: the instances of one variant, latest start first.';
 
 COMMENT ON INDEX kiloclaw_instances_pkey IS 'Invariant: one row a user. Query: the list of instances by user id.';
 

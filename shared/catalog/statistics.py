@@ -18,12 +18,14 @@ class Statistics:
     pins_suspended: int
     pins_expired: int
     pins_expiring_soon: int
+    pins_stale: int
 
 
 def read_statistics(connection: RawConnection) -> Statistics:
     """Count versions that are not retired, their variants, and pins.
 
-    Expiring soon is within seven days.
+    Expiring soon is within seven days. Stale pins hold without an end and are older than 90
+    days, or name a deprecated version.
     """
     return fetch(
         connection,
@@ -51,13 +53,26 @@ def read_statistics(connection: RawConnection) -> Statistics:
                        AS expired,
                    (SELECT count(*) FROM kiloclaw_version_pins
                      WHERE expires_at > now() AND expires_at <= now() + interval '7 days')
-                       AS expiring_soon
+                       AS expiring_soon,
+                   (SELECT count(*) FROM kiloclaw_version_pins
+                     WHERE expires_at IS NULL AND created_at < now() - interval '90 days')
+                   + (SELECT coalesce(sum(of_version.pins), 0)
+                        FROM kiloclaw_available_versions v
+                       CROSS JOIN LATERAL (
+                             SELECT count(*) AS pins FROM kiloclaw_version_pins p
+                              WHERE p.image_tag = v.image_tag
+                                AND (p.expires_at > now()
+                                     OR (p.expires_at IS NULL
+                                         AND p.created_at >= now() - interval '90 days'))
+                       ) AS of_version
+                       WHERE v.status = 'deprecated')::bigint AS stale
         )
         SELECT versions.total AS versions_total, versions.active AS versions_active,
                versions.deprecated AS versions_deprecated,
                versions.disabled AS versions_disabled, versions.variants,
                pins.total AS pins_total, pins.suspended AS pins_suspended,
-               pins.expired AS pins_expired, pins.expiring_soon AS pins_expiring_soon
+               pins.expired AS pins_expired, pins.expiring_soon AS pins_expiring_soon,
+               pins.stale AS pins_stale
           FROM versions, pins
         """,
         {},

@@ -3,7 +3,8 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from datetime import datetime
+from typing import NoReturn, cast
 
 from psycopg import Rollback
 
@@ -32,6 +33,11 @@ class Transaction:
         self.runs = Runs(connection)
         self.batches = Batches(connection)
         self.fleet = Fleet(connection)
+
+    def now(self) -> datetime:
+        """When the transaction began: the time by which statements judge expiry."""
+        [(now,)] = self.connection.execute("SELECT now()").fetchall()
+        return cast("datetime", now)
 
     def roll_back(self) -> NoReturn:
         """Leave the `with` block and roll everything back."""

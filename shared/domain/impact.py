@@ -7,8 +7,15 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from shared.domain.model import Image, Instance, Intent
-from shared.domain.pointer import Pointer, StoredPointer
-from shared.domain.resolution import Facts, PinFact, Refusal, Resolution, decide
+from shared.domain.pointer import Pointer, Rollout, StoredPointer
+from shared.domain.resolution import (
+    Facts,
+    PinFact,
+    Refusal,
+    Resolution,
+    decide,
+    pointer_in_force,
+)
 from shared.domain.values import ImageTag, UserId, Variant
 
 
@@ -62,6 +69,20 @@ class Impact:
     @property
     def users(self) -> int:
         return self.moves.total()
+
+
+def rollout_in_force(variant: Variant, situation: Situation, now: datetime) -> Rollout | None:
+    """Return the rollout that decides for the variant's users, whether or not it is held."""
+    facts = Facts(
+        "",
+        "upgrade",
+        now,
+        mirror=situation.mirror,
+        stored=situation.stored,
+        images=situation.images,
+        variant=variant,
+    )
+    return pointer_in_force(facts).rollout
 
 
 def weigh(

@@ -87,11 +87,12 @@ def page(
     shape: type[PageT],
     rows: Sequence[Row],
     key: Callable[[Row], tuple[object, ...]],
+    **more: object,
 ) -> PageT:
-    """A page of rows, of which one more than the limit was asked for."""
+    """A page of rows, of which one more than the limit was asked for; `more` goes beside."""
     shown = rows[: query.limit]
     after = key(shown[-1]) if len(rows) > len(shown) else None
-    return whole_page(query, shape, shown, after)
+    return whole_page(query, shape, shown, after, **more)
 
 
 def whole_page(
@@ -99,7 +100,8 @@ def whole_page(
     shape: type[PageT],
     items: Sequence[object],
     after: tuple[object, ...] | None,
+    **more: object,
 ) -> PageT:
     """A page of items, where `after` is known already."""
     following = cursors.encode(query.mark, *after) if after else None
-    return shape.model_validate({"items": items, "next_cursor": following})
+    return shape.model_validate({"items": items, "next_cursor": following, **more})

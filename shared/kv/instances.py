@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any, NamedTuple, get_args
 
 from shared.domain.errors import InvalidValue
@@ -14,14 +13,12 @@ from shared.domain.values import (
     OPENCLAW_VERSION,
     USER_ID,
     VARIANT,
-    ImageTag,
     UserId,
     Variant,
     parse_moment,
 )
 from shared.kv.pointers import read_pointer
 from shared.kv.table import (
-    CALL_SECONDS,
     UNREAD,
     Attributes,
     ConditionFailed,
@@ -31,7 +28,6 @@ from shared.kv.table import (
     was_repeated,
 )
 
-INDEX = "instances_by_image"
 PARTITION = "INSTANCE#"
 ITEMS_A_PAGE = 1000
 SOURCES: Mapping[str, Source] = {name: name for name in get_args(Source)}
@@ -58,20 +54,6 @@ class Readings(NamedTuple):
     instance: Instance | None
     record_read: bool
     stored: StoredPointer | None
-
-
-class InstanceUsers(NamedTuple):
-    """The users of a page. `next` is the last one with their tag, None on the last page."""
-
-    users: list[UserId]
-    next: tuple[ImageTag, UserId] | None
-
-
-class Count(NamedTuple):
-    """A number of instances. It is a lower bound unless `complete`: time ran out."""
-
-    instances: int
-    complete: bool
 
 
 class SegmentPage(NamedTuple):
@@ -156,35 +138,6 @@ class Instances:
             (last["pk"]["S"], last["sk"]["S"]) if last else None,
         )
 
-    def page(
-        self, tag: ImageTag | None, after: tuple[ImageTag, UserId] | None, limit: int
-    ) -> InstanceUsers:
-        """List users who run `tag`, or all users, unordered. Raises KVUnavailable."""
-        parameters: dict[str, Any] = {"IndexName": INDEX, "Limit": limit}
-        if after is not None:
-            parameters["ExclusiveStartKey"] = _key(after[1]) | _index_key(*after)
-        page = self.table.call(_operation(tag), **parameters, **_condition(tag))
-        last = page.get("LastEvaluatedKey")
-        users = [item["user_id"]["S"] for item in page["Items"]]
-        return InstanceUsers(
-            users, (last["running_tag"]["S"], last["user_id"]["S"]) if last else None
-        )
-
-    def count(self, tag: ImageTag, seconds: float = 4.0) -> Count:
-        """Count the instances that run `tag`, for at most that time. Raises KVUnavailable."""
-        ends = monotonic() + min(seconds, self.table.deadline.left - CALL_SECONDS)
-        total = 0
-        start: dict[str, Any] = {}
-        while monotonic() < ends:
-            page = self.table.call(
-                "query", IndexName=INDEX, Select="COUNT", **_condition(tag), **start
-            )
-            total += page["Count"]
-            if "LastEvaluatedKey" not in page:
-                return Count(total, complete=True)
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-        return Count(total, complete=False)
-
 
 def parse_instance(item: Attributes | None) -> Instance | None:
     """Read a record. An incomplete or malformed one counts as none."""
@@ -245,20 +198,3 @@ def _item(instance: Instance) -> dict[str, Any]:
 
 def _key(user_id: UserId) -> dict[str, Any]:
     return key(f"{PARTITION}{user_id}", "IMAGE")
-
-
-def _index_key(tag: ImageTag, user_id: UserId) -> dict[str, Any]:
-    return texts(running_tag=tag, user_id=user_id)
-
-
-def _operation(tag: ImageTag | None) -> str:
-    return "scan" if tag is None else "query"
-
-
-def _condition(tag: ImageTag | None) -> dict[str, Any]:
-    if tag is None:
-        return {}
-    return {
-        "KeyConditionExpression": "running_tag = :tag",
-        "ExpressionAttributeValues": texts(**{":tag": tag}),
-    }

@@ -1,5 +1,6 @@
 """Pointers. Every put is conditional on the revision that was read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,12 @@ class Pointers:
     def read(self, variant: Variant, mirror: Pointer) -> StoredPointer:
         """Read the variant's pointer, consistently. Raises KVUnavailable."""
         return read_pointer(self.table.get_all(key("POINTER", variant))[0], mirror)
+
+    def read_all(self, mirrors: Mapping[Variant, Pointer]) -> dict[Variant, StoredPointer]:
+        """Read the pointers of these variants, consistently. Raises KVUnavailable."""
+        items = self.table.get_all(*(key("POINTER", variant) for variant in mirrors))
+        pairs = zip(mirrors.items(), items, strict=True)
+        return {variant: read_pointer(item, mirror) for (variant, mirror), item in pairs}
 
     def variants(self) -> list[str]:
         """List the sort keys of all pointers, legal variants or not. Raises KVUnavailable."""

@@ -1,18 +1,22 @@
-"""List instances with what they run and what they would run now."""
+"""List and count instances by what they run and what they would run now."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from shared.catalog.facts import images_within
+from shared.catalog.fleet import EVERYBODY, InstanceFilter, InstanceSort, Place
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import InstanceNotFound
-from shared.domain.model import Image, Instance, Pin
-from shared.domain.pointer import Pointer, StoredPointer
+from shared.domain.impact import FleetClass, decide_class, tag_of
+from shared.domain.model import Instance, Pin
 from shared.domain.resolution import Facts, PinFact, Resolution, decide, variant_of
-from shared.domain.values import ImageTag, UserId, Variant
+from shared.domain.values import UserId
 from shared.kv import KV
-from shared.kv.entries import image_of
+from shared.usecases.situations import Situations, read_situations
+
+FLEET_SECONDS = 15.0
+"""How long grouping a fleet of millions may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,92 +34,156 @@ class InstanceState:
 
 
 @dataclass(frozen=True, slots=True)
-class InstancePage:
-    """A page, and where the next one starts."""
+class InstanceQuery:
+    """Which instances: `drift` and `outdated` ask for those of which that is true."""
 
-    items: list[InstanceState]
-    next: tuple[ImageTag, UserId] | None
+    wanted: InstanceFilter
+    drift: bool = False
+    outdated: bool = False
+    sort: InstanceSort = "user_id"
+
+    def matches(self, group: "ClassState") -> bool:
+        """Whether users of the class belong on the list."""
+        return self.drift <= group.drift and self.outdated <= group.outdated
 
 
 @dataclass(frozen=True, slots=True)
-class _Surroundings:
-    """The facts that decisions about several users share."""
+class InstanceList:
+    """Instances from the catalog's copy of the fleet, with the copy's age."""
 
-    pins: dict[UserId, Pin]
-    mirrors: dict[Variant, Pointer]
-    stored: dict[Variant, StoredPointer]
-    images: dict[ImageTag, Image | None]
+    items: list[InstanceState]
+    as_of: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetCounts:
+    """`pinned` counts the instances whose image a pin chose."""
+
+    total: int
+    pinned: int
+    drift: int
+    outdated: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassState:
+    """A class of users, and what a restart and an upgrade would do to each of them."""
+
+    one: FleetClass
+    drift: bool
+    outdated: bool
 
 
 def list_instances(
-    tag: ImageTag | None,
-    after: tuple[ImageTag, UserId] | None,
+    query: InstanceQuery,
+    after: Place | None,
     limit: int,
     *,
     catalog: Catalog,
     kv: KV,
-) -> InstancePage:
-    """List a page of instances. Raises CatalogUnavailable, KVUnavailable."""
-    page = kv.instances.page(tag, after, limit)
-    found = kv.instances.find_all(page.users) if page.users else {}
-    instances = [found[user] for user in page.users if user in found]
-    return InstancePage(_states(instances, catalog, kv), page.next)
+) -> InstanceList:
+    """List up to `limit` instances behind `after`: the last one's sort key and user.
+
+    With the KV down the mirrors decide. Raises CatalogUnavailable.
+    """
+    with catalog.transaction() as tx:
+        if query.drift or query.outdated:
+            instances = _page_by_class(query, after, limit, tx, kv)
+        else:
+            instances = tx.fleet.page(query.wanted, query.sort, after, limit)
+        return InstanceList(_states(instances, tx, kv), tx.fleet.as_of())
 
 
 def get_instance(user_id: UserId, *, catalog: Catalog, kv: KV) -> InstanceState:
-    """Find one. Raises InstanceNotFound, CatalogUnavailable, KVUnavailable."""
+    """Read one from the KV. Raises InstanceNotFound, CatalogUnavailable, KVUnavailable."""
     instance = kv.instances.find(user_id)
     if instance is None:
         raise InstanceNotFound("the user has no instance on record")
-    return _states([instance], catalog, kv)[0]
-
-
-def _states(instances: list[Instance], catalog: Catalog, kv: KV) -> list[InstanceState]:
     with catalog.transaction() as tx:
-        around = _surroundings(instances, tx, kv)
-    now = datetime.now(UTC)
-    return [_state(instance, around, now) for instance in instances]
+        return _states([instance], tx, kv)[0]
 
 
-def _surroundings(instances: list[Instance], tx: Transaction, kv: KV) -> _Surroundings:
+def count_instances(tx: Transaction, kv: KV) -> FleetCounts:
+    """Count the copy of the fleet, asking `decide` once for each class of users."""
+    groups = _classes(_read_fleet(tx, kv), tx)
+    return FleetCounts(
+        total=_users(groups),
+        pinned=_users(group for group in groups if group.one.was_pinned),
+        drift=_users(group for group in groups if group.drift),
+        outdated=_users(group for group in groups if group.outdated),
+    )
+
+
+def _users(groups: Iterable[ClassState]) -> int:
+    return sum(group.one.users for group in groups)
+
+
+def _page_by_class(
+    query: InstanceQuery,
+    after: Place | None,
+    limit: int,
+    tx: Transaction,
+    kv: KV,
+) -> list[Instance]:
+    fleet = _read_fleet(tx, kv)
+    classes = [group.one for group in _classes(fleet, tx, query.wanted) if query.matches(group)]
+    users = tx.fleet.users_of(
+        fleet.in_force, classes, after, limit, wanted=query.wanted, sort=query.sort
+    )
+    found = tx.fleet.find_all([user for user, _ in users])
+    return [found[user] for user, _ in users if user in found]
+
+
+def _read_fleet(tx: Transaction, kv: KV) -> Situations:
+    """Read the situation of every variant that anybody runs or is pinned to."""
+    return read_situations(tx.fleet.variants(), (), tx=tx, kv=kv)
+
+
+def _classes(
+    fleet: Situations, tx: Transaction, wanted: InstanceFilter = EVERYBODY
+) -> list[ClassState]:
+    tx.extend_deadline(FLEET_SECONDS)
+    classes = tx.fleet.classes(fleet.in_force, wanted)
+    tags = {tag for one in classes for tag in (one.running_tag, one.pin_tag) if tag}
+    covered = fleet.with_images(images_within(tx.connection, tags))
+    return [_class_state(one, covered) for one in classes]
+
+
+def _class_state(one: FleetClass, fleet: Situations) -> ClassState:
+    restart = decide_class(one, fleet[one.variant], fleet.now, "restart")
+    upgrade = decide_class(one, fleet[one.variant], fleet.now, "upgrade")
+    return ClassState(
+        one,
+        drift=tag_of(restart) != one.running_tag,
+        outdated=tag_of(upgrade) != one.running_tag,
+    )
+
+
+def _states(instances: list[Instance], tx: Transaction, kv: KV) -> list[InstanceState]:
+    if not instances:
+        return []
     pins = tx.pins.find_all([instance.user_id for instance in instances])
-    mirrors = tx.variants.all()
     pinned = images_within(tx.connection, {pin.image_tag for pin in pins.values()})
     variants = {image.variant for image in pinned.values()}
     variants.update(instance.variant for instance in instances)
-    stored = {
-        variant: kv.pointers.read(variant, mirrors.get(variant, Pointer()))
-        for variant in sorted(variants)
-    }
     tags = {instance.image_tag for instance in instances}
-    tags.update(tag for variant in variants for tag in _tags(variant, mirrors, stored))
-    images = images_within(tx.connection, tags) | pinned
-    unknown = tags.difference(images)
-    entries = kv.entries.find_all(unknown, datetime.now(UTC)) if unknown else {}
-    in_kv = {tag: image_of(entry) for tag, entry in entries.items()}
-    return _Surroundings(pins, mirrors, stored, {**in_kv, **images})
+    situations = read_situations(variants, tags, tx=tx, kv=kv).with_images(pinned)
+    return [_state(one, pins.get(one.user_id), situations) for one in instances]
 
 
-def _tags(
-    variant: Variant, mirrors: dict[Variant, Pointer], stored: dict[Variant, StoredPointer]
-) -> Iterable[ImageTag]:
-    yield from mirrors.get(variant, Pointer()).tags
-    yield from stored[variant].tags
-
-
-def _state(instance: Instance, around: _Surroundings, now: datetime) -> InstanceState:
-    pin = around.pins.get(instance.user_id)
+def _state(instance: Instance, pin: Pin | None, situations: Situations) -> InstanceState:
     decides = pin is not None and pin.state != "expired"
-    pinned = around.images.get(pin.image_tag) if pin and decides else None
+    pinned = situations.images.get(pin.image_tag) if pin and decides else None
     variant = variant_of(pinned, None, instance)
+    situation = situations[variant]
     restart = Facts(
         instance.user_id,
         "restart",
-        now,
+        situations.now,
         pin=PinFact(pin.image_tag, pin.expires_at) if pin else None,
-        mirror=around.mirrors.get(variant, Pointer()),
-        stored=around.stored[variant],
-        images=around.images,
+        mirror=situation.mirror,
+        stored=situation.stored,
+        images=situation.images,
         instance=instance,
         record_read=True,
         variant=variant,
@@ -126,10 +194,6 @@ def _state(instance: Instance, around: _Surroundings, now: datetime) -> Instance
         instance,
         pin,
         expected if isinstance(expected, Resolution) else None,
-        drift=_tag(expected) != instance.image_tag,
-        outdated=_tag(upgraded) != instance.image_tag,
+        drift=tag_of(expected) != instance.image_tag,
+        outdated=tag_of(upgraded) != instance.image_tag,
     )
-
-
-def _tag(decision: object) -> ImageTag | None:
-    return decision.image.image_tag if isinstance(decision, Resolution) else None

@@ -92,7 +92,10 @@ def test_the_demo_shows_every_state(system: RunningSystem) -> None:
     assert {"2026.10.3", "2026.10.3-2", "2026.10.12-beta.1"} <= released
     users = {pin["user_id"] for pin in pins}
     assert {"oauth/google:114000741928328149731", "o'brien@example.com"} <= users
+    while len(items("/v1/instances?limit=100")) < 40 and time.monotonic() < give_up:
+        time.sleep(0.1)
     assert 40 <= len(items("/v1/instances?limit=100")) <= 60
+    assert sum(share["instances"] for share in items("/v1/distribution")) >= 40
     assert "digest_in_use" in {finding["code"] for finding in items("/v1/sync-findings")}
 
 

@@ -119,7 +119,7 @@ def test_the_hot_path_weighs_at_most_30_megabytes(packages: dict[str, Package]) 
     ("name", "needed", "not_needed"),
     [
         ("admin_api", "shared/http/auth.py", "shared/catalog/migrate.py"),
-        ("fleet", "shared/catalog/fleet.py", "shared/usecases/provision.py"),
+        ("fleet", "shared/catalog/fleet/__init__.py", "shared/usecases/provision.py"),
         ("migrate", "shared/catalog/migrations/0001_versions.sql", "shared/kv/table.py"),
         # Imported at the first event only, and by the package alone.
         ("provisioning", "shared/catalog/transaction.py", "shared/http/auth.py"),

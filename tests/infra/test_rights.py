@@ -14,7 +14,6 @@ Right = tuple[str, str, tuple[str, ...]]
 
 TABLE = "${KVTable.Arn}"
 STREAM = "${KVTable.StreamArn}"
-INDEX = f"{TABLE}/index/instances_by_image"
 ACCOUNT = "${AWS::Region}:${AWS::AccountId}"
 PROXY = f"arn:${{AWS::Partition}}:rds-db:{ACCOUNT}:dbuser:${{CatalogProxy.DBProxyArn}}[:6]"
 INSTANCE = f"arn:${{AWS::Partition}}:rds-db:{ACCOUNT}:dbuser:${{CatalogDatabase.DbiResourceId}}"
@@ -85,8 +84,6 @@ RIGHTS: dict[str, set[Right]] = {
         kv("PutItem", "IMAGE", "DIGEST", "POINTER"),
         kv("UpdateItem", "IMAGE"),
         kv("DeleteItem", "IMAGE", "DIGEST", "INSTANCE#*"),
-        ("dynamodb:Query", INDEX, ()),
-        ("dynamodb:Scan", INDEX, ()),
     ),
     "CatalogProxyRole": {
         ("rds-db:connect", f"{INSTANCE}/kiloclaw_{name}", ()) for name in (*FUNCTIONS, "master")
@@ -236,10 +233,10 @@ def test_the_networks_endpoint_leads_to_our_table_alone(template: Template) -> N
         action
         for granted in rights(template).values()
         for action, resource, _ in granted
-        if action.startswith("dynamodb:") and resource in {TABLE, INDEX}
+        if action.startswith("dynamodb:") and resource == TABLE
     }
     assert set(statement["Action"]) == operations
-    assert set(texts(statement["Resource"])) == {TABLE, INDEX}
+    assert texts(statement["Resource"]) == [TABLE]
 
 
 def test_queues_and_topic_refuse_calls_without_tls(template: Template) -> None:

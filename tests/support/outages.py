@@ -83,6 +83,7 @@ ASKS: Mapping[str, Sequence[AskRow]] = {
     "postgres": (
         AskRow("GET", "/v1/versions", None, *NO_CATALOG),
         AskRow("GET", "/v1/versions/one", None, *NO_CATALOG),
+        AskRow("GET", "/v1/instances", None, *NO_CATALOG),
         AskRow("GET", "/v1/instances/known", None, *NO_CATALOG),
         AskRow("POST", "/v1/versions", PUBLISH, *NO_CATALOG),
         AskRow("PUT", "/v1/users/other/pin", PIN, *NO_CATALOG),
@@ -95,6 +96,10 @@ ASKS: Mapping[str, Sequence[AskRow]] = {
     "dynamodb": (
         AskRow("GET", "/v1/versions", None, 200),
         AskRow("GET", "/v1/versions/one", None, 200),
+        AskRow("GET", "/v1/instances", None, 200),
+        AskRow("GET", "/v1/instances?drift=true", None, 200),
+        AskRow("GET", "/v1/distribution", None, 200),
+        AskRow("GET", "/v1/stats", None, 200),
         AskRow("GET", "/v1/instances/known", None, *NO_KV),
         AskRow("POST", "/v1/versions", PUBLISH, *NO_KV),
         AskRow("PUT", "/v1/users/other/pin", PIN, 201),

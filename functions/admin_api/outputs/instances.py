@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field
 
 from functions.admin_api.fields import (
+    AsOf,
     ImageDigest,
     ImageSource,
     ImageTag,
@@ -89,3 +90,20 @@ class InstanceOutput(Output):
 
 class InstancesPage(Page[InstanceOutput]):
     """A page of instances."""
+
+    as_of: AsOf
+
+
+class ShareOutput(Output):
+    """How many have one version."""
+
+    image_tag: ImageTag
+    instances: int = Field(description="How many instances run it.")
+    pins: int = Field(description="How many users are pinned to it by pins that hold.")
+
+
+class DistributionOutput(Output):
+    """The versions that anybody runs or is pinned to."""
+
+    items: list[ShareOutput] = Field(description="By version, the most instances first.")
+    as_of: AsOf

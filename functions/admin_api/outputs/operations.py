@@ -1,11 +1,12 @@
 """Runs and findings of the sync, the overview's numbers, and the audit log."""
 
+from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
 from pydantic import Field
 
-from functions.admin_api.fields import Moment
+from functions.admin_api.fields import AsOf, Moment
 from functions.admin_api.outputs.base import Output
 from shared.catalog.audit import SubjectKind
 from shared.catalog.runs import Run, Trigger
@@ -13,6 +14,7 @@ from shared.catalog.statistics import Statistics
 from shared.domain.sync_report import Outcome
 from shared.domain.values import Actor
 from shared.http.pages import Page
+from shared.usecases.instances import FleetCounts
 
 
 class RejectionOutput(Output):
@@ -103,6 +105,10 @@ class PinCountsOutput(Output):
     suspended: int = Field(description="Pins to a disabled version.")
     expired: int = Field(description="Pins whose end has passed.")
     expiring_soon: int = Field(description="Pins that end within seven days.")
+    stale: int = Field(
+        description="Pins that hold without an end and are older than 90 days, or that name a "
+        "deprecated version."
+    )
 
     @classmethod
     def of(cls, counted: Statistics) -> Self:
@@ -111,7 +117,17 @@ class PinCountsOutput(Output):
             suspended=counted.pins_suspended,
             expired=counted.pins_expired,
             expiring_soon=counted.pins_expiring_soon,
+            stale=counted.pins_stale,
         )
+
+
+class InstanceCountsOutput(Output):
+    """Instances in the catalog's copy of the fleet."""
+
+    total: int = Field(description="All of them.")
+    pinned: int = Field(description="Those whose image was chosen by a pin.")
+    drift: int = Field(description="Those that a restart would change.")
+    outdated: int = Field(description="Those that an upgrade would change.")
 
 
 class StatsOutput(Output):
@@ -119,15 +135,27 @@ class StatsOutput(Output):
 
     versions: VersionCountsOutput = Field(description="Versions that are not retired.")
     pins: PinCountsOutput = Field(description="Pins, whatever their state.")
+    instances: InstanceCountsOutput = Field(
+        description="Instances in the catalog's copy of the fleet."
+    )
     last_sync: SyncRunOutput | None = Field(
         description="The newest run of the sync; null before the first."
     )
+    as_of: AsOf
 
     @classmethod
-    def of(cls, counted: Statistics, runs: list[Run]) -> Self:
+    def of(
+        cls,
+        counted: Statistics,
+        instances: FleetCounts,
+        as_of: datetime | None,
+        runs: list[Run],
+    ) -> Self:
         return cls(
             versions=VersionCountsOutput.of(counted),
             pins=PinCountsOutput.of(counted),
+            instances=InstanceCountsOutput.model_validate(instances),
+            as_of=as_of,
             last_sync=SyncRunOutput.of(runs[0]) if runs else None,
         )
 

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from functions.admin_api.fields import (
+    AsOf,
     CreatedAt,
     Id,
     ImageDigest,
@@ -55,13 +56,8 @@ class VersionDetailOutput(VersionOutput):
     """A version, and how many users and instances have it."""
 
     pin_count: int = Field(description="How many users are pinned to it.")
-    instance_count: int | None = Field(
-        description="How many instances run it; null while the KV is down."
-    )
-    complete: bool = Field(
-        description="Whether all instances were counted: false where that took too long, or "
-        "while the KV is down."
-    )
+    instance_count: int = Field(description="How many instances run it.")
+    as_of: AsOf
 
 
 class VersionPage(Page[VersionOutput]):

@@ -2,28 +2,44 @@
 
 from functions.admin_api.current import deps
 from functions.admin_api.fields import UserIdPath
-from functions.admin_api.inputs import InstancesQuery
-from functions.admin_api.outputs.instances import InstanceOutput, InstancesPage
-from shared.domain.errors import InstanceNotFound, InvalidRequest, KVUnavailable
-from shared.domain.values import IMAGE_TAG, USER_ID
-from shared.http import pages
+from functions.admin_api.inputs import DistributionQuery, InstancesQuery
+from functions.admin_api.outputs.instances import (
+    DistributionOutput,
+    InstanceOutput,
+    InstancesPage,
+)
+from shared.catalog.fleet import InstanceFilter
+from shared.domain.errors import InstanceNotFound, KVUnavailable
+from shared.domain.values import USER_ID
+from shared.http import cursors, pages
 from shared.http.router import Router
 from shared.usecases import instances
+from shared.usecases.instances import InstanceQuery
 
 router = Router("instances")
 
 
-@router.get("/v1/instances", refuses=(KVUnavailable,))
+@router.get("/v1/instances")
 def list_instances(query: InstancesQuery) -> InstancesPage:
-    """List instances, unordered."""
-    after = pages.start(query, IMAGE_TAG.parse, USER_ID.parse)
-    if query.image_tag and after and after[0] != query.image_tag:
-        raise InvalidRequest(("cursor", "is not a cursor of this query"))
+    """List instances from the catalog's copy of the fleet, seconds behind the KV."""
+    after = pages.start(query, cursors.moment, USER_ID.parse)
+    wanted = InstanceQuery(
+        InstanceFilter(query.image_tag, query.variant, query.source, query.q),
+        drift=bool(query.drift),
+        outdated=bool(query.outdated),
+        sort=query.sort,
+    )
     found = instances.list_instances(
-        query.image_tag, after, query.limit, catalog=deps().catalog, kv=deps().kv
+        wanted, after, query.limit + 1, catalog=deps().catalog, kv=deps().kv
     )
     items = [InstanceOutput.of(state) for state in found.items]
-    return pages.whole_page(query, InstancesPage, items, found.next)
+    return pages.page(
+        query,
+        InstancesPage,
+        items,
+        lambda item: (item.resolved_at, item.user_id),
+        as_of=found.as_of,
+    )
 
 
 @router.get("/v1/instances/<user_id>", refuses=(InstanceNotFound, KVUnavailable))
@@ -33,4 +49,10 @@ def get_instance(user_id: UserIdPath) -> InstanceOutput:
     return InstanceOutput.of(state)
 
 
-router.planned("GET", "/v1/distribution")
+@router.get("/v1/distribution")
+def get_distribution(query: DistributionQuery) -> DistributionOutput:
+    """Count instances and pins by version, the most instances first."""
+    with deps().catalog.transaction() as tx:
+        items = tx.fleet.distribution(query.variant)
+        as_of = tx.fleet.as_of()
+    return DistributionOutput.model_validate({"items": items, "as_of": as_of})

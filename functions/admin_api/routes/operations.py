@@ -18,6 +18,7 @@ from shared.domain.values import rfc3339
 from shared.http import cursors, pages
 from shared.http.router import Router
 from shared.usecases import sync
+from shared.usecases.instances import count_instances
 
 router = Router("operations")
 
@@ -27,11 +28,13 @@ RUN_SECONDS = 20.0
 
 @router.get("/v1/stats")
 def get_stats() -> StatsOutput:
-    """Count versions and pins, and say how the last sync went."""
+    """Count versions, pins and instances, and say how the last sync went."""
     with deps().catalog.transaction() as tx:
         statistics = read_statistics(tx.connection)
         runs = tx.runs.page(None, 1)
-    return StatsOutput.of(statistics, runs)
+        counted = count_instances(tx, deps().kv)
+        as_of = tx.fleet.as_of()
+    return StatsOutput.of(statistics, counted, as_of, runs)
 
 
 @router.post("/v1/sync", refuses=(KVUnavailable,))

@@ -26,7 +26,7 @@ router = Router("pins")
 def list_pins(query: PinsQuery) -> PinPage:
     """List pins, the newest first."""
     after = pages.start(query, cursors.moment, USER_ID.parse)
-    wanted = PinFilter(query.image_tag, query.state, query.q)
+    wanted = PinFilter(query.image_tag, query.state, query.q, stale=bool(query.stale))
     with deps().catalog.transaction() as tx:
         rows = tx.pins.page(wanted, after, query.limit + 1)
     return pages.page(query, PinPage, rows, lambda pin: (rfc3339(pin.created_at), pin.user_id))

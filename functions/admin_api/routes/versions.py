@@ -1,7 +1,6 @@
 """Versions: published, listed, changed, retired, promoted."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -38,11 +37,10 @@ from shared.domain.errors import (
 )
 from shared.domain.etags import IfMatch
 from shared.domain.model import Version
-from shared.domain.values import IMAGE_TAG, OPENCLAW_VERSION, ImageTag, rfc3339
+from shared.domain.values import IMAGE_TAG, OPENCLAW_VERSION, rfc3339
 from shared.http import cursors, pages
 from shared.http.problems import Forbidden
 from shared.http.router import Router
-from shared.kv.instances import Count
 from shared.usecases.disable import VersionChange
 from shared.usecases.preview_versions import (
     preview_promotion,
@@ -112,14 +110,12 @@ def get_version(image_tag: ImageTagPath) -> VersionDetailOutput:
     """Show a version, and how many users and instances have it."""
     with deps().catalog.transaction() as tx:
         version = VersionOutput.model_validate(tx.versions.get(image_tag))
-        pins = tx.pins.count(image_tag)
-    count = _count_instances(image_tag)
-    return VersionDetailOutput(
-        **dict(version),
-        pin_count=pins,
-        instance_count=count.instances if count else None,
-        complete=count.complete if count else False,
-    )
+        return VersionDetailOutput(
+            **dict(version),
+            pin_count=tx.pins.count(image_tag),
+            instance_count=tx.fleet.count(image_tag),
+            as_of=tx.fleet.as_of(),
+        )
 
 
 @router.patch(
@@ -191,13 +187,6 @@ def promote_version(
     with deps().catalog.transaction() as tx:
         [promoted] = described(tx, [tx.variants.get(variant)])
     return PromotedOutput(variant=promoted)
-
-
-def _count_instances(image_tag: ImageTag) -> Count | None:
-    """None while the KV is down: the rest of the answer does not need it."""
-    with suppress(KVUnavailable):
-        return deps().kv.instances.count(image_tag)
-    return None
 
 
 def _stores(if_match: str | None) -> dict[str, Any]:

@@ -80,18 +80,7 @@ def create_table(client: "DynamoDBClient", name: str) -> None:
             {"AttributeName": "sk", "KeyType": "RANGE"},
         ],
         AttributeDefinitions=[
-            {"AttributeName": attribute, "AttributeType": "S"}
-            for attribute in ("pk", "sk", "running_tag", "user_id")
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "instances_by_image",
-                "KeySchema": [
-                    {"AttributeName": "running_tag", "KeyType": "HASH"},
-                    {"AttributeName": "user_id", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
+            {"AttributeName": attribute, "AttributeType": "S"} for attribute in ("pk", "sk")
         ],
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
     )

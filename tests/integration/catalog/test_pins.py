@@ -10,6 +10,7 @@ import pytest
 
 from infra.local.postgres import Postgres
 from shared.catalog.pins import PinFilter
+from shared.catalog.statistics import read_statistics
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.model import Initiator, Pin
 from shared.domain.values import rfc3339
@@ -59,6 +60,21 @@ def listed(each_server: Postgres) -> Iterator[Transaction]:
     catalog.database.close()
 
 
+@pytest.fixture(scope="module")
+def aged(each_server: Postgres) -> Iterator[Transaction]:
+    """A transaction over forty pins, from new to 200 days old."""
+    store = make_catalog(each_server)
+    store.sql(VERSIONS)
+    for number in range(40):
+        created = datetime.now(UTC) - timedelta(days=number * 5, hours=1)
+        store.sql(ADD, **_row(number) | {"created": created})
+    catalog = store.catalog()
+    with catalog.transaction() as transaction:
+        sort_by_hand(transaction.connection)
+        yield transaction
+    catalog.database.close()
+
+
 @pytest.fixture
 def catalog(store: CatalogStore) -> Iterator[Catalog]:
     """Three versions, no pins."""
@@ -92,6 +108,31 @@ def test_pages_of_any_size_give_every_pin_once_in_order(
     for limit in LIMITS:
         page = partial(listed.pins.page, PinFilter(tag, state))
         assert walk(page, lambda pin: (rfc3339(pin.created_at), pin.user_id), limit) == expected
+
+
+def _is_stale(pin: Pin) -> bool:
+    """What the contract calls stale; an expired pin strands nobody, whatever its age."""
+    if pin.state == "expired":
+        return False
+    old = pin.created_at < datetime.now(UTC) - timedelta(days=90)
+    return pin.image_tag == "old" or (pin.expires_at is None and old)
+
+
+@pytest.mark.parametrize("state", [None, "applied", "suspended", "expired"])
+@pytest.mark.parametrize("tag", [None, "stable", "bad", "old"])
+@pytest.mark.parametrize("q", [None, "BUILD", "user|a"])
+def test_stale_pins_hold_and_should_be_looked_at(
+    aged: Transaction, tag: str | None, state: Any, q: str | None
+) -> None:
+    """Pages have pins without an end older than 90 days and pins to deprecated versions."""
+    others = aged.pins.page(PinFilter(tag, state, q), None, 100)
+    expected = [pin for pin in others if _is_stale(pin)]
+    for limit in LIMITS:
+        page = partial(aged.pins.page, PinFilter(tag, state, q, stale=True))
+        assert walk(page, lambda pin: (rfc3339(pin.created_at), pin.user_id), limit) == expected
+    if (tag, state, q) == (None, None, None):
+        assert 5 < len(expected) < len(others)
+        assert read_statistics(aged.connection).pins_stale == len(expected)
 
 
 def test_a_pin_says_its_state(listed: Transaction) -> None:

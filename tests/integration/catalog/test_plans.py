@@ -10,6 +10,7 @@ from psycopg.abc import Params
 from infra.local.postgres import Postgres
 from shared.catalog.audit import Audit, EventFilter
 from shared.catalog.facts import FACTS
+from shared.catalog.fleet import Fleet, InstanceFilter, InstanceSort
 from shared.catalog.pins import PinFilter, Pins, State
 from shared.catalog.runs import Runs
 from shared.catalog.versions import SORTED_BY, Order, Sort, VersionFilter, Versions
@@ -38,7 +39,14 @@ SELECT 'actor-' || n % 700, 'action-' || n % 700, 'version', 'tag-' || n % 700
 INSERT INTO kiloclaw_sync_runs (started_at, finished_at, outcome, counts, trigger)
 SELECT epoch - n * interval '1 minute', now(), 'ok', '{"seen": 1}', 'schedule'
   FROM generate_series(1, 20000) AS n, (SELECT timestamptz '2026-11-20Z') AS zero (epoch);
-INSERT INTO kiloclaw_variants (variant) VALUES ('v0'), ('v1'), ('v2')
+INSERT INTO kiloclaw_variants (variant) VALUES ('v0'), ('v1'), ('v2');
+INSERT INTO kiloclaw_instances
+       (user_id, image_tag, openclaw_version, variant, source, is_pinned, resolved_at,
+        decided_at)
+SELECT 'user-' || md5(n::text), CASE WHEN n > 15000 THEN 'tag-1' ELSE 'tag-2' END, '2026.11.1',
+       'v' || n / 8000, CASE WHEN n > 18000 THEN 'rollout' ELSE 'latest' END, false, at, at
+  FROM generate_series(1, 20000) AS n,
+       LATERAL (SELECT timestamptz '2026-11-20Z' - n * interval '1 second' AS at) AS started
 """
 PLACES: dict[str, str] = {
     "published_at": "2026-11-18T12:00:00Z",
@@ -186,6 +194,34 @@ def test_a_page_of_runs_costs_what_it_shows(
     _check_cost(page(after, LIMIT))
 
 
+@pytest.mark.parametrize("deep", [False, True], ids=["first", "deep"])
+@pytest.mark.parametrize("sort", get_args(InstanceSort))
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        InstanceFilter(),
+        InstanceFilter(image_tag="tag-1"),
+        InstanceFilter(variant="v2"),
+        InstanceFilter(source="rollout"),
+    ],
+)
+def test_a_page_of_instances_costs_what_it_shows(
+    connection: psycopg.Connection[Any],
+    wanted: InstanceFilter,
+    sort: InstanceSort,
+    *,
+    deep: bool,
+) -> None:
+    """A page stays cheap also where the filter finds only instances that started long ago."""
+    page = Fleet(connection).page
+    after = None
+    if deep:
+        [*_, last] = page(wanted, sort, None, 1000)
+        after = (last.resolved_at, last.user_id)
+    _Explained.plans.clear()
+    _check_cost(page(wanted, sort, after, LIMIT))
+
+
 @pytest.mark.parametrize(
     ("ask", "most"),
     [
@@ -193,6 +229,7 @@ def test_a_page_of_runs_costs_what_it_shows(
         (lambda connection: Runs(connection).past(), 8),
         (lambda connection: Versions(connection).find("tag-7"), 1),
         (lambda connection: Pins(connection).find("user-7"), 2),
+        (lambda connection: [Fleet(connection).as_of()], 1),
         (lambda connection: Pins(connection).count("tag-7"), 400),
     ],
 )

@@ -1,14 +1,13 @@
-"""Instance records: the newest decision stays, and who runs what can be asked."""
+"""Instance records: the newest decision stays."""
 
 from dataclasses import replace
 
 import pytest
 
-from shared.deadline import Deadline
 from shared.domain.model import Instance
 from shared.domain.pointer import Pointer, StoredPointer
 from shared.kv import KV
-from shared.kv.instances import Count, Instances, Readings, Recorded
+from shared.kv.instances import Instances, Readings, Recorded
 from tests.support.concurrent_actors import digest
 from tests.support.failing_clients import Interposing, lose_reply
 from tests.support.stores import Stores
@@ -158,61 +157,3 @@ def test_many_at_once(fleet: Instances) -> None:
         "user-1": "one",
         "user-8": "two",
     }
-
-
-@pytest.mark.parametrize(
-    ("tag", "expected"), [("one", 7), ("two", 3), (None, 10), ("three", 0)]
-)
-def test_pages_of_who_runs_what(fleet: Instances, tag: str | None, expected: int) -> None:
-    """Every user comes once, however small the pages are."""
-    users: list[str] = []
-    after = None
-    while True:
-        page = fleet.page(tag, after, 2)
-        assert len(page.users) <= 2
-        users += page.users
-        if page.next is None:
-            break
-        after = page.next
-    assert len(users) == len(set(users)) == expected
-
-
-def test_only_instances_are_in_the_index(stores: Stores, fleet: Instances) -> None:
-    """Entries and pointers are not in the index, because they have no running tag."""
-    stores.put_entry("one")
-    stores.put("POINTER", "default", revision=1, latest_tag="one")
-    assert len(fleet.page(None, None, 100).users) == 10
-
-
-def test_counting(fleet: Instances) -> None:
-    """A count says whether there was time to complete it."""
-    assert fleet.count("one") == Count(7, complete=True)
-    assert fleet.count("three") == Count(0, complete=True)
-    assert fleet.count("one", seconds=0) == Count(0, complete=False)
-
-
-def test_counting_ends_with_the_event(fleet: Instances) -> None:
-    """A count takes no more time than the event has left."""
-    fleet.table.deadline = Deadline(0)
-    assert fleet.count("one") == Count(0, complete=False)
-
-
-def test_counting_page_by_page(stores: Stores, instances: Instances) -> None:
-    """A count goes on past the megabyte that a page holds."""
-    tag, suffix = "t" * 128, "u" * 850
-    puts = [
-        {
-            "PutRequest": {
-                "Item": {
-                    "pk": {"S": f"INSTANCE#{number}"},
-                    "sk": {"S": "IMAGE"},
-                    "running_tag": {"S": tag},
-                    "user_id": {"S": f"{number}-{suffix}"},
-                }
-            }
-        }
-        for number in range(1100)
-    ]
-    for start in range(0, len(puts), 25):
-        stores.client.batch_write_item(RequestItems={stores.table: puts[start : start + 25]})
-    assert instances.count(tag) == Count(1100, complete=True)

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from infra.local.processes import free_port
 from tests.support.admin_api import EMAIL, Api, api_on
 from tests.support.concurrent_actors import digest
+from tests.support.fleet_copy import copy_fleet
 from tests.support.stores import Stores
+from tests.support.stream_records import MOMENT, instance_item
 
 REPORT = {
     "run_id", "outcome", "seen", "inserted", "updated", "filled", "unchanged", "deferred",
@@ -28,8 +31,10 @@ def test_the_overview(api: Api) -> None:
     """Counts of versions and pins by state, and the last run, null before there is one."""
     assert api.get("/v1/stats", roles=("viewer",)) == {
         "versions": {"total": 0, "active": 0, "deprecated": 0, "disabled": 0, "variants": 0},
-        "pins": {"total": 0, "suspended": 0, "expired": 0, "expiring_soon": 0},
+        "pins": {"total": 0, "suspended": 0, "expired": 0, "expiring_soon": 0, "stale": 0},
+        "instances": {"total": 0, "pinned": 0, "drift": 0, "outdated": 0},
         "last_sync": None,
+        "as_of": None,
     }
     for tag in ("one", "two", "bad"):
         api.publish(tag)
@@ -43,8 +48,67 @@ def test_the_overview(api: Api) -> None:
     assert stats["versions"] == {
         "total": 4, "active": 2, "deprecated": 1, "disabled": 1, "variants": 2
     }  # fmt: skip
-    assert stats["pins"] == {"total": 2, "suspended": 1, "expired": 0, "expiring_soon": 0}
+    assert stats["pins"] == {
+        "total": 2, "suspended": 1, "expired": 0, "expiring_soon": 0, "stale": 0
+    }  # fmt: skip
     assert stats["last_sync"]["run_id"] == ran["run_id"]
+
+
+def test_the_overview_of_the_fleet(api: Api) -> None:
+    """Counts of instances and the age of the copy they come from, with the KV down too."""
+    for tag in ("one", "two"):
+        api.publish(tag, variant="gpu")
+    api.promote("one")
+    api.pin("pia", "one")
+    for user in ("pia", "tom", "ulf"):
+        api.stores.put(
+            f"INSTANCE#{user}",
+            "IMAGE",
+            **instance_item(user, running_tag="one", variant="gpu", is_pinned=user == "pia"),
+        )
+    copy_fleet(api.stores)
+    api.promote("two")
+    api.pin("ulf", "two")
+    counted = {"total": 3, "pinned": 1, "drift": 1, "outdated": 2}
+    stats = api.get("/v1/stats")
+    assert (stats["instances"], stats["as_of"]) == (counted, MOMENT)
+    with api_on(api.stores, AWS_ENDPOINT_URL_DYNAMODB=closed_endpoint()) as without_kv:
+        assert without_kv.get("/v1/stats")["instances"] == counted
+
+
+def test_the_distribution(api: Api) -> None:
+    """Instances and pins that hold by version, of all variants or one, with the copy's age."""
+    assert api.get("/v1/distribution") == {"items": [], "as_of": None}
+    for tag, variant in (("one", "default"), ("two", "default"), ("big", "gpu")):
+        api.publish(tag, variant=variant)
+    api.pin("pia", "two")
+    api.pin("tom", "big")
+    api.pin("old", "two")
+    api.stores.sql("UPDATE kiloclaw_version_pins SET expires_at = now() WHERE user_id = 'old'")
+    for number, (tag, variant) in enumerate(
+        [("one", "default"), ("big", "gpu"), ("big", "gpu"), ("lost", "omega")]
+    ):
+        user = f"user-{number}"
+        record = instance_item(user, running_tag=tag, variant=variant)
+        api.stores.put(f"INSTANCE#{user}", "IMAGE", **record)
+    copy_fleet(api.stores)
+    shares = [
+        {"image_tag": "big", "instances": 2, "pins": 1},
+        {"image_tag": "lost", "instances": 1, "pins": 0},
+        {"image_tag": "one", "instances": 1, "pins": 0},
+        {"image_tag": "two", "instances": 0, "pins": 1},
+    ]
+    everything = api.get("/v1/distribution", roles=("viewer",))
+    assert everything == {"items": shares, "as_of": MOMENT}
+    assert api.get("/v1/distribution?variant=gpu")["items"] == shares[:1]
+    assert api.get("/v1/distribution?variant=default")["items"] == shares[2:]
+    assert api.call("GET", "/v1/distribution?variant=No").fields == ["variant"]
+    with api_on(api.stores, AWS_ENDPOINT_URL_DYNAMODB=closed_endpoint()) as without_kv:
+        assert without_kv.get("/v1/distribution") == everything
+
+
+def closed_endpoint() -> str:
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def test_syncing_now(api: Api) -> None:

@@ -8,6 +8,7 @@ import pytest
 from infra.local.postgres import Postgres
 from tests.support.admin_api import Api, api_on
 from tests.support.concurrent_actors import Sandbox
+from tests.support.fleet_copy import copy_fleet
 from tests.support.stores import make_stores
 
 PREVIOUS = {
@@ -107,22 +108,55 @@ def test_an_instance_for_which_nothing_is_left(api: Api) -> None:
 
 
 def test_listing_instances(api: Api, control_plane: Sandbox) -> None:
-    """All of them, or those of one image, page by page, with nobody twice."""
+    """All of them or those of a filter, in either order, page by page, with nobody twice."""
     api.publish("list-1", variant="list")
     users = [f"list-{number}" for number in range(7)]
     for user in users:
         api.pin(user, "list-1")
         control_plane.provision(user)
-    seen, path = [], "/v1/instances?image_tag=list-1&limit=3"
+    copy_fleet(api.stores)
+    assert _listed(api, "image_tag=list-1") == users
+    by_start = _listed(api, "image_tag=list-1&sort=resolved_at")
+    assert by_start == users[::-1]
+    for query in ("variant=list", "source=pin&variant=list", "q=LIST-"):
+        assert _listed(api, query) == users
+    assert _listed(api, "variant=list&drift=true") == []
+    everybody = api.get("/v1/instances?limit=100")
+    assert {item["user_id"] for item in everybody["items"]} >= set(users)
+    assert everybody["as_of"] == max(item["resolved_at"] for item in everybody["items"])
+    assert all(item.keys() == INSTANCE for item in everybody["items"])
+
+
+def test_listing_who_differs(api: Api, control_plane: Sandbox) -> None:
+    """`drift`: whom a restart would change; `outdated`: whom an upgrade would; page by page."""
+    for tag in ("differ-1", "differ-2"):
+        api.publish(tag, variant="differ")
+    api.promote("differ-1")
+    users = [f"differ-{number}" for number in range(7)]
+    for user in users:
+        control_plane.provision(user, variant="differ")
+    api.promote("differ-2")
+    for user in users[:4]:
+        api.pin(user, "differ-2")
+    api.pin(users[6], "differ-1")
+    copy_fleet(api.stores)
+    assert _listed(api, "variant=differ&drift=true") == users[:4]
+    assert _listed(api, "variant=differ&outdated=true") == users[:6]
+    assert _listed(api, "drift=true&outdated=true&q=differ&sort=resolved_at") == users[3::-1]
+    assert _listed(api, "image_tag=differ-2&outdated=true") == []
+    for name, value in (("drift", "false"), ("outdated", "1"), ("drift", ""), ("sort", "pin")):
+        assert api.call("GET", f"/v1/instances?{name}={value}").fields == [name]
+
+
+def _listed(api: Api, query: str) -> list[str]:
+    """The users on all pages of a list."""
+    path = f"/v1/instances?{query}&limit=3"
     page = api.get(path)
+    seen = page["items"]
     while page["next_cursor"]:
-        seen += page["items"]
         page = api.get(f"{path}&cursor={page['next_cursor']}")
-    seen += page["items"]
-    assert [item["user_id"] for item in seen] == users
-    assert all(item.keys() == INSTANCE for item in seen)
-    everybody = api.get("/v1/instances?limit=100")["items"]
-    assert {item["user_id"] for item in everybody} >= set(users)
+        seen += page["items"]
+    return [item["user_id"] for item in seen]
 
 
 def test_erasing(api: Api, control_plane: Sandbox) -> None:

@@ -8,6 +8,7 @@ import pytest
 from infra.local.postgres import Postgres
 from tests.support.admin_api import EMAIL, VERSION, Api, api_on
 from tests.support.concurrent_actors import digest
+from tests.support.fleet_copy import copy_fleet
 from tests.support.stores import make_stores
 
 
@@ -98,8 +99,9 @@ def test_one_version(api: Api) -> None:
         openclaw_version="2026.11.1", variant="default", source="pin", is_pinned=True,
         resolved_at="2026-11-01T00:00:00.000000Z", decided_at="2026-11-01T00:00:00.000000Z",
     )  # fmt: skip
+    copy_fleet(api.stores)
     answer = api.call("GET", "/v1/versions/detail", roles=("viewer",))
-    assert answer.json.keys() == VERSION | {"pin_count", "instance_count", "complete"}
+    assert answer.json.keys() == VERSION | {"pin_count", "instance_count", "as_of"}
     assert (answer.json["pin_count"], answer.json["instance_count"]) == (1, 1)
     for method, path in (
         ("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/promote")

@@ -1,133 +1,53 @@
 """Statements about the fleet's copy: what each instance was last told to run."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, LiteralString, NamedTuple
+from typing import LiteralString
 
 from shared.catalog.connection import RawConnection, fetch
+from shared.catalog.fleet.classes import InForce, PageOfUsers, find_users, group_users
+from shared.catalog.fleet.pages import (
+    COLUMNS,
+    EVERYBODY,
+    PAGES,
+    SEARCHES,
+    InstanceFilter,
+    InstanceSort,
+    Place,
+    filter_parameters,
+    place_parameters,
+)
 from shared.domain.fleet import Removal
 from shared.domain.impact import FleetClass
-from shared.domain.model import Instance, Source
-from shared.domain.pointer import Rollout
+from shared.domain.model import Instance
 from shared.domain.values import ImageTag, UserId, Variant
 
-INSTANCE: LiteralString = """
-SELECT user_id, image_tag, image_digest, openclaw_version, variant, source, is_pinned,
-       to_char(resolved_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS resolved_at,
-       to_char(decided_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS decided_at
-  FROM kiloclaw_instances
+__all__ = [
+    "EVERYBODY", "Fleet", "InForce", "InstanceFilter", "InstanceSort", "Place", "Share",
+]  # fmt: skip
+
+VARIANTS: LiteralString = """
+WITH RECURSIVE of_fleet (variant) AS (
+    SELECT min(variant) FROM kiloclaw_instances
+     UNION ALL
+    SELECT (SELECT min(i.variant) FROM kiloclaw_instances i WHERE i.variant > f.variant)
+      FROM of_fleet f WHERE f.variant IS NOT NULL
+)
+SELECT variant FROM of_fleet WHERE variant IS NOT NULL
+ UNION
+SELECT variant FROM kiloclaw_available_versions
 """
-
-FILTER: LiteralString = """
- WHERE (%(image_tag)s::text IS NULL OR image_tag = %(image_tag)s)
-   AND (%(variant)s::text IS NULL OR variant = %(variant)s)
-   AND (%(source)s::text IS NULL OR source = %(source)s)
-   AND (%(q)s::text IS NULL OR strpos(lower(user_id), lower(%(q)s)) > 0)
-"""
-
-InstanceSort = Literal["user_id", "resolved_at"]
-
-PAGES: dict[InstanceSort, LiteralString] = {
-    "user_id": INSTANCE
-    + FILTER
-    + """
-   AND (%(user_id)s::text IS NULL OR user_id > %(user_id)s)
- ORDER BY user_id
- LIMIT %(limit)s
-""",
-    "resolved_at": INSTANCE
-    + FILTER
-    + """
-   AND (%(key)s::timestamptz IS NULL OR (resolved_at, user_id) < (%(key)s, %(user_id)s::text))
- ORDER BY resolved_at DESC, user_id DESC
- LIMIT %(limit)s
-""",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceFilter:
-    """`q` is part of a user id, in either case."""
-
-    image_tag: ImageTag | None = None
-    variant: Variant | None = None
-    source: Source | None = None
-    q: str | None = None
+"""One look at the index for each variant that an instance runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many instances run a tag, and how many users are pinned to it."""
+    """How many instances run a tag, and how many users are pinned to it by pins that hold."""
 
     image_tag: ImageTag
     instances: int
     pins: int
-
-
-class InForce(NamedTuple):
-    """The rollouts in force for a variant before and after a change; None for none."""
-
-    variant: Variant
-    before: Rollout | None
-    after: Rollout | None
-
-
-CLASSES: LiteralString = """
-WITH in_force AS (
-    SELECT * FROM unnest(%(variants)s::text[], %(salts_before)s::text[],
-                         %(percents_before)s::integer[], %(salts_after)s::text[],
-                         %(percents_after)s::integer[])
-        AS f (variant, salt_before, percent_before, salt_after, percent_after)
-), fleet AS (
-    SELECT i.user_id, i.image_tag AS running_tag, i.is_pinned, p.image_tag AS pin_tag,
-           p.expires_at <= now() AS pin_expired,
-           CASE WHEN p.expires_at <= now() OR v.variant IS NULL THEN i.variant
-                ELSE v.variant END AS variant
-      FROM kiloclaw_instances i
-      LEFT JOIN kiloclaw_version_pins p ON p.user_id = i.user_id
-      LEFT JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
-), classified AS (
-    SELECT fleet.user_id, fleet.variant, running_tag, is_pinned, pin_tag,
-           coalesce(pin_expired, false) AS pin_expired,
-           coalesce(kiloclaw_bucket(salt_before, user_id) < percent_before * 100, false)
-               AS before,
-           coalesce(kiloclaw_bucket(salt_after, user_id) < percent_after * 100, false) AS after
-      FROM fleet JOIN in_force USING (variant)
-)
-"""
-
-
-GROUPS: LiteralString = (
-    CLASSES
-    + """
-SELECT variant, running_tag, is_pinned, pin_tag, pin_expired, before, after,
-       min(user_id), count(*)
-  FROM classified
- GROUP BY 1, 2, 3, 4, 5, 6, 7
-"""
-)
-
-USERS: LiteralString = (
-    CLASSES  # noqa: S608  constants alone
-    + """
-, wanted AS (
-    SELECT * FROM unnest(%(c0)s::text[], %(c1)s::text[], %(c2)s::boolean[], %(c3)s::text[],
-                         %(c4)s::boolean[], %(c5)s::boolean[], %(c6)s::boolean[])
-        AS w (variant, running_tag, is_pinned, pin_tag, pin_expired, before, after)
-)
-SELECT c.user_id, c.variant, c.running_tag, c.is_pinned, c.pin_tag, c.pin_expired, c.before,
-       c.after
-  FROM classified c
-  JOIN wanted w
-    ON (w.variant, w.running_tag, w.is_pinned, w.pin_expired, w.before, w.after)
-       = (c.variant, c.running_tag, c.is_pinned, c.pin_expired, c.before, c.after)
-   AND w.pin_tag IS NOT DISTINCT FROM c.pin_tag
- WHERE %(user_id)s::text IS NULL OR c.user_id > %(user_id)s
- ORDER BY c.user_id
- LIMIT %(limit)s
-"""
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,23 +150,24 @@ class Fleet:
         ).fetchone()
         return row is not None
 
-    def page(
-        self,
-        wanted: InstanceFilter,
-        sort: InstanceSort,
-        after: tuple[str | None, UserId] | None,
-        limit: int,
-    ) -> list[Instance]:
-        """Up to `limit` instances behind `after`: the sort key (as text) and user of the last.
+    def find_all(self, user_ids: list[UserId]) -> dict[UserId, Instance]:
+        query: LiteralString = (
+            COLUMNS + "FROM kiloclaw_instances i WHERE i.user_id = ANY(%(users)s)"
+        )
+        rows = fetch(self.connection, Instance, query, {"users": user_ids})
+        return {row.user_id: row for row in rows}
 
-        By user id, or the latest start first.
-        """
-        key, user_id = after or (None, None)
-        parameters = {
-            "image_tag": wanted.image_tag, "variant": wanted.variant, "source": wanted.source,
-            "q": wanted.q, "key": key, "user_id": user_id, "limit": limit,
-        }  # fmt: skip
-        return fetch(self.connection, Instance, PAGES[sort], parameters)
+    def page(
+        self, wanted: InstanceFilter, sort: InstanceSort, after: Place | None, limit: int
+    ) -> list[Instance]:
+        """List up to `limit` instances behind `after`, by user id or the latest start first."""
+        query = (SEARCHES if wanted.q else PAGES)[sort]
+        parameters = filter_parameters(wanted) | place_parameters(after) | {"limit": limit}
+        return fetch(self.connection, Instance, query, parameters)
+
+    def variants(self) -> list[Variant]:
+        """List the variants of all instances and of all versions."""
+        return [variant for (variant,) in self.connection.execute(VARIANTS).fetchall()]
 
     def count(self, tag: ImageTag) -> int:
         [(count,)] = self.connection.execute(
@@ -276,7 +197,8 @@ class Fleet:
                 SELECT p.image_tag, count(*) AS pins
                   FROM kiloclaw_version_pins p
                   JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
-                 WHERE %(variant)s::text IS NULL OR v.variant = %(variant)s
+                 WHERE (p.expires_at IS NULL OR p.expires_at > now())
+                   AND (%(variant)s::text IS NULL OR v.variant = %(variant)s)
                  GROUP BY p.image_tag
             )
             SELECT image_tag, coalesce(instances, 0) AS instances, coalesce(pins, 0) AS pins
@@ -286,33 +208,22 @@ class Fleet:
             {"variant": variant},
         )
 
-    def classes(self, in_force: Iterable[InForce]) -> list[FleetClass]:
-        """Group the instances that are decided for these variants into classes."""
-        rows = self.connection.execute(GROUPS, _rollouts(in_force)).fetchall()
-        return [FleetClass(*row) for row in rows]
+    def classes(
+        self, in_force: Collection[InForce], wanted: InstanceFilter = EVERYBODY
+    ) -> list[FleetClass]:
+        """Group the wanted instances that are decided for these variants into classes."""
+        return group_users(self.connection, in_force, wanted)
 
     def users_of(
         self,
-        in_force: Iterable[InForce],
-        classes: Iterable[FleetClass],
-        after: UserId | None,
+        in_force: Collection[InForce],
+        classes: Collection[FleetClass],
+        after: Place | None,
         limit: int,
+        *,
+        wanted: InstanceFilter = EVERYBODY,
+        sort: InstanceSort = "user_id",
     ) -> list[tuple[UserId, FleetClass]]:
-        """Return up to `limit` users of these classes behind `after`, by user id."""
-        wanted = {one[:7]: one for one in classes}
-        keys = list(zip(*wanted, strict=True)) or [[]] * 7
-        columns = {f"c{index}": list(column) for index, column in enumerate(keys)}
-        parameters = _rollouts(in_force) | columns | {"user_id": after, "limit": limit}
-        rows = self.connection.execute(USERS, parameters).fetchall()
-        return [(user_id, wanted[tuple(key)]) for user_id, *key in rows]
-
-
-def _rollouts(in_force: Iterable[InForce]) -> dict[str, object]:
-    rows = list(in_force)
-    return {
-        "variants": [row.variant for row in rows],
-        "salts_before": [row.before and row.before.salt for row in rows],
-        "percents_before": [row.before and row.before.percent for row in rows],
-        "salts_after": [row.after and row.after.salt for row in rows],
-        "percents_after": [row.after and row.after.percent for row in rows],
-    }
+        """List up to `limit` wanted users of these classes behind `after`, as `page` does."""
+        page = PageOfUsers(after, limit, wanted, sort)
+        return find_users(self.connection, in_force, classes, page)

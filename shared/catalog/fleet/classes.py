@@ -1,0 +1,159 @@
+"""Classes of users: the fleet grouped by all that a decision depends on."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, LiteralString, NamedTuple
+
+from shared.catalog.connection import RawConnection
+from shared.catalog.fleet.pages import (
+    BEHIND,
+    EVERYBODY,
+    FILTER,
+    ORDER,
+    InstanceFilter,
+    InstanceSort,
+    Place,
+    filter_parameters,
+    place_parameters,
+)
+from shared.domain.impact import FleetClass
+from shared.domain.pointer import Rollout
+from shared.domain.values import UserId, Variant
+
+SEPARATOR = "\x1f"
+
+
+class InForce(NamedTuple):
+    """The rollouts in force for a variant before and after a change; None for none."""
+
+    variant: Variant
+    before: Rollout | None
+    after: Rollout | None
+
+
+@dataclass(frozen=True, slots=True)
+class PageOfUsers:
+    """Up to `limit` users behind `after`, as a page of instances has them."""
+
+    after: Place | None
+    limit: int
+    wanted: InstanceFilter = EVERYBODY
+    sort: InstanceSort = "user_id"
+
+
+# The variant that a user is decided for: that of a pin that has not expired, else the record's.
+DECIDED: LiteralString = """
+CASE WHEN p.expires_at <= now() OR v.variant IS NULL THEN i.variant ELSE v.variant END
+"""
+PIN_EXPIRED: LiteralString = "coalesce(p.expires_at <= now(), false)"
+BEFORE: LiteralString = """
+coalesce(kiloclaw_bucket(f.salt_before, i.user_id) < f.percent_before * 100, false)
+"""
+AFTER: LiteralString = """
+coalesce(kiloclaw_bucket(f.salt_after, i.user_id) < f.percent_after * 100, false)
+"""
+IN_FORCE: LiteralString = """
+SELECT * FROM unnest(%(variants)s::text[], %(salts_before)s::text[],
+                     %(percents_before)s::integer[], %(salts_after)s::text[],
+                     %(percents_after)s::integer[])
+    AS f (variant, salt_before, percent_before, salt_after, percent_after)
+"""
+FLEET: LiteralString = f"""
+  FROM (SELECT * FROM kiloclaw_instances i {FILTER}) AS i
+  LEFT JOIN kiloclaw_version_pins p ON p.user_id = i.user_id
+  LEFT JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
+  LEFT JOIN ({IN_FORCE}) AS f ON f.variant = {DECIDED}
+"""  # noqa: S608  constants alone
+
+# Grouped by both variants, not by the decided one: then the planner knows that there are few
+# groups, and several processes group the fleet.
+GROUPS: LiteralString = f"""
+SELECT i.variant, v.variant, i.image_tag, i.is_pinned, p.image_tag, {PIN_EXPIRED}, {BEFORE},
+       {AFTER}, min(i.user_id), count(*)
+{FLEET}
+ GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+"""
+
+# What the users of a class have in common as one text, without buckets and with them. Buckets
+# are dear, so only users who are like a wanted class in all else are hashed.
+LIKE: LiteralString = f"""
+concat_ws(chr(31), {DECIDED}, i.image_tag, i.is_pinned, coalesce(p.image_tag, ''),
+          {PIN_EXPIRED})
+"""
+KEY: LiteralString = f"concat_ws(chr(31), {LIKE}, {BEFORE}, {AFTER})"
+# OFFSET 0 has the fleet read as it lies: the wanted may be few, or all at the end of the list.
+USERS: dict[InstanceSort, LiteralString] = {
+    sort: f"""
+SELECT user_id, key
+  FROM (SELECT i.user_id, i.resolved_at, {KEY} AS key
+        {FLEET}
+         WHERE i.image_tag = ANY(%(tags)s) AND {LIKE} = ANY(%(likes)s) AND {KEY} = ANY(%(keys)s)
+           {BEHIND[sort]}
+        OFFSET 0) AS i
+{ORDER[sort]}
+"""  # noqa: S608  constants alone
+    for sort in ORDER
+}
+
+
+def group_users(
+    connection: RawConnection, in_force: Collection[InForce], wanted: InstanceFilter
+) -> list[FleetClass]:
+    """Group the wanted instances that are decided for these variants into classes."""
+    parameters = _rollouts(in_force) | filter_parameters(wanted)
+    rows = connection.execute(GROUPS, parameters).fetchall()
+    unchanged = {one.variant: one.before == one.after for one in in_force}
+    classes: dict[tuple[Any, ...], FleetClass] = {}
+    for recorded, pinned, *rest in rows:
+        pin_expired = rest[3]
+        variant = recorded if pin_expired or pinned is None else pinned
+        if variant in unchanged:
+            one = FleetClass(variant, *rest)
+            one = one._replace(after=one.before) if unchanged[variant] else one
+            same = classes.get(one[:7])
+            classes[one[:7]] = one._replace(users=one.users + same.users) if same else one
+    return list(classes.values())
+
+
+def find_users(
+    connection: RawConnection,
+    in_force: Collection[InForce],
+    classes: Collection[FleetClass],
+    page: PageOfUsers,
+) -> list[tuple[UserId, FleetClass]]:
+    """List wanted users of these classes, a page of them, each with the class."""
+    unchanged = {one.variant for one in in_force if one.before == one.after}
+    by_key = {_key(one, one.variant in unchanged): one for one in classes}
+    parameters: dict[str, object] = {
+        "tags": list({one.running_tag for one in classes}),
+        "likes": list({key.rsplit(SEPARATOR, 2)[0] for key in by_key}),
+        "keys": list(by_key),
+        "limit": page.limit,
+    }
+    parameters |= _rollouts(in_force) | filter_parameters(page.wanted)
+    parameters |= place_parameters(page.after)
+    rows = connection.execute(USERS[page.sort], parameters).fetchall() if by_key else []
+    return [(user_id, by_key[key]) for user_id, key in rows]
+
+
+def _key(one: FleetClass, unchanged: bool) -> str:
+    """What the statement calls a class; an unchanged rollout has no second bucket there."""
+    parts = (
+        one.variant, one.running_tag, one.was_pinned, one.pin_tag or "", one.pin_expired,
+        one.before, one.after and not unchanged,
+    )  # fmt: skip
+    flags = {True: "t", False: "f"}
+    return SEPARATOR.join(flags[part] if isinstance(part, bool) else part for part in parts)
+
+
+def _rollouts(in_force: Collection[InForce]) -> dict[str, object]:
+    """The rollouts as columns. One that does not change is not hashed a second time."""
+    befores = [one.before for one in in_force]
+    afters = [None if one.after == one.before else one.after for one in in_force]
+    return {
+        "variants": [one.variant for one in in_force],
+        "salts_before": [rollout and rollout.salt for rollout in befores],
+        "percents_before": [rollout and rollout.percent for rollout in befores],
+        "salts_after": [rollout and rollout.salt for rollout in afters],
+        "percents_after": [rollout and rollout.percent for rollout in afters],
+    }
