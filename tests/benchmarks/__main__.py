@@ -9,7 +9,15 @@ from pathlib import Path
 import botocore.session
 
 from infra.local.postgres import Postgres
-from tests.benchmarks import copying, deciding, growing, importing, provisioning, synchronising
+from tests.benchmarks import (
+    copying,
+    deciding,
+    fleet,
+    growing,
+    importing,
+    provisioning,
+    synchronising,
+)
 from tests.benchmarks.measuring import Measurement
 from tests.support.dynamodb_local import DynamoDBLocal
 from tests.support.stores import make_stores, prepare
@@ -42,6 +50,7 @@ def _measurements() -> Iterator[Measurement]:
             make_stores(server, client), make_stores(server, client)
         )
         yield from copying.measure(make_stores(server, client), make_stores(server, client))
+        yield from fleet.measure(make_stores(server, client))
         yield from growing.measure(make_stores(server, client), make_stores(server, client))
     finally:
         server.stop()
