@@ -36,6 +36,10 @@ class Deadline:
         finally:
             self._catalog_left -= monotonic() - started
 
+    def extend_catalog(self, seconds: float) -> None:
+        """Let Postgres be waited for at least this long, within the event's own time."""
+        self._catalog_left = max(self._catalog_left, seconds)
+
     def extend(self, seconds: float) -> None:
         """Allow at least this much from now, for work that is known to take long."""
         self._end = max(self._end, monotonic() + seconds)

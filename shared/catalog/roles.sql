@@ -59,8 +59,8 @@ ALTER ROLE kiloclaw_provisioning SET statement_timeout = '3s';
 ALTER ROLE kiloclaw_provisioning SET lock_timeout = '1s';
 ALTER ROLE kiloclaw_provisioning SET idle_in_transaction_session_timeout = '5s';
 ALTER ROLE kiloclaw_admin_api SET statement_timeout = '25s';
--- Whoever holds a lock may be waiting for a KV that does not answer, which takes 2.1 s.
-ALTER ROLE kiloclaw_admin_api SET lock_timeout = '2500ms';
+-- Whoever holds a lock may be waiting for two calls of a KV that does not answer, 2.1 s each.
+ALTER ROLE kiloclaw_admin_api SET lock_timeout = '5s';
 ALTER ROLE kiloclaw_admin_api SET idle_in_transaction_session_timeout = '25s';
 ALTER ROLE kiloclaw_sync SET statement_timeout = '50s';
 ALTER ROLE kiloclaw_sync SET lock_timeout = '5s';

@@ -29,6 +29,8 @@ from shared.usecases.reconcile import Copies, Standings, make_copies, put, recon
 MAX_MOVED_PINS = 100_000
 """Moving so many takes about two seconds, during which nobody else can change those pins."""
 MOVE_PINS_SECONDS = 20.0
+LOCK_SECONDS = 5.0
+"""A move holds the variant's lock while its KV calls take their time, 2.1 s each at most."""
 GIVEN_BACK_SECONDS = 2.0
 """What the catalog gets when a slow KV has used up the event's time. It is less than a call of
 the KV needs, so the KV is not asked again."""
@@ -151,6 +153,7 @@ def disable(
     while True:
         rounds_left -= 1
         catalog.database.deadline.extend(GIVEN_BACK_SECONDS)
+        catalog.database.deadline.extend_catalog(LOCK_SECONDS)
         with catalog.transaction() as tx:
             changed = disabling.attempt(tx, last=rounds_left == 0)
         if changed is not None:

@@ -15,8 +15,14 @@ LIMITS = {
     "kiloclaw_admin_api": EVERYBODY
     | {
         "statement_timeout": "25s",
-        "lock_timeout": "2500ms",
+        "lock_timeout": "5s",
         "idle_in_transaction_session_timeout": "25s",
+    },
+    "kiloclaw_fleet": EVERYBODY
+    | {
+        "statement_timeout": "20s",
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "30s",
     },
     "kiloclaw_migrate": EVERYBODY
     | {

@@ -1,6 +1,8 @@
 """The kill switch reaches whatever is served, in one transaction or not at all."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import LiteralString
 
 import pytest
@@ -16,7 +18,7 @@ from shared.domain.model import Initiator
 from shared.kv import KV
 from shared.usecases import disable as module
 from shared.usecases.versions import change
-from tests.support.concurrent_actors import Sandbox, digest
+from tests.support.concurrent_actors import BY, Sandbox, digest
 from tests.support.failing_clients import Interposing, unreachable
 from tests.support.invariants import faults
 from tests.support.store_dump import dump
@@ -128,6 +130,27 @@ def test_expired_pins_stay(world: Sandbox, stores: Stores) -> None:
         "SELECT image_tag, count(*) FROM kiloclaw_version_pins GROUP BY 1 ORDER BY 1"
     )
     assert pins == [("v3", 1), ("v4", 20)]
+
+
+def test_it_waits_for_a_slow_move(world: Sandbox, stores: Stores) -> None:
+    """A move that holds the variant's lock while its KV calls hang does not block it."""
+    held = Event()
+
+    def hold() -> None:
+        with stores.server_connection() as other, other.transaction():
+            other.execute("SELECT FROM kiloclaw_variants WHERE variant = 'default' FOR UPDATE")
+            held.set()
+            time.sleep(3.2)
+
+    catalog = world.catalog
+    with ThreadPoolExecutor() as pool:
+        move = pool.submit(hold)
+        assert held.wait(10)
+        catalog.database.deadline = Deadline(6.0, 3.0)
+        changed = change("v1", disabled("v4"), by=BY, catalog=catalog, kv=world.kv)
+        move.result()
+    assert changed.version.status == "disabled"
+    assert world.provision("bob").resolution.image.image_tag == "v4"
 
 
 def test_pins_move_before_the_put(world: Sandbox, stores: Stores) -> None:
