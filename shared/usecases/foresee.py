@@ -6,13 +6,11 @@ It reads what `reconcile` reads, without its locks, and writes nothing.
 from dataclasses import replace
 
 from shared.catalog.transaction import Transaction
-from shared.domain.errors import KVUnavailable
 from shared.domain.model import ImageEntry
 from shared.domain.pointer import Pointer, StoredPointer
 from shared.domain.values import ImageTag, Variant
 from shared.kv import KV
 from shared.usecases.import_entry import FOUND_IN_KV, foresee_import
-from shared.usecases.moves import ROUNDS
 from shared.usecases.reconcile import Copies, Standings, make_copies
 
 
@@ -23,17 +21,11 @@ def read_unlocked(tx: Transaction, variant: Variant, kv: KV) -> Copies:
 
 
 def agreed(copies: Copies, tx: Transaction, variant: Variant, kv: KV) -> Copies:
-    """Return the copies as they would be when a move may start from them.
+    """Return the copies as they would be when a move starts from them.
 
-    Raises KVUnavailable, also where a move would give up.
+    Nobody else moves them in memory, so they agree after one reconcile. Raises KVUnavailable.
     """
-    standings: Standings = {}
-    for _ in range(ROUNDS):
-        if copies.may_move(standings):
-            return copies
-        copies, learned = reconciled(copies, tx, variant, kv)
-        standings |= learned
-    raise KVUnavailable("the pointer is being moved by others")
+    return copies if copies.may_move({}) else reconciled(copies, tx, variant, kv)
 
 
 def reconciled(
@@ -42,8 +34,8 @@ def reconciled(
     variant: Variant,
     kv: KV,
     enabling: ImageTag | None = None,
-) -> tuple[Copies, Standings]:
-    """Return what one `reconcile` would leave, and the tags that could not be imported."""
+) -> Copies:
+    """Return what `reconcile` would leave. Raises KVUnavailable."""
     standings: Standings = {}
     step = copies.plan(standings, enabling)
     while step.import_tag is not None:
@@ -54,7 +46,7 @@ def reconciled(
             standings[step.import_tag] = entry
         step = copies.plan(standings, enabling)
     stored = as_stored(step.put, FOUND_IN_KV.actor) if step.put else copies.stored
-    return replace(copies, mirror=step.mirror or copies.mirror, stored=stored), standings
+    return replace(copies, mirror=step.mirror or copies.mirror, stored=stored)
 
 
 def as_stored(pointer: Pointer, by: str) -> StoredPointer:

@@ -14,10 +14,9 @@ from shared.catalog.facts import images_within
 from shared.catalog.fleet import InForce
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import KVUnavailable
-from shared.domain.impact import FleetClass, Impact, Situation, weigh
+from shared.domain.impact import FleetClass, Impact, Situation, rollout_in_force, weigh
 from shared.domain.model import Image
-from shared.domain.pointer import Pointer, Rollout, StoredPointer
-from shared.domain.resolution import Facts, pointer_in_force
+from shared.domain.pointer import Pointer, StoredPointer
 from shared.domain.values import ImageTag, UserId, Variant
 from shared.kv import KV
 from shared.kv.entries import image_of
@@ -77,6 +76,11 @@ class Outcome:
     def of(cls, copies: Copies, **images: Image) -> "Outcome":
         return cls(copies.mirror, copies.stored, images)
 
+    def situation(self, images: Mapping[ImageTag, Image | None]) -> Situation:
+        """Make the facts of it; `images` are those before the change."""
+        images = {**images, **self.images}
+        return Situation(self.mirror, self.stored, images, self.moved_pins)
+
 
 @contextmanager
 def snapshot(catalog: Catalog) -> Generator[Transaction]:
@@ -99,8 +103,8 @@ def weigh_change(
     before = replace(before, stored=stored)
     in_force = InForce(
         variant,
-        _rollout(variant, before, images, now),
-        _rollout(variant, after, {**images, **after.images}, now),
+        rollout_in_force(variant, before.situation(images), now),
+        rollout_in_force(variant, after.situation(images), now),
     )
     tx.extend_deadline(GROUPING_SECONDS)
     classes = tx.fleet.classes([in_force])
@@ -108,8 +112,8 @@ def weigh_change(
     images |= images_within(tx.connection, named - images.keys())
     impact = weigh(
         classes,
-        Situation(before.mirror, before.stored, images),
-        Situation(after.mirror, after.stored, {**images, **after.images}, after.moved_pins),
+        before.situation(images),
+        after.situation(images),
         now,
     )
     return Preview(
@@ -148,17 +152,6 @@ def _images(
     return known, stored
 
 
-def _rollout(
-    variant: Variant, outcome: Outcome, images: Mapping[ImageTag, Image | None], now: datetime
-) -> Rollout | None:
-    """Return the rollout in force: a user's bucket says whether it may reach the user."""
-    facts = Facts(
-        "", "upgrade", now, mirror=outcome.mirror, stored=outcome.stored, images=images,
-        variant=variant,
-    )  # fmt: skip
-    return pointer_in_force(facts).rollout
-
-
 def _ranked(impact: Impact) -> list[MoveCount]:
     moves = [MoveCount(*move, users) for move, users in impact.moves.items()]
     return sorted(moves, key=lambda one: (-one.users, one.from_tag or "", one.to_tag or ""))
@@ -168,5 +161,5 @@ def _sample(impact: Impact, in_force: InForce, tx: Transaction) -> list[MovedUse
     if not impact.moving:
         return []
     moves: dict[FleetClass, tuple[ImageTag | None, ImageTag | None]] = dict(impact.moving)
-    users = tx.fleet.users_of([in_force], moves, None, SAMPLE)
-    return [MovedUser(user_id, *moves[one]) for user_id, one in users]
+    users = tx.fleet.sample([in_force], moves, SAMPLE)
+    return [MovedUser(user_id, *moves[one]) for user_id, one in users.items()]

@@ -12,6 +12,7 @@ from shared.domain.model import Image, Version
 from shared.domain.resolution import Facts, PinFact, Resolution, decide
 from shared.domain.values import ImageTag, UserId
 from shared.kv import KV
+from shared.usecases.disable import GIVEN_BACK_SECONDS
 from shared.usecases.pins import check_expiry, get_pinnable
 from shared.usecases.preview import MoveCount, MovedUser, Preview, snapshot
 from shared.usecases.provision import Start, gather
@@ -67,6 +68,7 @@ def _is_known(user_id: UserId, tx: Transaction, kv: KV) -> bool:
     """Whether the user has an instance, by its record or, if the KV is down, by its copy."""
     with suppress(KVUnavailable):
         return kv.instances.find(user_id) is not None
+    tx.extend_deadline(GIVEN_BACK_SECONDS)
     return tx.fleet.has(user_id)
 
 

@@ -13,10 +13,10 @@ from shared.domain.pointer import Pointer
 from shared.domain.values import ImageTag, Variant
 from shared.kv import KV
 from shared.kv.entries import image_of
-from shared.usecases.disable import VersionChange, check_disabling, replaced
+from shared.usecases.disable import GIVEN_BACK_SECONDS, VersionChange, check_disabling, replaced
 from shared.usecases.foresee import agreed, as_stored, read_unlocked, reconciled
 from shared.usecases.import_entry import foresee_import
-from shared.usecases.moves import ROUNDS, Change, wanted_pointer
+from shared.usecases.moves import Change, wanted_pointer
 from shared.usecases.preview import Outcome, Preview, snapshot, weigh_change
 from shared.usecases.promote import promoted
 from shared.usecases.publish import Publication, check_registered, wanted_entry
@@ -114,8 +114,10 @@ def _moved(
 
 
 def _try_to_read(tx: Transaction, variant: Variant, kv: KV) -> Copies | None:
+    """Read the copies; None, with time left for the catalog, if the KV does not answer."""
     with suppress(KVUnavailable):
         return read_unlocked(tx, variant, kv)
+    tx.extend_deadline(GIVEN_BACK_SECONDS)
     return None
 
 
@@ -126,12 +128,9 @@ def _outcome_now(copies: Copies | None, tx: Transaction, variant: Variant) -> Ou
 def _enabled(copies: Copies, tx: Transaction, version: Version, kv: KV) -> Outcome:
     """Return what enabling would leave of the pointer."""
     tag, variant = version.image_tag, version.variant
-    for attempt in range(ROUNDS):
-        nothing_to_put_back = attempt > 0 and copies.mirror.latest_tag is None
-        if tag not in copies.stored.tags or nothing_to_put_back:
-            return Outcome.of(copies)
-        copies, _ = reconciled(copies, tx, variant, kv, enabling=tag)
-    raise KVUnavailable("the pointer is being moved by others")
+    if tag not in copies.stored.tags:
+        return Outcome.of(copies)
+    return Outcome.of(reconciled(copies, tx, variant, kv, enabling=tag))
 
 
 def _preview_disabling(

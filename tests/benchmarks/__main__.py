@@ -15,6 +15,7 @@ from tests.benchmarks import (
     fleet,
     growing,
     importing,
+    previewing,
     provisioning,
     synchronising,
 )
@@ -52,6 +53,7 @@ def _measurements() -> Iterator[Measurement]:
         yield from copying.measure(make_stores(server, client), make_stores(server, client))
         yield from fleet.measure(make_stores(server, client))
         yield from growing.measure(make_stores(server, client), make_stores(server, client))
+        yield from previewing.measure(make_stores(server, client), make_stores(server, client))
     finally:
         server.stop()
         dynamodb.stop()

@@ -6,7 +6,13 @@ from datetime import datetime
 from typing import LiteralString
 
 from shared.catalog.connection import RawConnection, fetch
-from shared.catalog.fleet.classes import InForce, PageOfUsers, find_users, group_users
+from shared.catalog.fleet.classes import (
+    InForce,
+    PageOfUsers,
+    find_users,
+    group_users,
+    sample_users,
+)
 from shared.catalog.fleet.pages import (
     COLUMNS,
     EVERYBODY,
@@ -213,6 +219,12 @@ class Fleet:
     ) -> list[FleetClass]:
         """Group the wanted instances that are decided for these variants into classes."""
         return group_users(self.connection, in_force, wanted)
+
+    def sample(
+        self, in_force: Collection[InForce], classes: Collection[FleetClass], limit: int
+    ) -> dict[UserId, FleetClass]:
+        """Find up to `limit` users of these classes, by user id."""
+        return sample_users(self.connection, in_force, classes, limit)
 
     def users_of(
         self,

@@ -21,6 +21,7 @@ from shared.domain.pointer import Rollout
 from shared.domain.values import UserId, Variant
 
 SEPARATOR = "\x1f"
+CANDIDATES = 100
 
 
 class InForce(NamedTuple):
@@ -58,11 +59,14 @@ SELECT * FROM unnest(%(variants)s::text[], %(salts_before)s::text[],
                      %(percents_after)s::integer[])
     AS f (variant, salt_before, percent_before, salt_after, percent_after)
 """
-FLEET: LiteralString = f"""
-  FROM (SELECT * FROM kiloclaw_instances i {FILTER}) AS i
+WITH_PINS: LiteralString = f"""
   LEFT JOIN kiloclaw_version_pins p ON p.user_id = i.user_id
   LEFT JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
   LEFT JOIN ({IN_FORCE}) AS f ON f.variant = {DECIDED}
+"""
+FLEET: LiteralString = f"""
+  FROM (SELECT * FROM kiloclaw_instances i {FILTER}) AS i
+  {WITH_PINS}
 """  # noqa: S608  constants alone
 
 # Grouped by both variants, not by the decided one: then the planner knows that there are few
@@ -95,6 +99,18 @@ SELECT user_id, key
     for sort in ORDER
 }
 
+# A few users of each tag are looked at, so that a sample costs the same in every fleet.
+SAMPLE: LiteralString = f"""
+SELECT user_id, key
+  FROM (SELECT i.user_id, {KEY} AS key
+          FROM unnest(%(tags)s::text[]) AS t (tag)
+         CROSS JOIN LATERAL (SELECT * FROM kiloclaw_instances c WHERE c.image_tag = t.tag
+                              ORDER BY c.user_id LIMIT %(candidates)s) AS i
+        {WITH_PINS}) AS i
+ WHERE key = ANY(%(keys)s)
+ ORDER BY user_id LIMIT %(limit)s
+"""  # noqa: S608  constants alone
+
 
 def group_users(
     connection: RawConnection, in_force: Collection[InForce], wanted: InstanceFilter
@@ -122,8 +138,7 @@ def find_users(
     page: PageOfUsers,
 ) -> list[tuple[UserId, FleetClass]]:
     """List wanted users of these classes, a page of them, each with the class."""
-    unchanged = {one.variant for one in in_force if one.before == one.after}
-    by_key = {_key(one, one.variant in unchanged): one for one in classes}
+    by_key = _by_key(in_force, classes)
     parameters: dict[str, object] = {
         "tags": list({one.running_tag for one in classes}),
         "likes": list({key.rsplit(SEPARATOR, 2)[0] for key in by_key}),
@@ -134,6 +149,36 @@ def find_users(
     parameters |= place_parameters(page.after)
     rows = connection.execute(USERS[page.sort], parameters).fetchall() if by_key else []
     return [(user_id, by_key[key]) for user_id, key in rows]
+
+
+def sample_users(
+    connection: RawConnection,
+    in_force: Collection[InForce],
+    classes: Collection[FleetClass],
+    limit: int,
+) -> dict[UserId, FleetClass]:
+    """Find up to `limit` users of these classes, at least one of each that fits, by user id."""
+    by_key = _by_key(in_force, classes)
+    largest = sorted(classes, key=lambda one: -one.users)
+    parameters = _rollouts(in_force) | {
+        "tags": list(dict.fromkeys(one.running_tag for one in largest))[:limit],
+        "candidates": CANDIDATES,
+        "keys": list(by_key),
+        "limit": limit,
+    }
+    rows = connection.execute(SAMPLE, parameters).fetchall() if by_key else []
+    users = {one.user_id: one for one in largest[:limit]}
+    for user_id, key in rows:
+        if len(users) < limit:
+            users.setdefault(user_id, by_key[key])
+    return dict(sorted(users.items()))
+
+
+def _by_key(
+    in_force: Collection[InForce], classes: Collection[FleetClass]
+) -> dict[str, FleetClass]:
+    unchanged = {one.variant for one in in_force if one.before == one.after}
+    return {_key(one, one.variant in unchanged): one for one in classes}
 
 
 def _key(one: FleetClass, unchanged: bool) -> str:
