@@ -22,6 +22,6 @@ def apply_changes(changes: Changes, *, catalog: Catalog) -> Applied:
     if not changes.users:
         return Applied(0, 0)
     with catalog.transaction() as tx:
-        tx.fleet.lock(changes.users)
+        tx.fleet.take_turn()
         removed = tx.fleet.remove(changes.removals)
         return Applied(written=tx.fleet.upsert(changes.instances), removed=removed)

@@ -97,10 +97,9 @@ class _Rebuild:
         self._position = replace(self._position, unread=unread)
 
     def _write(self, instances: Sequence[Instance]) -> None:
-        rows = sorted(instances, key=lambda instance: instance.user_id)
         with self._catalog.transaction() as tx:
-            tx.fleet.lock([row.user_id for row in rows])
-            self._report.written += tx.fleet.upsert(rows)
+            tx.fleet.take_turn()
+            self._report.written += tx.fleet.upsert(instances)
 
     def _check(self) -> None:
         """Check the next rows: their records may have been destroyed after they were read."""
@@ -144,7 +143,7 @@ class _Rebuild:
         """Replace rows by records. A row that changed since it was read is left alone."""
         known = [Removal(user, rows[user]) for user in users if user in rows]
         with self._catalog.transaction() as tx:
-            tx.fleet.lock(users)
+            tx.fleet.take_turn()
             tx.fleet.remove(row for row in known if row.user_id in records)
             gone = tx.fleet.remove(row for row in known if row.user_id not in records)
             self._report.removed += gone

@@ -62,13 +62,9 @@ class Fleet:
 
     connection: RawConnection
 
-    def lock(self, user_ids: list[UserId]) -> None:
-        """Lock the users' rows in order, so that overlapping batches wait for one another."""
-        self.connection.execute(
-            "SELECT FROM kiloclaw_instances WHERE user_id = ANY(%(users)s)"
-            " ORDER BY user_id FOR UPDATE",
-            {"users": user_ids},
-        )
+    def take_turn(self) -> None:
+        """Wait for other batches to commit. Two that overlap could deadlock on new rows."""
+        self.connection.execute("SELECT pg_advisory_xact_lock(hashtext('kiloclaw_fleet'))")
 
     def upsert(self, instances: Iterable[Instance]) -> int:
         """Write rows, unless there is an equal one or one decided later; return how many."""
