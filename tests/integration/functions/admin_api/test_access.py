@@ -37,7 +37,7 @@ DELETE /v1/users/{user_id}/pin · POST /v1/pins/bulk · GET /v1/users/{user_id}/
 POST /v1/users/{user_id}/erase · GET /v1/instances · GET /v1/instances/{user_id}
 GET /v1/stats
 GET /v1/distribution · POST /v1/sync · GET /v1/sync-runs · GET /v1/sync-findings
-GET /v1/audit · GET /openapi.json · GET /docs
+GET /v1/audit · GET /v1/audit/verification · GET /openapi.json · GET /docs
 """
 
 
