@@ -12,8 +12,9 @@ from shared.domain.errors import StaleRevision
 from shared.domain.pointer import Pointer
 from shared.domain.values import Variant
 
-ENTITY_TAG = re.compile(r'(W/)?"([^"]*)"')
-LIST = re.compile(rf"[\s,]*{ENTITY_TAG.pattern}(?:[\s]*,[\s,]*{ENTITY_TAG.pattern})*[\s,]*")
+ENTITY_TAG = r'(W/)?"([^"]*)"'
+LIST = rf"[\s,]*{ENTITY_TAG}(?:[\s]*,[\s,]*{ENTITY_TAG})*[\s,]*"
+"""Compiled when first needed: an instance's start imports this module and never uses them."""
 
 
 def row_etag(row_id: UUID, revision: int) -> str:
@@ -50,9 +51,9 @@ class IfMatch:
 
     def _strong_etags(self) -> set[str]:
         """Weak ETags never match; neither does what is no list of ETags."""
-        if self.header is None or not LIST.fullmatch(self.header):
+        if self.header is None or not re.fullmatch(LIST, self.header):
             return set()
-        return {text for weak, text in ENTITY_TAG.findall(self.header) if not weak}
+        return {text for weak, text in re.findall(ENTITY_TAG, self.header) if not weak}
 
 
 UNCONDITIONAL = IfMatch()
