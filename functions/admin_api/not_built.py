@@ -2,9 +2,9 @@
 
 from aws_lambda_powertools.event_handler.api_gateway import Route
 
+from shared.http.base_resolver import HttpEvent
 from shared.http.problems import NotBuilt
 from shared.http.query_strings import query_names
-from shared.http.resolver import HttpEvent
 from shared.http.router import required_roles
 
 

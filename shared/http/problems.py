@@ -31,6 +31,12 @@ class MethodNotAllowed(Refused):
     code = "method_not_allowed"
 
 
+class Unexpected(Refused):
+    """A fault of ours; the log has it."""
+
+    code = "internal_error"
+
+
 class NotBuilt(Refused):
     """Part of the contract that is not built yet."""
 
