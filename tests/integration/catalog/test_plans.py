@@ -19,6 +19,7 @@ from tests.support.stores import make_catalog
 LIMIT = 26
 AT_MOST = 4 * LIMIT
 """A row shown may be looked up in a second table; one may be read to no avail."""
+VERSIONS = 5000
 DISABLED, EXPIRED, AMONG_NEWEST = 41, 300, 1000
 """Versions and pins; how many of the newest pins are asked first whether they have expired."""
 ROWS: LiteralString = """
@@ -29,8 +30,9 @@ SELECT 'tag-' || n, '2026.' || 1 + n % 12 || '.' || 1 + n % 28, 'v' || n % 3,
   FROM generate_series(1, 5000) AS n, (SELECT timestamptz '2026-11-20Z') AS zero (epoch);
 UPDATE kiloclaw_available_versions SET status = 'disabled'
  WHERE image_tag = 'tag-50' OR published_at < timestamptz '2026-11-16T13:20Z';
+UPDATE kiloclaw_available_versions SET status = 'deprecated' WHERE image_tag = 'tag-49';
 INSERT INTO kiloclaw_version_pins (user_id, image_tag, pinned_by, created_at, expires_at)
-SELECT 'user-' || n, 'tag-' || 1 + n % 50, 'eve', epoch - n * interval '1 second',
+SELECT 'user-' || n, 'tag-' || 1 + n % 50, 'eve', epoch - n * interval '10 minutes',
        CASE WHEN n > 19700 THEN epoch WHEN n % 10 = 0 THEN timestamptz '9000-01-01Z' END
   FROM generate_series(1, 20000) AS n, (SELECT timestamptz '2026-11-20Z') AS zero (epoch);
 INSERT INTO kiloclaw_audit_log (actor, action, subject_kind, subject_id)
@@ -145,6 +147,17 @@ def test_a_page_of_pins_in_one_state_costs_little_more_than_it_shows(
     pins = Pins(connection).page(PinFilter(state=state), after, LIMIT)
     assert [pin.state for pin in pins] == [state] * LIMIT
     assert LIMIT <= sum(_rows_read(plan) for plan in _Explained.plans) <= most
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["first", "deep"])
+def test_a_page_of_stale_pins_costs_little_more_than_it_shows(
+    connection: psycopg.Connection[Any], *, deep: bool
+) -> None:
+    """Old pins are found by their age, the others by the few deprecated versions."""
+    after = _middle(connection) if deep else None
+    pins = Pins(connection).page(PinFilter(stale=True), after, LIMIT)
+    assert len(pins) == LIMIT
+    assert sum(_rows_read(plan) for plan in _Explained.plans) <= 2 * AT_MOST + 2 * VERSIONS
 
 
 @pytest.mark.parametrize("state", ["suspended", "expired"])
