@@ -14,15 +14,29 @@ Trigger = Literal["control_plane", "deployment", "http_api", "schedule", "table_
 Items = Literal["IMAGE", "DIGEST", "POINTER", "INSTANCE#*"]
 """Partition keys of the table; `*` stands for any text, slashes included."""
 
+SessionItems = Literal["SESSION#*"]
+"""Partition keys of the table of sessions."""
+
 Operation = Literal[
     "BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"
 ]
-Variable = Literal["DATABASE_SETUP_USER", "PUBLISHER_MAY_PROMOTE", "SYNC_MAX_NEW", "TABLE_NAME"]
+Variable = Literal[
+    "CONSOLE_ORIGIN",
+    "DATABASE_SETUP_USER",
+    "PUBLISHER_MAY_PROMOTE",
+    "SESSION_TABLE_NAME",
+    "SYNC_MAX_NEW",
+    "TABLE_NAME",
+]
 STREAM_BATCH = 500
 STREAM_PARTITION = "INSTANCE#"
 """The table's stream is handed over in batches of at most so many records of such items."""
-STORE_ERRORS = {"CatalogErrors": "the catalog", "KVErrors": "the KV"}
-"""Metrics of stores that answer with an error, written by every function with a table."""
+STORE_ERRORS = {
+    "CatalogErrors": "the catalog",
+    "KVErrors": "the KV",
+    "SessionErrors": "the table of sessions",
+}
+"""Metrics of stores that answer with an error, written by the functions of `store_users`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +58,23 @@ class MetricAlarm:
 class Function:
     """One Lambda function, in the folder `functions/{name}`.
 
-    `memory_mib` holds unless a stage in `cdk.json` says otherwise. `variables` are the
-    environment variables that it reads beside its database. `rights` are the operations that it
-    may call on the table, each limited to items with these partition keys; a scan cannot be
-    limited. `p99_ms` is the duration above which the function counts as slow. `heartbeat` names
-    a metric that must be written every ten minutes. `data_files` are read at run time from
-    outside its folder, as patterns below the project's root.
+    `memory_mib` holds unless a stage in `cdk.json` says otherwise. Without a `database_role` it
+    is outside the private network. `variables` are the environment variables that it reads
+    beside its database. `rights` are the operations that it may call on the table, each limited
+    to items with these partition keys; a scan cannot be limited. `session_rights` are the same
+    for the table of sessions. `p99_ms` is the duration above which the function counts as slow.
+    `heartbeat` names a metric that must be written every ten minutes. `data_files` are read at
+    run time from outside its folder, as patterns below the project's root.
     """
 
     name: str
     trigger: Trigger
     timeout_seconds: int
     memory_mib: int = 1024
-    database_role: str
+    database_role: str | None
     variables: tuple[Variable, ...] = ()
     rights: Mapping[Operation, tuple[Items, ...]] = field(default_factory=dict)
+    session_rights: Mapping[Operation, tuple[SessionItems, ...]] = field(default_factory=dict)
     p99_ms: int
     alarms: tuple[MetricAlarm, ...] = ()
     heartbeat: str | None = None
@@ -71,6 +87,15 @@ class Function:
         return f"functions.{self.name}.handler.handler"
 
 
+_ADMINISTRATION: Mapping[Operation, tuple[Items, ...]] = {
+    "Query": ("IMAGE", "POINTER"),
+    "BatchGetItem": ("IMAGE", "DIGEST", "POINTER", "INSTANCE#*"),
+    "PutItem": ("IMAGE", "DIGEST", "POINTER"),
+    "UpdateItem": ("IMAGE",),
+    "DeleteItem": ("IMAGE", "DIGEST", "INSTANCE#*"),
+}
+"""What people do, through the API or the console."""
+
 _ALL = (
     Function(
         name="admin_api",
@@ -78,18 +103,29 @@ _ALL = (
         timeout_seconds=29,
         database_role="kiloclaw_admin_api",
         variables=("TABLE_NAME", "SYNC_MAX_NEW", "PUBLISHER_MAY_PROMOTE"),
-        rights={
-            "Query": ("IMAGE", "POINTER"),
-            "BatchGetItem": ("IMAGE", "DIGEST", "POINTER", "INSTANCE#*"),
-            "PutItem": ("IMAGE", "DIGEST", "POINTER"),
-            "UpdateItem": ("IMAGE",),
-            "DeleteItem": ("IMAGE", "DIGEST", "INSTANCE#*"),
-        },
+        rights=_ADMINISTRATION,
         p99_ms=5_000,
         alarms=(
             MetricAlarm("Unexpected", "Unexpected", "unexpected: a bare 500"),
             MetricAlarm("NewlySuspendedPins", "PinsSuspended", "newly suspended pins"),
         ),
+    ),
+    Function(
+        name="console",
+        trigger="http_api",
+        timeout_seconds=29,
+        database_role="kiloclaw_console",
+        variables=(
+            "TABLE_NAME",
+            "SYNC_MAX_NEW",
+            "PUBLISHER_MAY_PROMOTE",
+            "SESSION_TABLE_NAME",
+            "CONSOLE_ORIGIN",
+        ),
+        rights=_ADMINISTRATION,
+        session_rights={"GetItem": ("SESSION#*",), "UpdateItem": ("SESSION#*",)},
+        p99_ms=5_000,
+        alarms=(MetricAlarm("ConsoleUnexpected", "Unexpected", "unexpected: a failed page"),),
     ),
     Function(
         name="fleet",
@@ -132,6 +168,17 @@ _ALL = (
         max_package_megabytes=30,
     ),
     Function(
+        name="sign_in",
+        trigger="http_api",
+        timeout_seconds=15,
+        memory_mib=512,
+        database_role=None,
+        variables=("SESSION_TABLE_NAME", "CONSOLE_ORIGIN"),
+        session_rights={"PutItem": ("SESSION#*",), "DeleteItem": ("SESSION#*",)},
+        p99_ms=5_000,
+        alarms=(MetricAlarm("SignInUnexpected", "Unexpected", "unexpected: a failed sign-in"),),
+    ),
+    Function(
         name="sync",
         trigger="schedule",
         timeout_seconds=60,
@@ -155,3 +202,17 @@ _ALL = (
     ),
 )
 FUNCTIONS: Mapping[str, Function] = {function.name: function for function in _ALL}
+
+
+def store_users(metric: str) -> list[str]:
+    """The functions that have rights on the store whose errors the metric counts."""
+    return [
+        function.name
+        for function in _ALL
+        if (function.session_rights if metric == "SessionErrors" else function.rights)
+    ]
+
+
+def database_roles() -> list[str]:
+    """The roles in the database, one for each function that connects to it."""
+    return [function.database_role for function in _ALL if function.database_role]

@@ -9,7 +9,7 @@ from infra.aws.database import MASTER, CatalogDatabase
 from infra.aws.fleet_stream import FleetStream
 from infra.aws.function import LambdaFunction
 from infra.aws.http_api import HttpApi
-from infra.aws.kv_table import KvTable
+from infra.aws.kv_table import KvTable, SessionTable
 from infra.aws.monitoring import Monitoring
 from infra.aws.network import Network
 from infra.aws.release import Release
@@ -28,19 +28,31 @@ class KiloClaw(Stack):
         catalog = CatalogDatabase(self, stage, network)
         kv = KvTable(self, stage)
         kv.through(network)
+        sessions = SessionTable(self)
+        sessions.through(network)
+        api = HttpApi(self, stage)
         variables: dict[Variable, str] = {
+            "CONSOLE_ORIGIN": api.api.api_endpoint,
             "DATABASE_SETUP_USER": MASTER,
             "PUBLISHER_MAY_PROMOTE": "on" if stage.publisher_may_promote else "off",
+            "SESSION_TABLE_NAME": sessions.table.table_name,
             "SYNC_MAX_NEW": str(stage.sync_max_new),
             "TABLE_NAME": kv.table.table_name,
         }
 
         def deploy(entry: Function) -> LambdaFunction:
-            environment = {"DATABASE_CONNINFO": catalog.conninfo(entry), "DATABASE_IAM": "on"}
-            environment |= {name: variables[name] for name in entry.variables}
-            function = LambdaFunction(self, stage, entry, network, environment)
-            catalog.admit(function, entry.database_role)
+            environment = {str(name): variables[name] for name in entry.variables}
+            if role := entry.database_role:
+                environment |= {
+                    "DATABASE_CONNINFO": catalog.conninfo(role),
+                    "DATABASE_IAM": "on",
+                }
+                function = LambdaFunction(self, stage, entry, network, environment)
+                catalog.admit(function, role)
+            else:
+                function = LambdaFunction(self, stage, entry, None, environment)
             kv.grant(function, entry.rights)
+            sessions.grant(function, entry.session_rights)
             return function
 
         functions = {entry.name: deploy(entry) for entry in FUNCTIONS.values()}
@@ -50,7 +62,7 @@ class KiloClaw(Stack):
         others = [function for function in functions.values() if function is not migrate]
         Release(self, stage, migrate, provisioning, after=[network, catalog], before=others)
         ControlPlane(self, stage, provisioning)
-        HttpApi(self, stage, functions["admin_api"])
+        api.lead_to(functions)
         schedule = Schedules(self, stage, functions["sync"])
         stream = FleetStream(self, kv.table, functions["fleet"])
         if stage.pipeline:

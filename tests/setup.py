@@ -1,8 +1,9 @@
-"""Install what the tests need beside Python packages: PostgreSQL and DynamoDB Local."""
+"""Install what the tests need beside Python packages: PostgreSQL, Chromium, DynamoDB Local."""
 
 import base64
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ INTEGRITY = (
     "Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="
 )
 INSIDE = "package/emulator"
-APT = ("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "postgresql")
+APT = ("apt-get", "install", "--yes", "--quiet", "--no-install-recommends")
 NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/no-cluster.conf")
 
 
@@ -28,17 +29,20 @@ def debian_programs() -> Path | None:
     return found[-1].parent if found else None
 
 
-def install_postgres() -> None:
-    """Install Debian's server without starting a cluster of its own."""
-    if debian_programs() is not None:
+def install_programs() -> None:
+    """Install Debian's server, without starting a cluster of its own, and its browser."""
+    found = {"postgresql": debian_programs(), "chromium": shutil.which("chromium")}
+    missing = [package for package, place in found.items() if place is None]
+    if not missing:
         return
     if os.geteuid() != 0:
-        sys.exit("The tests need Debian's PostgreSQL: sudo apt-get install postgresql")
+        packages = " ".join(missing)
+        sys.exit(f"The tests need programs of Debian: sudo apt-get install {packages}")
     NO_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
     NO_CLUSTER.write_text("create_main_cluster = false\n")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "--quiet"], check=True, env=environment)
-    subprocess.run(APT, check=True, env=environment)
+    subprocess.run([*APT, *missing], check=True, env=environment)
 
 
 def fetch_dynamodb_local() -> None:
@@ -59,7 +63,7 @@ def fetch_dynamodb_local() -> None:
 
 
 if __name__ == "__main__":
-    print("Set-up 3 of 4: Debian's PostgreSQL", flush=True)
-    install_postgres()
+    print("Set-up 3 of 4: Debian's PostgreSQL and Chromium", flush=True)
+    install_programs()
     print("Set-up 4 of 4: Amazon's DynamoDB Local", flush=True)
     fetch_dynamodb_local()

@@ -13,7 +13,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.functions import FUNCTIONS, STORE_ERRORS, Function
+from infra.functions import FUNCTIONS, STORE_ERRORS, Function, store_users
 
 MINUTE, FIVE_MINUTES = Duration.minutes(1), Duration.minutes(5)
 HEARTBEAT_MINUTES = 10
@@ -105,7 +105,7 @@ class Alarms(Construct):
 
     def _add_store_errors(self, name: str, store: str) -> None:
         """The sum over all functions that use the store; one that wrote nothing counts as 0."""
-        users = [function.name for function in FUNCTIONS.values() if function.rights]
+        users = store_users(name)
         errors = cloudwatch.MathExpression(
             expression=" + ".join(f"FILL({user}, 0)" for user in users),
             using_metrics={user: self._monitored.metric(name, user) for user in users},

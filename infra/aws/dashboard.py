@@ -7,12 +7,13 @@ from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 from infra.aws.alarms import Monitored
-from infra.functions import FUNCTIONS, STORE_ERRORS
+from infra.functions import STORE_ERRORS, store_users
 
 HALF = 12
 """Half of the 24 columns of a page."""
 SOURCES = ("Pin", "Rollout", "Latest", "Instance")
 RUNS = ("SyncOk", "SyncSkippedLocked", "SyncSuspectPartial")
+PEOPLE = ("admin_api", "console")
 RECORDS = ("FleetRecordsApplied", "FleetRecordsSkipped")
 REFUSALS = (
     "CatalogUnavailable",
@@ -53,10 +54,11 @@ def _agreement(monitored: Monitored) -> list[cloudwatch.IWidget]:
     findings = monitored.metric("OpenFindings", "sync", statistic="Maximum")
     copy = monitored.metric("FleetCopyAge", "fleet", statistic="Maximum")
     records = [monitored.metric(name, "fleet") for name in RECORDS]
-    people = [monitored.metric(name, "admin_api") for name in ("PinsSuspended", "Unexpected")]
+    people = [monitored.metric("PinsSuspended", name) for name in PEOPLE]
+    failed = [monitored.metric("Unexpected", name) for name in (*PEOPLE, "sign_in")]
     return [
         _graph("Seconds since the last good sync", [age]),
-        _graph("Syncs, open findings, suspended pins", [*runs, findings, *people]),
+        _graph("Syncs, open findings, suspended pins", [*runs, findings, *people, *failed]),
         _graph("Age of the fleet's copy, s", [copy]),
         _graph("Records of the fleet's copy", records),
     ]
@@ -89,10 +91,7 @@ def _stores(monitored: Monitored) -> list[cloudwatch.IWidget]:
         ]
     )
     errors = [
-        monitored.metric(name, function.name)
-        for name in STORE_ERRORS
-        for function in FUNCTIONS.values()
-        if function.rights
+        monitored.metric(name, user) for name in STORE_ERRORS for user in store_users(name)
     ]
     return [
         _graph("Errors answered by the stores", errors),

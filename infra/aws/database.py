@@ -10,7 +10,7 @@ from infra.aws.acknowledged import acknowledge
 from infra.aws.function import LambdaFunction
 from infra.aws.logs import log_group
 from infra.aws.network import POSTGRES, Network
-from infra.functions import FUNCTIONS, Function
+from infra.functions import database_roles
 from infra.settings import Stage
 
 DATABASE = "kiloclaw"
@@ -38,11 +38,11 @@ class CatalogDatabase(Construct):
         self.database = self._database(stage, network)
         self.proxy = self._proxy(stage, network, self._proxy_role(stage.restored_database))
 
-    def conninfo(self, function: Function) -> str:
-        """The connection string of a function, which adds password and root certificates."""
+    def conninfo(self, role: str) -> str:
+        """The connection string of a role; its function adds password and root certificates."""
         return (
             f"host={self.proxy.endpoint} port={POSTGRES} dbname={DATABASE}"
-            f" user={function.database_role} sslmode=verify-full"
+            f" user={role} sslmode=verify-full"
         )
 
     def admit(self, function: LambdaFunction, user: str) -> None:
@@ -107,7 +107,7 @@ class CatalogDatabase(Construct):
                 arn_format=ArnFormat.COLON_RESOURCE_NAME,
             )
             for instance in instances
-            for user in (MASTER, *(function.database_role for function in FUNCTIONS.values()))
+            for user in (MASTER, *database_roles())
         ]
         role.add_to_policy(iam.PolicyStatement(actions=["rds-db:connect"], resources=users))
         return role

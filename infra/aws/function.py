@@ -25,23 +25,30 @@ NETWORK_ACTIONS = [
 ]
 """What Lambda does with the function's role to connect it to the network."""
 
+ISOLATED = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+
 
 class LambdaFunction(lambda_.Function):
-    """A function of the list, deployed. The stack grants its rights on stores."""
+    """A function of the list, deployed. The stack grants its rights on stores.
+
+    Without a network it is on Lambda's own, from which the internet can be reached.
+    """
 
     def __init__(
         self,
         scope: Construct,
         stage: Stage,
         entry: Function,
-        network: Network,
+        network: Network | None,
         environment: Mapping[str, str],
     ) -> None:
         name = entry.name
         self.full_name = full_name = f"kiloclaw-{stage.name}-{name}"
         log = log_group(scope, stage, f"{name}_log", f"/aws/lambda/{full_name}")
         snap_start = entry.trigger == "control_plane" and not stage.provisioned_concurrency
-        role = _role(scope, f"{name}_role", full_name)
+        role = _role(scope, f"{name}_role")
+        if network:
+            _let_lambda_connect(role, full_name)
         log.grant_write(role)
         super().__init__(
             scope,
@@ -61,9 +68,9 @@ class LambdaFunction(lambda_.Function):
             role=role,
             log_group=log,
             tracing=lambda_.Tracing.ACTIVE,
-            vpc=network.vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
-            security_groups=[network.functions],
+            vpc=network.vpc if network else None,
+            vpc_subnets=ISOLATED if network else None,
+            security_groups=[network.functions] if network else None,
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
             # The alias may be moved back to a version, so it outlives its successor; but not a
             # failed deployment, or Lambda would refuse to publish the same code a second time.
@@ -85,15 +92,27 @@ def _package(function: lambda_.Function) -> str:
     return str(Stack.of(function).resolve(resource.code)["s3Key"])
 
 
-def _role(scope: Construct, construct: str, function: str) -> iam.Role:
-    """Make a role with which Lambda can connect the function, and its code can do nothing.
+def _role(scope: Construct, construct: str) -> iam.Role:
+    """Make a role with which a function's code can do nothing yet."""
+    role = iam.Role(scope, construct, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    acknowledge(
+        role,
+        {
+            "IAM5[Resource::*]": "Network interfaces, which the code is denied, and traces "
+            "have no names in advance."
+        },
+    )
+    return role
+
+
+def _let_lambda_connect(role: iam.Role, function: str) -> None:
+    """Let Lambda connect the function to a network, and its code still do nothing.
 
     Lambda needs rights on all network interfaces, because they have no names in advance. A
     denial for calls that come from the function takes these rights from its code.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
     """
-    role = iam.Role(scope, construct, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    arn = Stack.of(scope).format_arn(
+    arn = Stack.of(role).format_arn(
         service="lambda",
         resource="function",
         resource_name=function,
@@ -111,11 +130,3 @@ def _role(scope: Construct, construct: str, function: str) -> iam.Role:
             conditions={"ArnEquals": {"lambda:SourceFunctionArn": arn}},
         )
     )
-    acknowledge(
-        role,
-        {
-            "IAM5[Resource::*]": "Network interfaces, which the code is denied, and traces "
-            "have no names in advance."
-        },
-    )
-    return role

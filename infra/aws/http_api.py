@@ -1,6 +1,7 @@
 """The HTTP API. Paths below `/v1` need a token of the user pool."""
 
 import json
+from collections.abc import Mapping
 
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk.aws_apigatewayv2_authorizers import HttpUserPoolAuthorizer
@@ -12,9 +13,16 @@ from infra.aws.function import LambdaFunction
 from infra.aws.logs import log_group
 from infra.aws.outputs import output
 from infra.aws.user_pool import UserPool
+from infra.routes import DEFAULT, ROUTES, Route
 from infra.settings import Stage
 
-GUARDED = ("/v1", "/v1/{proxy+}")
+WITHOUT_TOKEN = {
+    "admin_api": "Without a token the function answers with documentation only.",
+    "console": "The function shows pages to sessions that it finds in its table.",
+    "sign_in": "Whoever signs in has no session yet.",
+}
+"""Why routes of these functions need no authorizer."""
+
 LOGGED = {
     "route": "$context.routeKey",
     "status": "$context.status",
@@ -24,16 +32,15 @@ LOGGED = {
 
 
 class HttpApi(Construct):
-    """All routes lead to one function, which has its own router."""
+    """The API and its user pool. Its address is known before the functions, which need it."""
 
-    def __init__(self, scope: Construct, stage: Stage, function: LambdaFunction) -> None:
+    def __init__(self, scope: Construct, stage: Stage) -> None:
         super().__init__(scope, "HttpApi")
         self.api = apigateway.HttpApi(
             self, "Api", api_name=f"kiloclaw-{stage.name}", create_default_stage=False
         )
         self.users = UserPool(self, stage, self.api.api_endpoint)
         self._add_stage(stage)
-        self._add_routes(function)
         output(self, "ApiUrl", self.api.api_endpoint)
 
     def _add_stage(self, stage: Stage) -> None:
@@ -53,21 +60,29 @@ class HttpApi(Construct):
             ),
         )
 
-    def _add_routes(self, function: LambdaFunction) -> None:
+    def lead_to(self, functions: Mapping[str, LambdaFunction]) -> None:
+        """Add all routes, each to its function."""
         authorizer = HttpUserPoolAuthorizer(
             "Tokens", self.users.pool, user_pool_clients=self.users.clients
         )
-        integration = HttpLambdaIntegration("AdminApi", function)
-        for path in GUARDED:
-            self.api.add_routes(path=path, integration=integration, authorizer=authorizer)
-        open_to_all = apigateway.HttpRoute(
-            self,
-            "Default",
-            http_api=self.api,
-            route_key=apigateway.HttpRouteKey.DEFAULT,
-            integration=integration,
-        )
-        acknowledge(
-            open_to_all,
-            {"APIG4": "Without a token the function answers with documentation only."},
-        )
+        integrations = {
+            name: HttpLambdaIntegration(name.title().replace("_", ""), functions[name])
+            for name in {route.function: None for route in (*ROUTES, DEFAULT)}
+        }
+        for route in (*ROUTES, DEFAULT):
+            made = apigateway.HttpRoute(
+                self,
+                route.key,
+                http_api=self.api,
+                route_key=_key(route),
+                integration=integrations[route.function],
+                authorizer=authorizer if route.guarded else None,
+            )
+            if not route.guarded:
+                acknowledge(made, {"APIG4": WITHOUT_TOKEN[route.function]})
+
+
+def _key(route: Route) -> apigateway.HttpRouteKey:
+    if route is DEFAULT:
+        return apigateway.HttpRouteKey.DEFAULT
+    return apigateway.HttpRouteKey.with_(route.path, apigateway.HttpMethod[route.method])

@@ -1,14 +1,16 @@
-"""The DynamoDB table, and the rights on its items."""
+"""The DynamoDB tables, and the rights on their items."""
 
 from collections.abc import Iterable, Mapping
 
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.aws.acknowledged import acknowledge
 from infra.aws.logs import kept
 from infra.aws.network import Network
-from infra.functions import FUNCTIONS, Items, Operation
+from infra.functions import FUNCTIONS, Items, Operation, SessionItems
 from infra.settings import Stage
 
 RECOVERY_DAYS = 35
@@ -25,26 +27,11 @@ class KvTable(Construct):
         self, grantee: iam.IGrantable, rights: Mapping[Operation, Iterable[Items]]
     ) -> None:
         """Allow operations, each only on items with the given partition keys, if any."""
-        for operation, items in rights.items():
-            keys = list(items)
-            limits = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
-            grantee.grant_principal.add_to_principal_policy(
-                iam.PolicyStatement(
-                    actions=[f"dynamodb:{operation}"],
-                    resources=[self.table.table_arn],
-                    conditions=limits if keys else None,
-                )
-            )
+        _grant(self.table, grantee, rights)
 
     def through(self, network: Network) -> None:
-        """Let the network's endpoint lead to this table only."""
-        network.dynamodb.add_to_policy(
-            iam.PolicyStatement(
-                principals=[iam.AnyPrincipal()],
-                actions=[f"dynamodb:{operation}" for operation in sorted(_operations())],
-                resources=[self.table.table_arn],
-            )
-        )
+        """Let the network's endpoint lead to this table, for what some function may do."""
+        _lead(network, self.table, (function.rights for function in FUNCTIONS.values()))
 
     def _existing(self, stage: Stage) -> dynamodb.ITable:
         return dynamodb.Table.from_table_attributes(
@@ -71,9 +58,64 @@ class KvTable(Construct):
         )
 
 
-def _operations() -> set[Operation]:
-    """Every operation that some function may call."""
-    return {operation for function in FUNCTIONS.values() for operation in function.rights}
+class SessionTable(Construct):
+    """The table of sessions. Whoever finds it gone signs in again, so nothing backs it up."""
+
+    def __init__(self, scope: Construct) -> None:
+        super().__init__(scope, "Sessions")
+        self.table = dynamodb.Table(
+            self,
+            "Table",
+            partition_key=_text("id"),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            time_to_live_attribute="expires_at",
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        acknowledge(
+            self.table,
+            {"DDB3": "A backup would keep sessions that people have ended."},
+        )
+
+    def grant(
+        self, grantee: iam.IGrantable, rights: Mapping[Operation, Iterable[SessionItems]]
+    ) -> None:
+        """Allow operations, each only on items with the given partition keys."""
+        _grant(self.table, grantee, rights)
+
+    def through(self, network: Network) -> None:
+        """Let the network's endpoint lead to this table, for what functions there may do."""
+        inside = (function for function in FUNCTIONS.values() if function.database_role)
+        _lead(network, self.table, (function.session_rights for function in inside))
+
+
+def _grant(
+    table: dynamodb.ITable,
+    grantee: iam.IGrantable,
+    rights: Mapping[Operation, Iterable[str]],
+) -> None:
+    for operation, items in rights.items():
+        keys = list(items)
+        limits = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
+        grantee.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=[f"dynamodb:{operation}"],
+                resources=[table.table_arn],
+                conditions=limits if keys else None,
+            )
+        )
+
+
+def _lead(
+    network: Network, table: dynamodb.ITable, rights: Iterable[Mapping[Operation, object]]
+) -> None:
+    operations = sorted({operation for each in rights for operation in each})
+    network.dynamodb.add_to_policy(
+        iam.PolicyStatement(
+            principals=[iam.AnyPrincipal()],
+            actions=[f"dynamodb:{operation}" for operation in operations],
+            resources=[table.table_arn],
+        )
+    )
 
 
 def _text(name: str) -> dynamodb.Attribute:

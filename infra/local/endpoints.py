@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, Rule
@@ -15,6 +16,7 @@ from infra.local.aws.invoke_api import RULE, InvokeApi
 from infra.local.aws.issuer import Issuer, Person
 from infra.local.aws.sign_in_page import SignInPage
 from infra.local.functions import LocalStores
+from infra.local.processes import HOST
 from infra.local.roles import DATABASE, OBSERVER
 
 OWN = ("/healthz", "/local/", "/2015-03-31/")
@@ -59,7 +61,6 @@ class Endpoints:
         page = SignInPage(issuer)
         self._map = Map(
             [
-                Rule("/", methods=["GET"], endpoint=_home),
                 Rule("/healthz", methods=["GET"], endpoint=self._health),
                 Rule("/local/status", methods=["GET"], endpoint=self._status),
                 Rule("/local/token", methods=["POST"], endpoint=self._token),
@@ -75,8 +76,8 @@ class Endpoints:
         ).bind("127.0.0.1")
 
     def answer(self, request: Request) -> Response:
-        if request.path != "/" and not request.path.startswith(OWN):
-            return self._gateway.answer(request)
+        if not request.path.startswith(OWN):
+            return _at_its_origin(request) or self._gateway.answer(request)
         try:
             endpoint, values = self._map.match(request.path, request.method)
         except HTTPException as refusal:
@@ -120,9 +121,14 @@ class Endpoints:
         return _json(200, self._issuer.bearer(asked.person))
 
 
-def _home(_request: Request) -> Response:
-    """Until there is a console."""
-    return redirect("/docs")
+def _at_its_origin(request: Request) -> Response | None:
+    """Lead browsers from `localhost` to the console's origin, to which its cookies belong."""
+    parts = urlsplit(request.url)
+    is_console = request.path == "/" or request.path.startswith("/console")
+    if parts.hostname != "localhost" or not is_console:
+        return None
+    place = parts._replace(netloc=f"{HOST}:{request.environ['SERVER_PORT']}")
+    return redirect(urlunsplit(place), HTTPStatus.TEMPORARY_REDIRECT)
 
 
 def _is_word(value: object) -> bool:

@@ -26,7 +26,7 @@ class LocalStores:
 
 
 def deploy(
-    stores: LocalStores, folder: Path, *, environments: int, max_new: int | None
+    stores: LocalStores, folder: Path, origin: str, *, environments: int, max_new: int | None
 ) -> dict[str, LocalFunction]:
     """The functions by name, none of them running yet. Their logs go to `folder`."""
     cap = {} if max_new is None else {"SYNC_MAX_NEW": str(max_new)}
@@ -35,7 +35,7 @@ def deploy(
             FunctionSettings(
                 name=name,
                 handler=function.handler,
-                environ=_environ(name, stores) | cap,
+                environ=_environ(name, stores, origin) | cap,
                 timeout=function.timeout_seconds,
                 log=folder / f"{name}.log",
             ),
@@ -45,8 +45,16 @@ def deploy(
     }
 
 
-def _environ(name: str, stores: LocalStores) -> dict[str, str]:
+def _environ(name: str, stores: LocalStores, origin: str) -> dict[str, str]:
     role = FUNCTIONS[name].database_role
+    database = (
+        {
+            "DATABASE_CONNINFO": stores.postgres.conninfo(DATABASE, role),
+            "PGPASSWORD": stores.passwords[role],
+        }
+        if role
+        else {}
+    )
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": "/nonexistent",
@@ -56,8 +64,9 @@ def _environ(name: str, stores: LocalStores) -> dict[str, str]:
         **_lambda_environ(name),
         "AWS_ENDPOINT_URL_DYNAMODB": stores.dynamodb.endpoint,
         "TABLE_NAME": stores.dynamodb.table,
-        "DATABASE_CONNINFO": stores.postgres.conninfo(DATABASE, role),
-        "PGPASSWORD": stores.passwords[role],
+        "SESSION_TABLE_NAME": stores.dynamodb.session_table,
+        "CONSOLE_ORIGIN": origin,
+        **database,
         "POWERTOOLS_SERVICE_NAME": name,
         "POWERTOOLS_METRICS_NAMESPACE": "KiloClaw/local",
         "POWERTOOLS_TRACE_DISABLED": "true",

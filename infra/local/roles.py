@@ -5,7 +5,7 @@ import secrets
 import psycopg
 from psycopg import sql
 
-from infra.functions import FUNCTIONS
+from infra.functions import database_roles
 from infra.local.postgres import Postgres
 from shared.catalog import roles_sql
 
@@ -15,7 +15,7 @@ OBSERVER = "kiloclaw_local"
 
 def create_database(postgres: Postgres) -> dict[str, str]:
     """Make the roles and the empty database; returns the new password of each role."""
-    roles = [*(function.database_role for function in FUNCTIONS.values()), OBSERVER]
+    roles = [*database_roles(), OBSERVER]
     passwords = {name: secrets.token_urlsafe(24) for name in roles}
     with psycopg.connect(postgres.superuser(), autocommit=True) as connection:
         connection.execute(roles_sql().encode())

@@ -12,7 +12,7 @@ from threading import Event, Thread
 from uuid import uuid4
 
 from infra.local import demo, processes
-from infra.local.aws.dynamodb import DynamoDB, create_table
+from infra.local.aws.dynamodb import DynamoDB, create_session_table, create_table
 from infra.local.aws.environments import LocalFunction
 from infra.local.aws.gateway import Gateway, unavailable
 from infra.local.aws.invoke_api import InvokeApi
@@ -72,9 +72,14 @@ def running(options: Options, stop: StopSignal) -> Generator[System]:
         url = f"http://{HOST}:{server.port}"
         stores, issuer = _start_stores(url, stack)
         stop.check()
-        functions = _start_functions(options, stores, logs, stack)
+        functions = deploy(
+            stores, logs, url, environments=options.environments, max_new=options.max_new
+        )
+        for function in functions.values():
+            stack.callback(function.stop)
+        _start_functions(options, functions)
         stop.check()
-        gateway = Gateway(functions["admin_api"], issuer)
+        gateway = Gateway(functions, issuer)
         endpoints = Endpoints(stores, issuer, gateway, InvokeApi(functions))
         server.answer = endpoints.answer
         server.start()
@@ -119,13 +124,8 @@ def _watch(stores: LocalStores) -> Event:
     return stopped
 
 
-def _start_functions(
-    options: Options, stores: LocalStores, logs: Path, stack: ExitStack
-) -> dict[str, LocalFunction]:
-    """Deploy all functions, and migrate the database by one of them."""
-    functions = deploy(stores, logs, environments=options.environments, max_new=options.max_new)
-    for function in functions.values():
-        stack.callback(function.stop)
+def _start_functions(options: Options, functions: dict[str, LocalFunction]) -> None:
+    """Migrate the database by one function, while others start that the demo data will use."""
     if not options.empty:
         # These load while the database is migrated; the demo data keeps as many busy.
         for name in ("admin_api", "provisioning"):
@@ -133,7 +133,6 @@ def _start_functions(
     invocation = functions["migrate"].invoke(b"{}", str(uuid4()))
     if invocation.error:
         raise NotStarted(f"the migrations failed: {invocation.payload.decode()}")
-    return functions
 
 
 def _server(port: int) -> Server:
@@ -159,6 +158,7 @@ def _start_stores(url: str, stack: ExitStack) -> tuple[LocalStores, Issuer]:
         server = DynamoDB.start()
         stack.callback(server.stop)
         create_table(server.client(), server.table)
+        create_session_table(server.client(), server.session_table)
         return server
 
     with ThreadPoolExecutor() as pool:

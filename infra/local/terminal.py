@@ -47,6 +47,7 @@ def welcome(system: System) -> str:
     )
     return f"""\
 KiloClaw runs on {system.url} (Ctrl-C stops it)
+  Console     {system.url}/console
   API         {system.url}/docs
   DynamoDB    {dynamodb["endpoint"]}, table {dynamodb["table"]}, {dynamodb["region"]}
   logs        {system.logs}

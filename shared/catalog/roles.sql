@@ -8,7 +8,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'kiloclaw_owner', 'kiloclaw_migrate', 'kiloclaw_admin_api', 'kiloclaw_provisioning',
-        'kiloclaw_sync', 'kiloclaw_fleet'
+        'kiloclaw_sync', 'kiloclaw_fleet', 'kiloclaw_console'
     ] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             EXECUTE format('CREATE ROLE %I LOGIN', name);
@@ -25,13 +25,16 @@ ALTER ROLE kiloclaw_migrate SET role = 'kiloclaw_owner';
 -- On RDS the database belongs to its master user, so the owner of the tables needs this right.
 GRANT CREATE ON SCHEMA public TO kiloclaw_owner;
 
+-- The console does for people what the admin API does, so it has the same rights, by inheritance.
+GRANT kiloclaw_admin_api TO kiloclaw_console;
+
 -- On RDS the members of this role log in with an IAM token, and with nothing else.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') THEN
         GRANT rds_iam
             TO kiloclaw_migrate, kiloclaw_admin_api, kiloclaw_provisioning, kiloclaw_sync,
-               kiloclaw_fleet;
+               kiloclaw_fleet, kiloclaw_console;
     END IF;
 END
 $$;
@@ -44,7 +47,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'kiloclaw_migrate', 'kiloclaw_admin_api', 'kiloclaw_provisioning', 'kiloclaw_sync',
-        'kiloclaw_fleet'
+        'kiloclaw_fleet', 'kiloclaw_console'
     ] LOOP
         EXECUTE format('ALTER ROLE %I SET timezone = %L', name, 'UTC');
         EXECUTE format('ALTER ROLE %I SET client_connection_check_interval = %L', name, '1s');
@@ -62,6 +65,9 @@ ALTER ROLE kiloclaw_admin_api SET statement_timeout = '25s';
 -- Whoever holds a lock may be waiting for two calls of a KV that does not answer, 2.1 s each.
 ALTER ROLE kiloclaw_admin_api SET lock_timeout = '5s';
 ALTER ROLE kiloclaw_admin_api SET idle_in_transaction_session_timeout = '25s';
+ALTER ROLE kiloclaw_console SET statement_timeout = '25s';
+ALTER ROLE kiloclaw_console SET lock_timeout = '5s';
+ALTER ROLE kiloclaw_console SET idle_in_transaction_session_timeout = '25s';
 ALTER ROLE kiloclaw_sync SET statement_timeout = '50s';
 ALTER ROLE kiloclaw_sync SET lock_timeout = '5s';
 ALTER ROLE kiloclaw_sync SET idle_in_transaction_session_timeout = '60s';

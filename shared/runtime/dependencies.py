@@ -1,30 +1,29 @@
 """What a sandbox keeps between events: its connections, its settings, its telemetry."""
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from shared.catalog.connection import CATALOG_SECONDS, Database
-from shared.deadline import Deadline
 from shared.kv import KV
+from shared.kv.sessions import Sessions
 from shared.kv.table import Table, connect
 from shared.runtime.database_token import connect_database
-from shared.runtime.settings import CatalogSettings, Settings
+from shared.runtime.event import EventDependencies, Store
+from shared.runtime.settings import CatalogSettings, ConsoleSettings, Settings
 from shared.runtime.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from shared.catalog.transaction import Catalog
 
-EVENT_SECONDS = 6.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogDependencies:
+class CatalogDependencies(EventDependencies):
     """The catalog, and where logs and metrics go."""
 
+    catalog_seconds: ClassVar[float] = CATALOG_SECONDS
+
     database: Database
-    telemetry: Telemetry
 
     @property
     def catalog(self) -> "Catalog":
@@ -34,30 +33,8 @@ class CatalogDependencies:
         return Catalog(self.database)
 
     @property
-    def stores(self) -> Mapping[str, Database | Table]:
-        """What shares an event's deadline, by the metric that counts its errors."""
+    def stores(self) -> Mapping[str, Store]:
         return {"CatalogErrors": self.database}
-
-    @contextmanager
-    def event(self, request_id: str | None, seconds: float = EVENT_SECONDS) -> Generator[None]:
-        """Set the event's deadline; at its end write its metrics and the stores' errors."""
-        deadline = Deadline(seconds, CATALOG_SECONDS)
-        for store in self.stores.values():
-            store.deadline = deadline
-        with self.telemetry.event(request_id):
-            try:
-                yield
-            finally:
-                for metric, store in self.stores.items():
-                    self._report(metric, store.errors)
-
-    def _report(self, metric: str, errors: list[str]) -> None:
-        """Count a store's error answers, including those that the event got by without."""
-        if errors:
-            self.telemetry.count(metric, len(errors))
-            codes = sorted(set(errors))
-            self.telemetry.log("a store answered with errors", level="error", codes=codes)
-            errors.clear()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +45,24 @@ class Dependencies(CatalogDependencies):
     kv: KV
 
     @property
-    def stores(self) -> Mapping[str, Database | Table]:
+    def stores(self) -> Mapping[str, Store]:
         return {"CatalogErrors": self.database, "KVErrors": self.kv.table}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleDependencies(Dependencies):
+    """What the admin API has, and the sessions. `origin` is where browsers see the console."""
+
+    sessions: Sessions
+    origin: str
+
+    @property
+    def stores(self) -> Mapping[str, Store]:
+        return {
+            "CatalogErrors": self.database,
+            "KVErrors": self.kv.table,
+            "SessionErrors": self.sessions.table,
+        }
 
 
 def wire(settings: Settings) -> Dependencies:
@@ -82,6 +75,19 @@ def wire(settings: Settings) -> Dependencies:
         settings=settings,
         database=connect_database(settings.conninfo, iam=settings.database_iam),
         kv=KV(connect(), settings.table_name),
+        telemetry=Telemetry(),
+    )
+
+
+def wire_console(settings: ConsoleSettings) -> ConsoleDependencies:
+    """Connect nothing yet, as `wire`. Both tables share a client."""
+    admin, sessions, client = settings.admin, settings.sessions, connect()
+    return ConsoleDependencies(
+        settings=admin,
+        database=connect_database(admin.conninfo, iam=admin.database_iam),
+        kv=KV(client, admin.table_name),
+        sessions=Sessions(Table(client, sessions.table_name)),
+        origin=sessions.origin,
         telemetry=Telemetry(),
     )
 

@@ -7,31 +7,10 @@ from typing import Self
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from shared.runtime.session_settings import SessionSettings
+from shared.runtime.variables import SettingMissing, switch, text, whole_number
+
 DEFAULT_MAX_NEW = 5
-
-
-class SettingMissing(Exception):
-    """An environment variable is missing or malformed."""
-
-
-def text(environ: Mapping[str, str], name: str) -> str:
-    if not environ.get(name):
-        raise SettingMissing(f"{name} is not set")
-    return environ[name]
-
-
-def whole_number(environ: Mapping[str, str], name: str, default: int) -> int:
-    value = environ.get(name, str(default))
-    if not (value.isascii() and value.isdigit()):
-        raise SettingMissing(f"{name} must be a whole number")
-    return int(value)
-
-
-def switch(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
-    value = environ.get(name, "on" if default else "off")
-    if value not in {"on", "off"}:
-        raise SettingMissing(f"{name} must be on or off")
-    return value == "on"
 
 
 def database_iam(environ: Mapping[str, str]) -> bool:
@@ -89,6 +68,18 @@ class Settings:
             cls.sync(environ),
             publisher_may_promote=switch(environ, "PUBLISHER_MAY_PROMOTE", default=False),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """What the admin API needs, and where the sessions are."""
+
+    admin: Settings
+    sessions: SessionSettings
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        return cls(Settings.admin_api(environ), SessionSettings.read(environ))
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,10 +182,14 @@ def test_local_paths(system: RunningSystem) -> None:
     assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
 
 
-def test_the_root_leads_to_the_page_of_the_api(system: RunningSystem) -> None:
-    """Until there is a console, a browser that opens the system lands at its documentation."""
+def test_the_root_leads_to_the_console(system: RunningSystem) -> None:
+    """The console belongs to one origin, so `localhost` leads there with the whole address."""
     reply = system.get("/")
-    assert (reply.status, reply.headers["location"]) == (302, "/docs")
+    assert (reply.status, reply.headers["location"]) == (303, "/console")
+    by_name = system.get("/console/pins?state=stale", host=f"localhost:{system.port}")
+    place = f"{system.url}/console/pins?state=stale"
+    assert (by_name.status, by_name.headers["location"]) == (307, place)
+    assert system.get("/docs", host=f"localhost:{system.port}").status == 200
 
 
 @pytest.mark.parametrize(

@@ -3,25 +3,33 @@
 import inspect
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.functions import STREAM_BATCH
-from infra.local.aws.dynamodb import create_table
-from infra.local.aws.gateway import route_key
+from infra.local.aws.dynamodb import create_session_table, create_table
 from infra.local.aws.scheduler import Scheduler
 from infra.local.aws.stream import is_wanted
-from shared.runtime.settings import CatalogSettings, MigrateSettings, Settings
+from infra.routes import DEFAULT, ROUTES
+from shared.runtime.session_settings import SessionSettings
+from shared.runtime.settings import (
+    CatalogSettings,
+    ConsoleSettings,
+    MigrateSettings,
+    Settings,
+)
 from tests.support.templates import Template, text
 
 READERS = {
     "admin_api": Settings.admin_api,
+    "console": ConsoleSettings.read,
     "fleet": CatalogSettings.read,
     "migrate": MigrateSettings.read,
     "provisioning": Settings.stores,
+    "sign_in": SessionSettings.read,
     "sync": Settings.sync,
 }
 BY_POWERTOOLS = {"POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
@@ -51,7 +59,9 @@ def test_a_function_has_the_variables_that_it_reads_and_no_others(
 ) -> None:
     """Its settings read every variable that the template sets, and no other."""
     variables = template.functions()[name]["Environment"]["Variables"]
-    environ = Recording({key: text(value) for key, value in variables.items()})
+    content = {key: text(value) for key, value in variables.items()}
+    origin = {"CONSOLE_ORIGIN": "https://example.com"}
+    environ = Recording({key: origin.get(key, value) for key, value in content.items()})
     READERS[name](environ)
     assert environ.read | BY_POWERTOOLS == set(variables)
 
@@ -73,7 +83,7 @@ def test_nothing_but_settings_looks_into_the_environment() -> None:
         assert f"{reader.__qualname__}(environ)" in source
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", sorted(READERS.keys() - {"sign_in"}))
 def test_a_function_connects_as_itself(template: Template, name: str) -> None:
     """It connects through the proxy, by IAM, and verifies the server."""
     function = template.functions()[name]
@@ -86,22 +96,38 @@ def test_a_function_connects_as_itself(template: Template, name: str) -> None:
     assert function["Handler"] == f"functions.{name}.handler.handler"
 
 
+def test_who_signs_people_in_is_outside_the_network(template: Template) -> None:
+    """Managed login cannot be reached from inside; so this function has no database."""
+    functions = template.functions()
+    outside = {name for name, function in functions.items() if "VpcConfig" not in function}
+    assert outside == {"sign_in"}
+    assert "DATABASE_CONNINFO" not in functions["sign_in"]["Environment"]["Variables"]
+
+
 def test_routes_are_the_same(template: Template) -> None:
-    """The authorizer guards the routes that the local gateway guards."""
+    """The authorizer guards the routes that the local gateway guards, and no others."""
+    integrations = {
+        f"integrations/${{{name}}}": text(integration["IntegrationUri"])
+        for name, integration in template.of("AWS::ApiGatewayV2::Integration").items()
+    }
     routes = {
-        route["RouteKey"]: route["AuthorizationType"]
+        route["RouteKey"]: (route["AuthorizationType"], integrations[text(route["Target"])])
         for route in template.of("AWS::ApiGatewayV2::Route").values()
     }
-    guarded = {route_key("/v1"): "JWT", route_key("/v1/versions"): "JWT"}
-    assert routes == {**guarded, route_key("/docs"): "NONE"}
+    assert routes == {
+        route.key: (
+            "JWT" if route.guarded else "NONE",
+            f"${{{route.function.replace('_', '')}.Arn}}",
+        )
+        for route in (*ROUTES, DEFAULT)
+    }
     authorizer = template.only("AWS::ApiGatewayV2::Authorizer")
     assert [text(client) for client in authorizer["JwtConfiguration"]["Audience"]] == [
         "${HttpApiUserPoolPeople}",
         "${HttpApiUserPoolPipeline}",
     ]
-    [integration] = template.of("AWS::ApiGatewayV2::Integration").values()
-    assert integration["PayloadFormatVersion"] == "2.0"
-    assert text(integration["IntegrationUri"]) == "${adminapi.Arn}"
+    for integration in template.of("AWS::ApiGatewayV2::Integration").values():
+        assert integration["PayloadFormatVersion"] == "2.0"
 
 
 def test_the_clock_is_the_same(template: Template) -> None:
@@ -117,20 +143,26 @@ def test_the_clock_is_the_same(template: Template) -> None:
     assert text(failed["OnFailure"]["Destination"]) == "${SchedulesFailed.Arn}"
 
 
-def test_the_table_is_the_same(template: Template) -> None:
-    """Keys and attributes equal those of the local table."""
+@pytest.mark.parametrize(
+    ("name", "create"),
+    [("KVTable", create_table), ("SessionsTable", create_session_table)],
+)
+def test_the_tables_are_the_same(
+    template: Template, name: str, create: Callable[[Any, str], None]
+) -> None:
+    """Keys, attributes and streams equal those of the local tables."""
     made: dict[str, Any] = {}
 
     class TableClient:
         def create_table(self, **table: Any) -> None:
             made.update(table)
 
-    create_table(TableClient(), "kiloclaw")  # type: ignore[arg-type]
-    table = template.only("AWS::DynamoDB::Table")
-    for name in ("KeySchema", "BillingMode"):
-        assert table[name] == made[name]
-    kind = made["StreamSpecification"]["StreamViewType"]
-    assert table["StreamSpecification"] == {"StreamViewType": kind}
+    create(TableClient(), "kiloclaw")
+    table = template.of("AWS::DynamoDB::Table")[name]
+    for property_ in ("KeySchema", "BillingMode"):
+        assert table[property_] == made[property_]
+    stream = made.get("StreamSpecification", {}).get("StreamViewType")
+    assert table.get("StreamSpecification", {}).get("StreamViewType") == stream
     by_name = {item["AttributeName"]: item for item in made["AttributeDefinitions"]}
     assert {item["AttributeName"]: item for item in table["AttributeDefinitions"]} == by_name
 

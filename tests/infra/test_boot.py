@@ -7,6 +7,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ import pytest
 from infra.functions import FUNCTIONS
 from infra.local.aws import events
 from infra.packaging.recipe import HERE, build
+from infra.routes import find_route
 from shared.catalog.migrate import migrations
 from shared.domain.model import Initiator
+from shared.kv.sessions import Sessions
+from shared.kv.table import Table
 from shared.usecases.publish import Publication, publish
 from tests.support.http_requests import http_request
 from tests.support.package_boot import PackageSandbox, booted, isolated, make_runtime, unzip
-from tests.support.stores import PASSWORD, Stores, create_database
+from tests.support.stores import PASSWORD, Stores, create_database, make_session_table
 from tests.support.stream_records import stream_record
 
 IMPORT = """
@@ -74,6 +78,8 @@ def environ(stores: Stores) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
         "POWERTOOLS_METRICS_NAMESPACE": "KiloClaw",
         "TABLE_NAME": stores.table,
+        "SESSION_TABLE_NAME": make_session_table(stores.client),
+        "CONSOLE_ORIGIN": "http://127.0.0.1:8080",
     }
 
 
@@ -96,12 +102,32 @@ def test_admin_api_lists_versions(
     request = http_request("GET", "/v1/versions")
     claims = {"sub": "ana", "cognito:groups": ["viewer"]}
     with built.boot("admin_api", variables) as sandbox:
-        event = events.event(request, "ANY /v1/{proxy+}", "/v1/versions", claims)
+        event = events.event(request, find_route("GET", "/v1/versions"), "/v1/versions", claims)
         status, body = _answer(sandbox.invoke(event))
     assert status == 200
     assert [(item["image_tag"], item["is_latest"]) for item in body["items"]] == [
         ("stable", True)
     ]
+
+
+def test_console_shows_its_first_page(
+    built: Built, stores: Stores, environ: dict[str, str]
+) -> None:
+    """It finds the session that a cookie names, and leads everybody else to the sign-in."""
+    sessions = Sessions(Table(stores.client, environ["SESSION_TABLE_NAME"]))
+    session = sessions.open("ana@example.com", ["viewer"], datetime.now(UTC))
+    variables = environ | {"DATABASE_CONNINFO": stores.conninfo("console")}
+    with built.boot("console", variables) as sandbox:
+        known, unknown = (
+            sandbox.invoke(_console_event(cookie)) for cookie in (session.id, "x" * 43)
+        )
+    assert (known["statusCode"], "ana@example.com" in known["body"]) == (200, True)
+    assert unknown["statusCode"] == 303
+
+
+def _console_event(cookie: str) -> dict[str, Any]:
+    request = http_request("GET", "/console", headers={"cookie": f"kiloclaw={cookie}"})
+    return events.event(request, find_route("GET", "/console"), "/console", None)
 
 
 def test_fleet_copies(built: Built, stores: Stores, environ: dict[str, str]) -> None:

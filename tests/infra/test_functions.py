@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.functions import FUNCTIONS
+from infra.functions import FUNCTIONS, database_roles
 from infra.local.aws.invoke_api import INVOCABLE
 from shared.catalog import roles_sql
 from shared.domain.roles import ROLES
@@ -34,8 +34,7 @@ def test_every_function_on_aws_is_in_the_list(template: Template) -> None:
 def test_every_function_has_its_role_in_the_database() -> None:
     """The script that creates roles knows those of the list and the owner, no others."""
     created = set(re.findall(r"kiloclaw_\w+", roles_sql()))
-    listed = {function.database_role for function in FUNCTIONS.values()}
-    assert created == listed | {"kiloclaw_owner"}
+    assert created == {*database_roles(), "kiloclaw_owner"}
 
 
 def test_what_is_not_behind_http_can_be_invoked_locally() -> None:

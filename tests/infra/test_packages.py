@@ -21,9 +21,11 @@ TRACER = {"aws_xray_sdk", "wrapt", "wrapt-stubs"}
 OURS = {"functions", "shared"}
 EXPECTED = {
     "admin_api": OURS | DATABASE | POWERTOOLS | PYDANTIC | TRACER,
+    "console": OURS | DATABASE | POWERTOOLS | TRACER | {"jinja2", "markupsafe"},
     "fleet": OURS | DATABASE | POWERTOOLS,
     "migrate": OURS | DATABASE,
     "provisioning": OURS | DATABASE | POWERTOOLS,
+    "sign_in": OURS | POWERTOOLS | TRACER,
     "sync": OURS | DATABASE | POWERTOOLS,
 }
 BROUGHT = {"boto3", "botocore", "pydantic_core"}
@@ -73,7 +75,7 @@ def test_machine_code_is_for_the_functions_machine(
                 machines[entry] = struct.unpack_from("<H", content, 18)[0]
             if entry.endswith(".dist-info/WHEEL"):
                 tags |= set(re.findall(r"^Tag: (\S+)$", content.decode(), re.MULTILINE))
-    assert len(machines) > 2
+    assert machines
     assert set(machines.values()) == {AARCH64}
     assert all(
         re.fullmatch(r"(py2|py3)-none-any|cp313-cp313-\w+_aarch64", tag) for tag in tags
@@ -121,11 +123,13 @@ def test_the_hot_path_weighs_at_most_30_megabytes(packages: dict[str, Package]) 
     ("name", "needed", "not_needed"),
     [
         ("admin_api", "shared/http/auth.py", "shared/catalog/migrate.py"),
+        ("console", "shared/kv/sessions.py", "functions/sign_in/handler.py"),
         ("fleet", "shared/catalog/fleet/__init__.py", "shared/usecases/provision.py"),
         ("migrate", "shared/catalog/migrations/0001_versions.sql", "shared/kv/table.py"),
         # Imported at the first event only, and by the package alone.
         ("provisioning", "shared/catalog/transaction.py", "shared/http/auth.py"),
         ("provisioning", "shared/kv/__init__.py", "shared/usecases/sync.py"),
+        ("sign_in", "shared/kv/sessions.py", "shared/catalog/connection.py"),
         ("sync", "shared/usecases/rebuild.py", "functions/admin_api/handler.py"),
     ],
 )

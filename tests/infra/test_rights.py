@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from infra.functions import FUNCTIONS
+from infra.functions import FUNCTIONS, database_roles
+from infra.routes import DEFAULT, ROUTES
 from tests.support.templates import Template, name_of, statements, text, texts
 
 Right = tuple[str, str, tuple[str, ...]]
 """An action, a resource, and the partition keys that it is limited to."""
 
 TABLE = "${KVTable.Arn}"
+SESSIONS = "${SessionsTable.Arn}"
 STREAM = "${KVTable.StreamArn}"
 ACCOUNT = "${AWS::Region}:${AWS::AccountId}"
 PROXY = f"arn:${{AWS::Partition}}:rds-db:{ACCOUNT}:dbuser:${{CatalogProxy.DBProxyArn}}[:6]"
@@ -35,6 +37,10 @@ def kv(operation: str, *keys: str) -> Right:
     return (f"dynamodb:{operation}", TABLE, keys)
 
 
+def session(operation: str) -> Right:
+    return (f"dynamodb:{operation}", SESSIONS, ("SESSION#*",))
+
+
 def writes_log(group: str) -> set[Right]:
     return {
         ("logs:CreateLogStream", f"${{{group}.Arn}}", ()),
@@ -49,6 +55,13 @@ def function(name: str, *own: Right) -> set[Right]:
     return {*NETWORK, *TRACES, *writes_log(log), connects, *own}
 
 
+ADMINISTRATION = (
+    kv("Query", "IMAGE", "POINTER"),
+    kv("BatchGetItem", "IMAGE", "DIGEST", "POINTER", "INSTANCE#*"),
+    kv("PutItem", "IMAGE", "DIGEST", "POINTER"),
+    kv("UpdateItem", "IMAGE"),
+    kv("DeleteItem", "IMAGE", "DIGEST", "INSTANCE#*"),
+)
 RIGHTS: dict[str, set[Right]] = {
     "fleetrole": function(
         "fleet",
@@ -77,16 +90,20 @@ RIGHTS: dict[str, set[Right]] = {
         kv("DeleteItem", "DIGEST"),
         ("sqs:SendMessage", "${SchedulesFailed.Arn}", ()),
     ),
-    "adminapirole": function(
-        "admin_api",
-        kv("Query", "IMAGE", "POINTER"),
-        kv("BatchGetItem", "IMAGE", "DIGEST", "POINTER", "INSTANCE#*"),
-        kv("PutItem", "IMAGE", "DIGEST", "POINTER"),
-        kv("UpdateItem", "IMAGE"),
-        kv("DeleteItem", "IMAGE", "DIGEST", "INSTANCE#*"),
+    "adminapirole": function("admin_api", *ADMINISTRATION),
+    "consolerole": function(
+        "console", *ADMINISTRATION, session("GetItem"), session("UpdateItem")
     ),
+    # Neither a network nor a database.
+    "signinrole": {
+        *TRACES,
+        *writes_log("signinlog"),
+        session("PutItem"),
+        session("DeleteItem"),
+    },
     "CatalogProxyRole": {
-        ("rds-db:connect", f"{INSTANCE}/kiloclaw_{name}", ()) for name in (*FUNCTIONS, "master")
+        ("rds-db:connect", f"{INSTANCE}/{role}", ())
+        for role in (*database_roles(), "kiloclaw_master")
     },
     "ReleaseRole": writes_log("ReleaseLog"),
     "ReleaseMachineRole": {
@@ -172,7 +189,7 @@ def test_a_wildcard_is_in_no_action_and_where_nothing_has_a_name(template: Templ
         assert {right for right in granted if "*" in right[1]} <= nameless | numberless
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS.keys() - {"sign_in"}))
 def test_code_is_denied_the_network(template: Template, name: str) -> None:
     """Rights that Lambda needs to connect a function are denied to the function's own code."""
     role = f"{name.replace('_', '')}role"
@@ -207,7 +224,7 @@ def test_each_role_is_for_one_service(template: Template) -> None:
 
 
 def test_who_may_invoke_functions(template: Template) -> None:
-    """The HTTP API may invoke the admin API, and in production the control plane `live`."""
+    """The HTTP API may invoke what its routes name; in production the control plane `live`."""
     api = f"arn:${{AWS::Partition}}:execute-api:{ACCOUNT}:${{HttpApi}}"
     permissions = {
         (
@@ -218,25 +235,33 @@ def test_who_may_invoke_functions(template: Template) -> None:
         for permission in template.of("AWS::Lambda::Permission").values()
     }
     by_api = {
-        ("${adminapi.Arn}", "apigateway.amazonaws.com", f"{api}/*/*{path}")
-        for path in ("", "/v1", "/v1/{proxy+}")
+        (
+            f"${{{route.function.replace('_', '')}.Arn}}",
+            "apigateway.amazonaws.com",
+            f"{api}/*/*{route.path}",
+        )
+        for route in (*ROUTES, DEFAULT)
     }
     caller = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/kiloclaw-control-plane"
     by_caller = {("${ControlPlaneLive}", caller, "")} if template.stage == "prod" else set()
     assert permissions == by_api | by_caller
 
 
-def test_the_networks_endpoint_leads_to_our_table_alone(template: Template) -> None:
-    """The endpoint allows the operations that some function may call, and no other."""
-    [statement] = statements(template.only("AWS::EC2::VPCEndpoint")["PolicyDocument"])
+@pytest.mark.parametrize("table", [TABLE, SESSIONS])
+def test_the_networks_endpoint_leads_to_our_tables_alone(
+    template: Template, table: str
+) -> None:
+    """The endpoint allows the operations that some function inside may call, and no other."""
+    policy = list(statements(template.only("AWS::EC2::VPCEndpoint")["PolicyDocument"]))
+    assert [texts(statement["Resource"]) for statement in policy] == [[TABLE], [SESSIONS]]
+    [allowed] = [each["Action"] for each in policy if texts(each["Resource"]) == [table]]
     operations = {
         action
-        for granted in rights(template).values()
+        for role, granted in rights(template).items()
         for action, resource, _ in granted
-        if action.startswith("dynamodb:") and resource == TABLE
+        if action.startswith("dynamodb:") and resource == table and role != "signinrole"
     }
-    assert set(statement["Action"]) == operations
-    assert texts(statement["Resource"]) == [TABLE]
+    assert set(allowed) == operations
 
 
 def test_queues_and_topic_refuse_calls_without_tls(template: Template) -> None:

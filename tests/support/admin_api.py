@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request
 
 from functions.admin_api import handler
 from infra.local.aws.events import decoded_path, event, response
-from infra.local.aws.gateway import route_key
+from infra.routes import find_route
 from shared.runtime.dependencies import Dependencies
 from tests.support.http_requests import http_request
 from tests.support.stores import Stores
@@ -155,7 +155,7 @@ def claims(roles: Sequence[str] | None) -> dict[str, object] | None:
 def event_of(request: Request, of: Mapping[str, object] | None) -> dict[str, Any]:
     """The event of a request."""
     path = decoded_path(request)
-    return event(request, route_key(path), path, of)
+    return event(request, find_route(request.method, path), path, of)
 
 
 def invoke(content: Mapping[str, object]) -> bytes:

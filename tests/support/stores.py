@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-from infra.local.aws.dynamodb import create_table
+from infra.local.aws.dynamodb import create_session_table, create_table
 from infra.local.postgres import Postgres
 from shared.catalog import roles_sql
 from shared.catalog.connection import Database
@@ -17,7 +17,7 @@ from shared.catalog.transaction import Catalog
 from shared.kv import KV
 from shared.kv.table import connect
 
-ROLES = ("migrate", "admin_api", "provisioning", "sync", "fleet")
+ROLES = ("migrate", "admin_api", "console", "provisioning", "sync", "fleet")
 PASSWORD = "test"
 TEMPLATE = "template_of_tests"
 PATIENT = 60.0
@@ -149,4 +149,11 @@ def make_table(client: Any) -> str:
     """A new table; its name."""
     table = f"kiloclaw-{uuid4()}"
     create_table(client, table)
+    return table
+
+
+def make_session_table(client: Any) -> str:
+    """A new table of sessions; its name."""
+    table = f"kiloclaw-sessions-{uuid4()}"
+    create_session_table(client, table)
     return table

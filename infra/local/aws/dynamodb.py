@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 TABLE = "kiloclaw"
+SESSION_TABLE = "kiloclaw-sessions"
 CREDENTIAL = "local"
 """The key and the secret; any text is accepted."""
 
@@ -25,6 +26,7 @@ class DynamoDB:
     """The running server and its address."""
 
     table = TABLE
+    session_table = SESSION_TABLE
     region = REGION
 
     def __init__(self, process: processes.Process, port: int) -> None:
@@ -83,6 +85,16 @@ def create_table(client: "DynamoDBClient", name: str) -> None:
             {"AttributeName": attribute, "AttributeType": "S"} for attribute in ("pk", "sk")
         ],
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+
+
+def create_session_table(client: "DynamoDBClient", name: str) -> None:
+    """Make the table of sessions with the key that it has on AWS."""
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
     )
 
 

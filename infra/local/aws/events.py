@@ -15,7 +15,8 @@ from uuid import uuid4
 
 from werkzeug.wrappers import Request, Response
 
-DEFAULT_ROUTE = "$default"
+from infra.routes import Route
+
 TEXT_TYPE = re.compile(r"text/.*|application/(?:.*\+)?(?:json|xml)|application/javascript")
 NOT_PASSED = {"connection", "cookie", "keep-alive", "te", "transfer-encoding", "upgrade"}
 
@@ -33,7 +34,7 @@ def decoded_path(request: Request) -> str:
 
 
 def event(
-    request: Request, route_key: str, path: str, claims: Mapping[str, object] | None
+    request: Request, route: Route, path: str, claims: Mapping[str, object] | None
 ) -> dict[str, Any]:
     """The event for a request, with its decoded path; claims only behind the authorizer."""
     headers = _headers(request)
@@ -43,16 +44,18 @@ def event(
     optional = {
         "cookies": [cookie.strip() for cookie in cookies.split(";") if cookie.strip()],
         "queryStringParameters": _query(query),
-        "pathParameters": {"proxy": path[4:]} if route_key.endswith("{proxy+}") else {},
+        "pathParameters": {}
+        if route.prefix is None
+        else {"proxy": path.removeprefix(route.prefix)},
         "body": body,
     }
     return {
         "version": "2.0",
-        "routeKey": route_key,
+        "routeKey": route.key,
         "rawPath": path,
         "rawQueryString": query,
         "headers": headers,
-        "requestContext": _context(request, route_key, path, claims),
+        "requestContext": _context(request, route.key, path, claims),
         "isBase64Encoded": is_base64,
         **{name: value for name, value in optional.items() if value},
     }

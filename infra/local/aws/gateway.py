@@ -1,6 +1,7 @@
 """API Gateway's HTTP API: its routes, its authorizer, and the answers that it gives itself."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from werkzeug.datastructures import WWWAuthenticate
@@ -8,9 +9,10 @@ from werkzeug.wrappers import Request, Response
 
 from infra.local.aws.authorizer import authorize
 from infra.local.aws.environments import LocalFunction, Throttled
-from infra.local.aws.events import DEFAULT_ROUTE, decoded_path, event, response
+from infra.local.aws.events import decoded_path, event, response
 from infra.local.aws.issuer import Issuer
 from infra.local.server import message
+from infra.routes import find_route
 
 
 def unavailable(_request: Request | None = None) -> Response:
@@ -26,26 +28,28 @@ def unauthorized() -> Response:
 
 
 class Gateway:
-    """Sends every request to one function; those below `/v1` need a token."""
+    """Sends every request to the function of its route; guarded routes need a token."""
 
-    def __init__(self, function: LocalFunction, issuer: Issuer) -> None:
-        self._function = function
+    def __init__(self, functions: Mapping[str, LocalFunction], issuer: Issuer) -> None:
+        self._functions = functions
         self._issuer = issuer
 
     def answer(self, request: Request) -> Response:
         path = decoded_path(request)
-        key = route_key(path)
+        route = find_route(request.method, path)
         claims = None
-        if key != DEFAULT_ROUTE:
+        if route.guarded:
             claims = authorize(request, self._issuer)
             if claims is None:
                 return unauthorized()
-        return self._invoke(event(request, key, path, claims))
+        return self._invoke(route.function, event(request, route, path, claims))
 
-    def _invoke(self, content: dict[str, Any]) -> Response:
+    def _invoke(self, function: str, content: dict[str, Any]) -> Response:
         request_id: str = content["requestContext"]["requestId"]
         try:
-            invocation = self._function.invoke(json.dumps(content).encode(), request_id)
+            invocation = self._functions[function].invoke(
+                json.dumps(content).encode(), request_id
+            )
         except Throttled:
             return unavailable()
         if invocation.timed_out:
@@ -62,10 +66,3 @@ def _readable(payload: bytes) -> Response | None:
         return response(payload)
     except (ValueError, TypeError, AttributeError):
         return None
-
-
-def route_key(path: str) -> str:
-    """The route that a decoded path takes, however it was spelled."""
-    if path == "/v1":
-        return "ANY /v1"
-    return "ANY /v1/{proxy+}" if path.startswith("/v1/") else DEFAULT_ROUTE

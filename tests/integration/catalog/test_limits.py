@@ -18,6 +18,12 @@ LIMITS = {
         "lock_timeout": "5s",
         "idle_in_transaction_session_timeout": "25s",
     },
+    "kiloclaw_console": EVERYBODY
+    | {
+        "statement_timeout": "25s",
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "25s",
+    },
     "kiloclaw_fleet": EVERYBODY
     | {
         "statement_timeout": "20s",

@@ -60,7 +60,9 @@ TABLES = (
     "kiloclaw_variants",
     "kiloclaw_version_pins",
 )
-FUNCTIONS = ("admin_api", "fleet", "provisioning", "sync")
+FUNCTIONS = ("admin_api", "console", "fleet", "provisioning", "sync")
+INHERITED = {"console": "admin_api"}
+"""The console has no grants of its own: it is a member of the other role."""
 INSUFFICIENT_PRIVILEGE = errors.InsufficientPrivilege.sqlstate
 
 
@@ -112,7 +114,7 @@ def test_columns_are_granted_exactly_so(filled: CatalogStore) -> None:
 @pytest.mark.parametrize("role", FUNCTIONS)
 def test_what_is_not_granted_is_refused(filled: CatalogStore, role: str, table: str) -> None:
     """Every kind of statement that the table of grants does not list is refused."""
-    granted = GRANTS.get((f"kiloclaw_{role}", table), set())
+    granted = GRANTS.get((f"kiloclaw_{INHERITED.get(role, role)}", table), set())
     attempts = {
         "SELECT": sql.SQL("SELECT * FROM {}"),
         "INSERT": sql.SQL("INSERT INTO {} ({}) VALUES (DEFAULT)"),
@@ -183,21 +185,41 @@ def test_no_function_becomes_more_than_it_is(
     filled: CatalogStore, role: str, statement: LiteralString
 ) -> None:
     """Only `migrate` may act as the owner; nobody may change rules or rights."""
-    if statement.endswith(f"kiloclaw_{role}") and statement.startswith("SET ROLE"):
+    if statement == f"SET ROLE kiloclaw_{INHERITED.get(role, role)}":
         assert _refusal(filled, role, statement) is None
     else:
         assert _refusal(filled, role, statement) == INSUFFICIENT_PRIVILEGE
 
 
 def test_migrate_alone_may_act_as_the_owner(filled: CatalogStore) -> None:
-    """There is exactly one membership among the roles."""
+    """There is one other membership among the roles: the console has the admin API's rights."""
     members = filled.sql(
         """
         SELECT member::regrole::text, roleid::regrole::text
-          FROM pg_auth_members WHERE member::regrole::text LIKE 'kiloclaw%'
+          FROM pg_auth_members WHERE member::regrole::text LIKE 'kiloclaw%' ORDER BY 1
         """
     )
-    assert members == [("kiloclaw_migrate", "kiloclaw_owner")]
+    assert members == [
+        ("kiloclaw_console", "kiloclaw_admin_api"),
+        ("kiloclaw_migrate", "kiloclaw_owner"),
+    ]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_console_may_what_the_admin_api_may(filled: CatalogStore, table: str) -> None:
+    """Every right on every table, whenever it was granted, is the console's too."""
+    kinds = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+    rights = [
+        filled.sql(
+            "SELECT kind, has_table_privilege(%(role)s, %(table)s, kind)"
+            "  FROM unnest(%(kinds)s::text[]) AS kind ORDER BY kind",
+            role=f"kiloclaw_{role}",
+            table=table,
+            kinds=list(kinds),
+        )
+        for role in ("admin_api", "console")
+    ]
+    assert rights[0] == rights[1]
 
 
 def test_nobody_logs_in_as_the_owner(filled: CatalogStore) -> None:

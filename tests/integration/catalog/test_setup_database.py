@@ -92,6 +92,7 @@ def test_the_roles_are_what_functions_need(server: Postgres) -> None:
     )
     assert found == [
         ("kiloclaw_admin_api", True, True, False, False),
+        ("kiloclaw_console", True, True, False, False),
         ("kiloclaw_fleet", True, True, False, False),
         ("kiloclaw_migrate", True, True, True, False),
         ("kiloclaw_owner", False, False, True, False),

@@ -8,11 +8,12 @@ import pytest
 from werkzeug.wrappers import Request
 
 from infra.local.aws.events import decoded_path, event, response
+from infra.routes import find_route
 from tests.support.http_requests import http_request
 
 
 def make(request: Request, claims: dict[str, Any] | None = None) -> dict[str, Any]:
-    return event(request, "ANY /v1/{proxy+}", decoded_path(request), claims)
+    return event(request, find_route("GET", "/v1/x"), decoded_path(request), claims)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_the_context_names_the_request() -> None:
 def test_no_claims_no_authorizer() -> None:
     """Outside the authorizer's routes the context has no authorizer."""
     request = http_request("GET", "/docs")
-    made = event(request, "$default", "/docs", None)
+    made = event(request, find_route("GET", "/docs"), "/docs", None)
     assert "authorizer" not in made["requestContext"]
     assert "pathParameters" not in made
 

@@ -6,9 +6,10 @@ from typing import Any, cast
 import pytest
 
 from infra.local.aws.environments import LocalFunction, Throttled
-from infra.local.aws.gateway import Gateway, route_key
+from infra.local.aws.gateway import Gateway
 from infra.local.aws.issuer import Issuer, Person
 from infra.local.aws.runtime_api import InvocationResult
+from infra.routes import find_route
 from tests.support.http_requests import http_request
 
 OK = InvocationResult(b'{"statusCode": 200, "body": "fine"}')
@@ -34,22 +35,32 @@ def issuer() -> Issuer:
 
 
 def gateway(function: StandIn, issuer: Issuer) -> Gateway:
-    return Gateway(cast("LocalFunction", function), issuer)
+    return Gateway(dict.fromkeys(("admin_api",), cast("LocalFunction", function)), issuer)
 
 
 @pytest.mark.parametrize(
-    ("path", "key"),
+    ("request_line", "key", "function", "guarded"),
     [
-        ("/v1", "ANY /v1"),
-        ("/v1/", "ANY /v1/{proxy+}"),
-        ("/v1/versions", "ANY /v1/{proxy+}"),
-        ("/v10", "$default"),
-        ("/docs", "$default"),
+        ("PUT /v1", "ANY /v1", "admin_api", True),
+        ("GET /v1/", "ANY /v1/{proxy+}", "admin_api", True),
+        ("GET /v1/versions", "ANY /v1/{proxy+}", "admin_api", True),
+        ("GET /v10", "$default", "admin_api", False),
+        ("GET /docs", "$default", "admin_api", False),
+        ("GET /", "GET /", "console", False),
+        ("POST /", "$default", "admin_api", False),
+        ("GET /console", "ANY /console", "console", False),
+        ("POST /console/users/a/b", "ANY /console/{proxy+}", "console", False),
+        ("GET /console/sign-in", "GET /console/sign-in", "sign_in", False),
+        ("GET /console/signed-in", "GET /console/signed-in", "sign_in", False),
+        ("POST /console/sign-out", "POST /console/sign-out", "sign_in", False),
+        ("GET /console/sign-out", "ANY /console/{proxy+}", "console", False),
+        ("GET /consoles", "$default", "admin_api", False),
     ],
 )
-def test_routes(path: str, key: str) -> None:
-    """All paths of /v1 and no others are behind the authorizer."""
-    assert route_key(path) == key
+def test_routes(request_line: str, key: str, function: str, *, guarded: bool) -> None:
+    """Paths of /v1 alone are behind the authorizer; the console checks its sessions itself."""
+    route = find_route(*request_line.split(" "))
+    assert (route.key, route.function, route.guarded) == (key, function, guarded)
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/versions", "/%76%31/versions", "/v1%2Fversions"])

@@ -7,7 +7,8 @@ import pytest
 
 from shared.catalog.connection import CATALOG_SECONDS, Database
 from shared.kv import KV
-from shared.runtime.dependencies import EVENT_SECONDS, Dependencies, wire
+from shared.runtime.dependencies import Dependencies, wire
+from shared.runtime.event import EVENT_SECONDS
 from shared.runtime.settings import Settings
 from shared.runtime.telemetry import Telemetry
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from shared.runtime.settings import MigrateSettings, SettingMissing, Settings
+from shared.runtime.settings import ConsoleSettings, MigrateSettings, Settings
+from shared.runtime.variables import SettingMissing
 
 HERE = "host=h dbname=d user=u"
 VERIFIED = f"{HERE} sslmode=verify-full"
@@ -15,6 +16,25 @@ def test_unset_choices_are_the_careful_ones() -> None:
     assert Settings.admin_api(STORES) == Settings(
         HERE, "images", database_iam=False, sync_max_new=5, publisher_may_promote=False
     )
+
+
+@pytest.mark.parametrize("origin", ["https://example.com", "http://127.0.0.1:8080"])
+def test_the_console_knows_its_origin(origin: str) -> None:
+    """It has the admin API's settings, and those of sessions."""
+    sessions = {"SESSION_TABLE_NAME": "sessions", "CONSOLE_ORIGIN": origin}
+    read = ConsoleSettings.read(STORES | sessions)
+    assert read.admin == Settings.admin_api(STORES)
+    assert (read.sessions.table_name, read.sessions.origin) == ("sessions", origin)
+
+
+@pytest.mark.parametrize(
+    "origin", ["", "example.com", "https://example.com/", "https://Example.com", "ftp://a"]
+)
+def test_a_wrong_origin_is_named(origin: str) -> None:
+    """A browser would never send such a text, so every post would be refused."""
+    sessions = {"SESSION_TABLE_NAME": "sessions", "CONSOLE_ORIGIN": origin}
+    with pytest.raises(SettingMissing, match="CONSOLE_ORIGIN"):
+        ConsoleSettings.read(STORES | sessions)
 
 
 def test_choices_are_read() -> None:
