@@ -46,7 +46,8 @@ def test_a_session_names_a_person_and_their_roles(sessions: Sessions) -> None:
     opened = sessions.open("ana@example.com", ["viewer", "admin"], NOW)
     found = sessions.find(opened.id, NOW)
     assert found == opened
-    assert (found.actor, found.roles) == ("ana@example.com", {"viewer", "admin"})
+    assert found.actor == "ana@example.com"
+    assert found.roles == {"viewer", "admin"}
     without = sessions.open("eve", [], NOW)
     assert sessions.find(without.id, NOW) == without
     assert without.id != opened.id
