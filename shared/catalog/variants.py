@@ -179,6 +179,18 @@ class Variants:
             },
         )  # fmt: skip
 
+    def newest_promotions(self) -> dict[Variant, Promotion]:
+        """Find the last move of latest of every variant."""
+        rows = self.connection.execute(
+            """
+            SELECT DISTINCT ON (variant) variant, revision, image_tag, previous_tag,
+                   promoted_by, reason, at
+              FROM kiloclaw_promotions
+             ORDER BY variant, id DESC
+            """
+        ).fetchall()
+        return {variant: Promotion(*move) for variant, *move in rows}
+
     def promotions(self, variant: Variant, limit: int = 100) -> list[Promotion]:
         """List the moves of latest, newest first."""
         return fetch(

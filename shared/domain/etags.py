@@ -6,6 +6,7 @@ An ETag never returns, not even when a row is removed and made again: a row's id
 import re
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Self
 from uuid import UUID
 
 from shared.domain.errors import StaleRevision
@@ -35,13 +36,22 @@ def variant_etag(variant: Variant, mirror: Pointer) -> str:
 class IfMatch:
     """The states from which a change may start: `If-Match` (RFC 9110, section 13.1.1).
 
-    `header` is the header's text; None, if it was not sent, allows every state.
+    `header` is the header's text; None, if it was not sent, allows every state. `is_absent`
+    allows one state alone: that there is no row.
     """
 
     header: str | None = None
+    is_absent: bool = False
+
+    @classmethod
+    def exactly(cls, etag: str | None) -> Self:
+        """Allow the one state of this ETag; None is no row."""
+        return cls(is_absent=True) if etag is None else cls(f'"{etag}"')
 
     def check(self, etag: str | None) -> None:
         """Raises StaleRevision unless the row is in one of the states; None is no row."""
+        if self.is_absent and etag is not None:
+            raise StaleRevision("somebody has made it meanwhile")
         if self.header is None:
             return
         if etag is None:

@@ -18,6 +18,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from shared.domain.errors import InvalidRequest, Refused
 from shared.http.auth import Caller, is_under
 from shared.http.base_resolver import BaseResolver, HttpEvent
+from shared.http.faults import name_fault
 from shared.http.problems import (
     CONTENT_TYPE,
     Forbidden,
@@ -29,16 +30,6 @@ from shared.http.problems import (
 from shared.http.query_strings import escape_untrusted
 from shared.http.responses import Revised
 from shared.http.router import required_roles
-
-MESSAGES: Mapping[str, str] = {
-    "missing": "is required",
-    "extra_forbidden": "is not known",
-    "string_type": "must be a string",
-    "string_unicode": "must not contain lone surrogates",
-    "bool_type": "must be true or false",
-    "literal_error": "must be {expected}",
-    "invalid_key": "must not have names with lone surrogates",
-}
 
 Check = Callable[[Route, HttpEvent], None]
 
@@ -136,8 +127,6 @@ def _invalid(errors: Sequence[Any]) -> InvalidRequest:
 
 
 def _fault(error: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the field's name, without where it was given, and what is wrong with it."""
+    """Name the field without where it was given."""
     place, *names = error["loc"]
-    field = ".".join(map(escape_untrusted, names)) or str(place)
-    template = MESSAGES.get(error["type"])
-    return field, template.format_map(error.get("ctx", {})) if template else error["msg"]
+    return name_fault({**error, "loc": names}, str(place))

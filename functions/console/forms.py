@@ -1,0 +1,72 @@
+"""Forms and query strings, parsed into models that say what is allowed."""
+
+from base64 import b64decode
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, PlainValidator, ValidationError
+from pydantic_core import PydanticCustomError
+
+from shared.domain.errors import InvalidRequest, InvalidValue
+from shared.domain.values import TEXT_BREAKERS, parse_moment
+from shared.http.faults import name_fault
+from shared.http.query_strings import escape_untrusted
+
+FORM_TOKEN = "form_token"  # noqa: S105  a field's name
+MOST_FIELDS = 2_500
+"""A post of a thousand ticked pins is well within it."""
+
+Model = TypeVar("Model", bound=BaseModel)
+Form = dict[str, str | list[str]]
+
+
+def parse_form(body: str, is_base64: bool) -> Form:
+    """Parse a urlencoded body. A field given several times is a list. Raises InvalidRequest."""
+    try:
+        text = b64decode(body).decode() if is_base64 else body
+        pairs = parse_qsl(
+            text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
+        )
+    except ValueError:
+        raise InvalidRequest(("form", "cannot be read")) from None
+    form: Form = {}
+    for name, value in pairs:
+        if TEXT_BREAKERS.search(name + value):
+            raise InvalidRequest((escape_untrusted(name), "must not contain NUL"))
+        earlier = form.get(name)
+        form[name] = value if earlier is None else [*_listed(earlier), value]
+    return form
+
+
+def validate(model: type[Model], given: Mapping[str, Any]) -> Model:
+    """Make a model of fields; an empty field counts as left out. Raises InvalidRequest."""
+    filled = {name: value for name, value in given.items() if value != ""}
+    try:
+        return model.model_validate(filled)
+    except ValidationError as error:
+        raise InvalidRequest(*map(name_fault, error.errors())) from None
+
+
+def pairs(form: Form) -> list[tuple[str, str]]:
+    """The fields one by one, as a browser would send them."""
+    return [(name, one) for name, value in form.items() for one in _listed(value)]
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _utc(value: object) -> datetime:
+    """Parse what a `datetime-local` field sends, or an RFC 3339 time."""
+    try:
+        if isinstance(value, str) and "Z" not in value and "+" not in value:
+            return datetime.fromisoformat(value).replace(tzinfo=UTC)
+        return parse_moment(value)
+    except (InvalidValue, ValueError):
+        raise PydanticCustomError("invalid_time", "must be a date and a time in UTC") from None
+
+
+UtcInput = Annotated[datetime, PlainValidator(_utc)]
+"""A time from a form, in UTC."""

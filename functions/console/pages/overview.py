@@ -1,0 +1,164 @@
+"""The overview: what everybody gets, what is running, and what needs a look."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel
+
+from functions.console.application import ConsoleRouter
+from functions.console.current import deps, query, show
+from functions.console.rendering import redirect
+from shared.catalog.audit import Event, EventFilter
+from shared.catalog.fleet import Share
+from shared.catalog.runs import OpenFinding, Run
+from shared.catalog.statistics import Statistics, read_statistics
+from shared.catalog.transaction import Transaction
+from shared.catalog.variants import Mirror, Promotion
+from shared.domain.errors import CatalogUnavailable
+from shared.domain.model import Version
+from shared.domain.values import ImageTag, Variant
+from shared.usecases.instances import FleetCounts, count_instances
+
+router = ConsoleRouter()
+
+TOP_SHARES = 5
+SHOWN = 5
+"""So many findings, and latest changes."""
+MOST_VARIANTS = 20
+
+
+class OverviewQuery(BaseModel):
+    """The variant whose running images are shown."""
+
+    variant: Variant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    """What everybody of a variant gets who has no pin, and since when."""
+
+    mirror: Mirror
+    latest: Version | None
+    candidate: Version | None
+    moved: Promotion | None
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A share of a variant's instances; `version` is None for a tag that only the KV knows."""
+
+    image_tag: ImageTag
+    version: Version | None
+    instances: int
+    pins: int
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """What a variant's instances run: the biggest shares, and all others together."""
+
+    variant: Variant
+    top: Sequence[Running]
+    others: int
+    other_instances: int
+    other_pins: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All that the page shows. `as_of` is the age of what is counted about instances."""
+
+    statistics: Statistics
+    counts: FleetCounts
+    as_of: datetime | None
+    everybody: Sequence[Everybody]
+    distribution: Distribution | None
+    last_run: Run | None
+    findings: Sequence[OpenFinding]
+    events: Sequence[Event]
+
+
+@router.public("/")
+def lead_to_console() -> Response[str]:
+    return redirect("/console")
+
+
+@router.page("/console")
+def show_overview() -> Response[str]:
+    """Show the overview; without the catalog, say that its figures are missing."""
+    wanted = query(OverviewQuery)
+    try:
+        with deps().catalog.transaction() as tx:
+            overview = _read(tx, wanted.variant)
+    except CatalogUnavailable:
+        return show("overview.html", overview=None)
+    return show("overview.html", overview=overview)
+
+
+def _read(tx: Transaction, variant: Variant | None) -> Overview:
+    mirrors, shares = tx.variants.page(None, MOST_VARIANTS), tx.fleet.distribution(None)
+    versions = tx.versions.find_all(_tags(mirrors, shares))
+    running = [_running(share, versions) for share in shares]
+    chosen = variant or (mirrors[0].variant if mirrors else None)
+    runs = tx.runs.page(None, 1)
+    return Overview(
+        statistics=read_statistics(tx.connection),
+        counts=count_instances(tx, deps().kv),
+        as_of=tx.fleet.as_of(),
+        everybody=_everybody(mirrors, versions, tx.variants.newest_promotions(), running),
+        distribution=_distribution(chosen, running) if chosen else None,
+        last_run=runs[0] if runs else None,
+        findings=tx.runs.findings(None, SHOWN),
+        events=tx.audit.page(EventFilter(), None, SHOWN),
+    )
+
+
+def _tags(mirrors: Iterable[Mirror], shares: Iterable[Share]) -> set[ImageTag]:
+    named = (tag for one in mirrors for tag in (one.latest_tag, one.candidate_tag) if tag)
+    return {*named, *(share.image_tag for share in shares)}
+
+
+def _running(share: Share, versions: Mapping[ImageTag, Version]) -> Running:
+    version = versions.get(share.image_tag)
+    return Running(share.image_tag, version, share.instances, share.pins)
+
+
+def _everybody(
+    mirrors: Iterable[Mirror],
+    versions: Mapping[ImageTag, Version],
+    moves: Mapping[Variant, Promotion],
+    running: Sequence[Running],
+) -> list[Everybody]:
+    return [
+        Everybody(
+            mirror,
+            versions.get(mirror.latest_tag or ""),
+            versions.get(mirror.candidate_tag or ""),
+            moves.get(mirror.variant),
+            sum(one.instances for one in _of(mirror.variant, running)),
+        )
+        for mirror in mirrors
+    ]
+
+
+def _distribution(variant: Variant, running: Sequence[Running]) -> Distribution:
+    shares = _of(variant, running)
+    top, others = shares[:TOP_SHARES], shares[TOP_SHARES:]
+    return Distribution(
+        variant,
+        top,
+        len(others),
+        sum(one.instances for one in others),
+        sum(one.pins for one in others),
+        sum(one.instances for one in shares),
+    )
+
+
+def _of(variant: Variant, running: Iterable[Running]) -> list[Running]:
+    return [
+        one for one in running if one.version is not None and one.version.variant == variant
+    ]

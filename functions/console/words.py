@@ -1,0 +1,73 @@
+"""What codes mean, in sentences."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.catalog.audit import Event
+from shared.domain.errors import Refused
+
+ADVICE: Mapping[str, str] = {
+    "forbidden": "Ask an administrator to do it, or to give you the role, and sign in again.",
+    "not_found": "Look for it with the search box above.",
+    "version_not_found": "It may be retired, or not published yet. See all versions.",
+    "variant_not_found": "A variant exists from its first published version on.",
+    "pin_not_found": "Somebody may have removed it already.",
+    "instance_not_found": "The user has not started an instance, or it was destroyed.",
+    "method_not_allowed": "Go back, and use the page's own buttons.",
+    "digest_in_use": "One digest has one tag. Publish under the tag that has it.",
+    "digest_changed": "A tag's digest never changes. Publish the new image under a new tag.",
+    "variant_changed": "A tag's variant never changes. Publish the image under a new tag.",
+    "tag_retired": "A retired tag stays taken. Publish the image under a new tag.",
+    "version_not_active": "Choose an active version, or enable this one first.",
+    "version_disabled": "Choose a version that is not disabled.",
+    "version_in_use": "Name a replacement, or move the variant's latest first.",
+    "version_pinned": "Name a replacement for its pins, or leave them suspended.",
+    "too_many_pins": "Move some of its pins first, in parts.",
+    "invalid_replacement": "Choose an active version of the same variant.",
+    "no_version_available": "Promote a version of the variant first.",
+    "stale_revision": "Look at what has changed, and decide again.",
+    "invalid_request": "Go back and correct it.",
+    "internal_error": "Try again. If it stays, tell the operators the request below.",
+    "catalog_unavailable": "Postgres does not answer. Nothing was changed. Try again shortly.",
+    "kv_unavailable": "DynamoDB does not answer. Nothing was changed. Try again shortly.",
+}
+
+
+def advice(refusal: Refused) -> str:
+    """Say what to do about a refusal."""
+    return ADVICE.get(refusal.code, "Go back and try again.")
+
+
+ACTIONS: Mapping[str, str] = {
+    "version.published": "published",
+    "version.updated": "published again",
+    "version.status_changed": "changed the status of",
+    "version.notes_changed": "changed the notes of",
+    "version.retired": "retired",
+    "version.digest_released": "released the digest of",
+    "latest.promoted": "moved latest of",
+    "latest.adopted": "moved latest of",
+    "latest.reverted": "was refused a move of",
+    "rollout.adopted": "changed the rollout of",
+    "rollout.ended": "ended the rollout of",
+    "rollout.reverted": "was refused a rollout of",
+    "rollout.set": "set the rollout of",
+    "rollout.held": "held the rollout of",
+    "rollout.resumed": "resumed the rollout of",
+    "pin.set": "pinned",
+    "pin.removed": "unpinned",
+    "user.erased": "erased",
+    "sync.finished": "ran the sync",
+}
+
+
+def sentence(event: Event) -> str:
+    """Say what an event did, up to the name of what it was done to."""
+    return ACTIONS.get(event.action, event.action)
+
+
+def tag_after(event: Event) -> str | None:
+    """The tag to which something was pinned or moved, if the event says one."""
+    after: Mapping[str, Any] = event.after or {}
+    tag = after.get("image_tag") or after.get("latest_tag")
+    return tag if isinstance(tag, str) else None
