@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel
@@ -27,6 +27,7 @@ TOP_SHARES = 5
 SHOWN = 5
 """So many findings, and latest changes."""
 MOST_VARIANTS = 20
+QUIET = timedelta(hours=1)
 
 
 class OverviewQuery(BaseModel):
@@ -80,6 +81,12 @@ class Overview:
     last_run: Run | None
     findings: Sequence[OpenFinding]
     events: Sequence[Event]
+    now: datetime
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no start was recorded for so long that the fleet's copy may lag."""
+        return self.as_of is not None and self.now - self.as_of > QUIET
 
 
 @router.public("/")
@@ -114,6 +121,7 @@ def _read(tx: Transaction, variant: Variant | None) -> Overview:
         last_run=runs[0] if runs else None,
         findings=tx.runs.findings(None, SHOWN),
         events=tx.audit.page(EventFilter(), None, SHOWN),
+        now=tx.now(),
     )
 
 
