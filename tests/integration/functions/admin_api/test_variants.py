@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from psycopg import Cursor
 
 from infra.local.postgres import Postgres
 from tests.support.admin_api import EMAIL, VERSION, Api, api_on
+from tests.support.statements import statements
 from tests.support.stores import Stores, make_stores
 
 VARIANT = {"variant", "latest", "candidate", "rollout", "revision", "updated_at"}
@@ -75,19 +75,9 @@ def test_a_rollout_that_the_pipeline_began(api: Api) -> None:
     assert (ended.status, ended.json["rollout_percent"]) == (200, None)
 
 
-def test_a_list_costs_a_fixed_number_of_statements(
-    stores: Stores, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_list_costs_a_fixed_number_of_statements(stores: Stores) -> None:
     """Listing five variants takes as many statements as listing one."""
-    counted: list[object] = []
-    execute = Cursor.execute
-
-    def count(cursor: Any, query: Any, *args: Any, **options: Any) -> Any:
-        counted.append(query)
-        return execute(cursor, query, *args, **options)
-
-    with api_on(stores) as api:
-        monkeypatch.setattr(Cursor, "execute", count)
+    with api_on(stores) as api, statements() as counted:
         costs = []
         for name in ("a", "b", "c", "d", "e"):
             api.publish(f"{name}-1", variant=name)
