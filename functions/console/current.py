@@ -1,5 +1,6 @@
 """The event that is being answered: who asks, what they sent, and the pages that answer it."""
 
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from aws_lambda_powertools.event_handler import Response
@@ -7,10 +8,12 @@ from pydantic import BaseModel
 
 from functions.console.application import Console
 from functions.console.changes import CHANGES
-from functions.console.forms import Form, validate
+from functions.console.forms import FilledForm, Form, validate
 from functions.console.rendering import render
+from shared.domain.errors import InvalidValue
 from shared.domain.model import Initiator
-from shared.domain.values import Reason
+from shared.domain.values import Reason, TextRule
+from shared.http.problems import UnknownPath
 from shared.kv.sessions import Session
 from shared.runtime.dependencies import ConsoleDependencies
 
@@ -38,14 +41,35 @@ def query(model: type[Query]) -> Query:
     return validate(model, app.event.resolved_query_string_parameters)
 
 
+def path_value(rule: TextRule, text: str) -> str:
+    """Parse a value of the path. Raises UnknownPath: nothing can be there."""
+    try:
+        return rule.parse(text)
+    except InvalidValue:
+        raise UnknownPath("there is nothing at this address") from None
+
+
 def form() -> Form:
     """The fields that were posted, without the session's token."""
     found: Form = app.context["form"]
     return found
 
 
-def show(template: str, *, status: int = 200, **content: Any) -> Response[str]:
-    """Answer with a page, and say what was just done if the address names a change."""
+def show(
+    template: str,
+    *,
+    status: int = HTTPStatus.OK,
+    filled: FilledForm | None = None,
+    **content: Any,
+) -> Response[str]:
+    """Answer with a page, and say what was just done if the address names a change.
+
+    `filled` is a form of the page that a person has to correct.
+    """
+    filled = filled or FilledForm()
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if filled.faults else status
     named = CHANGES.get(app.event.resolved_query_string_parameters.get("done", ""))
     done = named.done if named else None
-    return render(template, app.page_context, status=status, done=done, **content)
+    return render(
+        template, app.page_context, status=status, done=done, filled=filled, **content
+    )

@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
@@ -9,7 +10,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
-from shared.domain.errors import InvalidRequest, InvalidValue
+from shared.domain.errors import InvalidRequest, InvalidValue, Refused
 from shared.domain.values import TEXT_BREAKERS, parse_moment
 from shared.http.faults import name_fault
 from shared.http.query_strings import escape_untrusted
@@ -20,6 +21,23 @@ MOST_FIELDS = 2_500
 
 Model = TypeVar("Model", bound=BaseModel)
 Form = dict[str, str | list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class FilledForm:
+    """What a person has typed into a form, and what is wrong with it, by field."""
+
+    values: Form = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: Form, refusal: Refused) -> "FilledForm":
+        errors: Any = refusal.facts.get("errors", ())
+        return cls(values, {error["field"]: error["message"] for error in errors})
+
+    def value(self, name: str, otherwise: object = "") -> object:
+        """What was typed into a field; `otherwise` if the form was not filled in yet."""
+        return self.values.get(name, "" if self.values else otherwise)
 
 
 def parse_form(body: str, is_base64: bool) -> Form:

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from functions.console import words
+from functions.console.forms import FilledForm
 from shared.domain.errors import Refused
 from shared.domain.values import parse_moment
 from shared.http.auth import Caller
@@ -78,7 +79,7 @@ def render(
     html = (
         templates()
         .get_template(template)
-        .render(**({"done": None} | content), **_everywhere(context))
+        .render(**({"done": None, "filled": FilledForm()} | content), **_everywhere(context))
     )
     return Response(status, HTML, html, dict(SECURITY))
 

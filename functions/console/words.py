@@ -61,6 +61,19 @@ ACTIONS: Mapping[str, str] = {
 }
 
 
+FIELDS: Mapping[str, str] = {
+    "image_tag": "Image tag",
+    "image_digest": "Digest",
+    "openclaw_version": "OpenClaw version",
+    "published_at": "Published",
+}
+
+
+def field(name: str) -> str:
+    """How pages call a field or a column."""
+    return FIELDS.get(name, name.replace("_", " ").capitalize())
+
+
 def sentence(event: Event) -> str:
     """Say what an event did, up to the name of what it was done to."""
     return ACTIONS.get(event.action, event.action)

@@ -64,9 +64,8 @@ class Change(BaseModel, ABC):
     def goes_to(self) -> str:
         """The page to show once it is made, and to go back to instead."""
 
-    @property
     @abstractmethod
-    def subjects(self) -> tuple[str, ...]:
+    def subjects(self, tx: Transaction) -> tuple[str, ...]:
         """The tags, variants and users whose latest events tell what has changed meanwhile."""
 
     @property

@@ -33,9 +33,8 @@ class Promote(Change):
     def goes_to(self) -> str:
         return f"/console/versions/{quote_path(self.image_tag)}"
 
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        return (self.image_tag,)
+    def subjects(self, tx: Transaction) -> tuple[str, ...]:
+        return self.image_tag, tx.versions.get(self.image_tag).variant
 
     @property
     def consequences(self) -> tuple[str, ...]:

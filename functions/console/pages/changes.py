@@ -11,21 +11,22 @@ from functions.console.application import ConsoleRouter
 from functions.console.changes import CHANGES
 from functions.console.changes.base import Change, Stores, mark
 from functions.console.current import deps, form, initiator, session, show
-from functions.console.forms import Form, pairs, validate
+from functions.console.forms import FilledForm, Form, pairs, validate
+from functions.console.pages.form_pages import FORM_PAGES
 from functions.console.rendering import redirect
 from functions.console.words import advice
 from shared.catalog.audit import Event, EventFilter
 from shared.catalog.transaction import Transaction
-from shared.domain.errors import Refused, StaleRevision
+from shared.domain.errors import InvalidRequest, Refused, StaleRevision
 from shared.domain.etags import IfMatch
 from shared.http.auth import Caller
 from shared.http.problems import PROBLEMS, Forbidden, UnknownPath
 
 router = ConsoleRouter()
 
-CONTROLS = ("seen", "seen_event", "typed")
+CONTROLS = ("seen", "seen_event", "typed", "edit")
 """Fields of the page that confirms: the states it showed, the newest event then, the text that
-a person had to type."""
+a person had to type, and the wish to go back to the form."""
 SHOWN_EVENTS = 5
 
 
@@ -41,19 +42,37 @@ class State:
 @router.action("/console/changes/<name>", requires=("publisher", "viewer"))
 def make_change(name: str) -> Response[str]:
     """Show what a change would do; with `seen`, make it, unless that has changed since."""
-    kind = CHANGES.get(name)
-    if kind is None:
-        raise UnknownPath("there is no such change")
-    if not Caller(session().actor, session().roles).may(kind.requires):
-        raise Forbidden(f"the role {kind.requires} is needed")
+    kind = _find_kind(name)
     fields = dict(form())
     controls = {control: fields.pop(control, None) for control in CONTROLS}
-    change = validate(kind, fields)
+    if controls["edit"] is not None:
+        return _give_back(kind, fields, UnknownPath("this change has no form"))
+    try:
+        change = validate(kind, fields)
+    except InvalidRequest as invalid:
+        return _give_back(kind, fields, invalid)
     if controls["seen"] is None:
         return _confirm(change, fields)
     if change.must_type is not None and controls["typed"] != change.must_type:
         return _confirm(change, fields, mistyped=True, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     return _make(change, fields, controls)
+
+
+def _find_kind(name: str) -> type[Change]:
+    kind = CHANGES.get(name)
+    if kind is None:
+        raise UnknownPath("there is no such change")
+    if not Caller(session().actor, session().roles).may(kind.requires):
+        raise Forbidden(f"the role {kind.requires} is needed")
+    return kind
+
+
+def _give_back(kind: type[Change], fields: Form, refusal: Refused) -> Response[str]:
+    """Show the change's form again, filled in; without one, show the refusal."""
+    page = FORM_PAGES.get(kind.name)
+    if page is None:
+        raise refusal
+    return page(FilledForm.of(fields, refusal))
 
 
 def _make(change: Change, fields: Form, controls: dict[str, Any]) -> Response[str]:
@@ -96,6 +115,7 @@ def _confirm(
         status=status,
         change=change,
         hidden=[pair for pair in pairs(fields) if pair[0] != "reason"],
+        has_form=change.name in FORM_PAGES,
         state=state,
         preview=preview,
         refusal=refusal,
@@ -110,7 +130,7 @@ def _read_state(change: Change, tx: Transaction, since: str | None) -> State:
     seen = int(since) if since and since.isascii() and since.isdigit() else 0
     news = [
         event
-        for subject in (change.subjects if since else ())
+        for subject in (change.subjects(tx) if since else ())
         for event in tx.audit.page(EventFilter(subject=subject), None, SHOWN_EVENTS)
         if event.id > seen
     ]
