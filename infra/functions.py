@@ -11,7 +11,7 @@ from typing import Literal
 Trigger = Literal["control_plane", "deployment", "http_api", "schedule", "table_stream"]
 """What invokes a function. Operators may invoke any of them by hand as well."""
 
-Items = Literal["IMAGE", "DIGEST", "POINTER", "INSTANCE#*"]
+Items = Literal["IMAGE", "DIGEST", "POINTER", "ROLLOUT", "INSTANCE#*"]
 """Partition keys of the table; `*` stands for any text, slashes included."""
 
 SessionItems = Literal["SESSION#*"]
@@ -89,10 +89,10 @@ class Function:
 
 _ADMINISTRATION: Mapping[Operation, tuple[Items, ...]] = {
     "Query": ("IMAGE", "POINTER"),
-    "BatchGetItem": ("IMAGE", "DIGEST", "POINTER", "INSTANCE#*"),
+    "BatchGetItem": ("IMAGE", "DIGEST", "POINTER", "ROLLOUT", "INSTANCE#*"),
     "PutItem": ("IMAGE", "DIGEST", "POINTER"),
     "UpdateItem": ("IMAGE",),
-    "DeleteItem": ("IMAGE", "DIGEST", "INSTANCE#*"),
+    "DeleteItem": ("IMAGE", "DIGEST", "ROLLOUT", "INSTANCE#*"),
 }
 """What people do, through the API or the console."""
 

@@ -3,9 +3,16 @@
 In a body a null stands for what is omitted, wherever null is allowed.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from functions.admin_api.fields import GivenMoment, Notes, OnlyTrue, Reason, SearchText
@@ -13,6 +20,7 @@ from shared.catalog.audit import Action
 from shared.catalog.fleet import InstanceSort
 from shared.catalog.versions import Order, Sort
 from shared.domain.model import Intent, Source, Status
+from shared.domain.pointer import MAX_BRAKE_FAILURES
 from shared.domain.values import ImageDigest, ImageTag, OpenclawVersion, Variant
 from shared.http.pages import PageQuery
 
@@ -99,6 +107,59 @@ class PromoteInput(BaseModel):
     reason: Reason | None = Field(None, description=WHY)
 
 
+class RollbackInput(BaseModel):
+    """Why a variant is rolled back."""
+
+    model_config = STRICT
+
+    reason: Reason | None = Field(None, description=WHY)
+
+
+def _whole(value: object) -> object:
+    """In JSON 10.0 is a whole number like any other."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_whole)]
+
+
+class BrakeInput(BaseModel):
+    """After which failed starts a rollout is held: both thresholds must be reached."""
+
+    model_config = STRICT
+
+    min_failures: WholeNumber = Field(
+        ge=1, le=MAX_BRAKE_FAILURES, description="So many starts must have failed."
+    )
+    percent: WholeNumber = Field(
+        ge=1, le=100, description="So many of a hundred reported starts must have failed."
+    )
+
+
+class RolloutInput(BaseModel):
+    """The candidate and how far it is out; of a running rollout, an omitted brake stays."""
+
+    model_config = ConfigDict(
+        **STRICT,
+        json_schema_extra={
+            "examples": [
+                {
+                    "image_tag": "2026.11.1-r1",
+                    "percent": 10,
+                    "brake": {"min_failures": 5, "percent": 20},
+                }
+            ]
+        },
+    )
+
+    image_tag: ImageTag = Field(description="The version to roll out.")
+    percent: WholeNumber = Field(ge=0, le=100, description="The share of users who get it.")
+    brake: BrakeInput | None = Field(
+        None, description="After which failed starts the rollout is held; never unless given."
+    )
+    reason: Reason | None = Field(None, description=WHY)
+
+
 class PinInput(BaseModel):
     """The version to pin, why, and until when."""
 
@@ -142,8 +203,8 @@ class PinsQuery(PageQuery):
     q: SearchText | None = Field(None, description="Part of a user id or a reason.")
 
 
-class UnpinQuery(BaseModel):
-    """Why a user is unpinned."""
+class ReasonQuery(BaseModel):
+    """Why it is done."""
 
     reason: Reason | None = Field(None, description=WHY)
 

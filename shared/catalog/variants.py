@@ -191,6 +191,36 @@ class Variants:
         ).fetchall()
         return {variant: Promotion(*move) for variant, *move in rows}
 
+    def was_promoted_by(self, variant: Variant, cause: str) -> bool:
+        """Whether the call of this cause is in the history of latest."""
+        row = self.connection.execute(
+            "SELECT FROM kiloclaw_promotions"
+            " WHERE variant = %(variant)s AND cause = %(cause)s LIMIT 1",
+            {"variant": variant, "cause": cause},
+        ).fetchone()
+        return row is not None
+
+    def rollback_target(self, variant: Variant, latest: ImageTag | None) -> ImageTag | None:
+        """Find what was latest before `latest` first was: the newest that is still active.
+
+        A `latest` that is not in the history yet comes after all that is.
+        """
+        row = self.connection.execute(
+            """
+            SELECT p.image_tag
+              FROM kiloclaw_promotions p
+              JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
+             WHERE p.variant = %(variant)s AND v.variant = p.variant AND v.status = 'active'
+               AND p.id < coalesce((SELECT min(id) FROM kiloclaw_promotions
+                                     WHERE variant = %(variant)s AND image_tag = %(latest)s),
+                                   9223372036854775807)
+             ORDER BY p.id DESC
+             LIMIT 1
+            """,
+            {"variant": variant, "latest": latest},
+        ).fetchone()
+        return row[0] if row else None
+
     def promotions(self, variant: Variant, limit: int = 100) -> list[Promotion]:
         """List the moves of latest, newest first."""
         return fetch(

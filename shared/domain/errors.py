@@ -85,6 +85,32 @@ class TooManyPins(Refused):
     code = "too_many_pins"
 
 
+class RolloutInProgress(Refused):
+    """Another version is the candidate; `candidate` names it."""
+
+    code = "rollout_in_progress"
+
+
+class RolloutHeld(Refused):
+    code = "rollout_held"
+
+
+class NotHeld(Refused):
+    code = "not_held"
+
+
+class NoLatest(Refused):
+    code = "no_latest"
+
+
+class AlreadyLatest(Refused):
+    code = "already_latest"
+
+
+class NothingToRollBackTo(Refused):
+    code = "nothing_to_roll_back_to"
+
+
 class StaleRevision(Refused):
     """The row is not in a state that `If-Match` names."""
 

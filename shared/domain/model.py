@@ -122,8 +122,17 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Initiator:
-    """Who asks for a change, in which request, and why."""
+    """Who asks for a change, in which request, and why.
+
+    `call_id` is the same for every repeat of one call, if the caller has named it by a key.
+    """
 
     actor: Actor
     request_id: str | None = None
     reason: Reason | None = None
+    call_id: str | None = None
+
+    @property
+    def cause(self) -> str | None:
+        """What a move leaves in the pointer, so that a repeat of the call finds it done."""
+        return self.call_id or self.request_id

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from shared.domain.errors import InvalidValue
 from shared.domain.values import IMAGE_TAG, ImageTag, parse_attribute
@@ -14,12 +15,23 @@ BRAKE = "brake"
 """The `moved_by` of a pointer that was written to hold a rollout."""
 
 
+class Reports(NamedTuple):
+    """How many starts of a rollout's candidate were reported, by how they went."""
+
+    ok: int = 0
+    failed: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Brake:
     """A rollout is held when `min_failures` starts, and `percent` % of all, have failed."""
 
     min_failures: int
     percent: int
+
+    def is_reached(self, reports: Reports) -> bool:
+        share = self.percent * (reports.ok + reports.failed)
+        return reports.failed >= self.min_failures and 100 * reports.failed >= share
 
 
 @dataclass(frozen=True, slots=True)

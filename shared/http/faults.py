@@ -11,6 +11,9 @@ MESSAGES: Mapping[str, str] = {
     "string_type": "must be a string",
     "string_unicode": "must not contain lone surrogates",
     "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
     "invalid_key": "must not have names with lone surrogates",
 }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from shared.kv.counters import Counters
 from shared.kv.entries import Entries
 from shared.kv.instances import Instances
 from shared.kv.pointers import Pointers
@@ -15,4 +16,5 @@ class KV:
         self.table = Table(client, table_name)
         self.entries = Entries(self.table)
         self.pointers = Pointers(self.table)
+        self.counters = Counters(self.table)
         self.instances = Instances(self.table)

@@ -8,6 +8,7 @@ from typing import Any
 from shared.domain.pointer import Pointer, Rollout, StoredPointer, parse_pointer
 from shared.domain.values import Actor, Variant, rfc3339
 from shared.kv.bulk import read_partition
+from shared.kv.counters import counter_key
 from shared.kv.table import Attributes, ConditionFailed, Table, as_read, key, plain, texts
 
 
@@ -60,20 +61,26 @@ class Pointers:
         over: StoredPointer,
         by: Actor,
         at: datetime,
+        without_reports: str | None = None,
     ) -> bool:
         """Write `pointer` if the KV still holds what was read; False if it does not.
 
-        Raises KVUnavailable: then nobody knows whether it was written.
+        The counter of the rollout with the salt `without_reports` is deleted in the same
+        transaction. Raises KVUnavailable: then nobody knows whether it was written.
         """
         read = {"revision": over.token} if over.token is not None else None
         item = _item(variant, pointer, by, at)
+        write = {
+            "Item": item,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            **as_read(read, "revision").parameters(),
+        }
         try:
-            self.table.call(
-                "put_item",
-                Item=item,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **as_read(read, "revision").parameters(),
-            )
+            if without_reports is None:
+                self.table.call("put_item", **write)
+            else:
+                counter = {"Key": counter_key(without_reports)}
+                self.table.transact({"Put": write}, {"Delete": counter})
         except ConditionFailed as failed:
             # If a reply was lost, the second attempt met what the first had written.
             return failed.stored == item

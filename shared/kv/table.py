@@ -174,7 +174,7 @@ class Table:
         code = error.response["Error"]["Code"]
         reasons = _reasons(error)
         if code == "ConditionalCheckFailedException" or "ConditionalCheckFailed" in reasons:
-            return ConditionFailed(cast("Attributes | None", error.response.get("Item")))
+            return ConditionFailed(_stored(error))
         self.errors.append(code)
         return KVUnavailable(f"the KV answered with an error ({code})")
 
@@ -194,6 +194,13 @@ def _reasons(error: ClientError) -> set[str | None]:
     """The reasons why a transaction was cancelled."""
     reasons = error.response.get("CancellationReasons", [])
     return {reason.get("Code") for reason in reasons} - {"None"}
+
+
+def _stored(error: ClientError) -> Attributes | None:
+    """Return the item that a write was not to meet, where the write asked to see it."""
+    response = cast("dict[str, Any]", error.response)
+    answers = [response, *response.get("CancellationReasons", [])]
+    return next((answer["Item"] for answer in answers if "Item" in answer), None)
 
 
 def was_repeated(answer: dict[str, Any]) -> bool:

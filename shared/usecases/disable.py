@@ -114,7 +114,7 @@ class _Disabling:
         if over is not None:
             moved = replaced(self.tag, replacement, over)
             after = moved if self._put(moved, over.stored) else after
-        after = replace(after, cause=self.by.request_id)
+        after = replace(after, cause=self.by.cause)
         ends_rollout = after.latest_tag == mirror.latest_tag
         reason = self.by.reason or f"{self.tag} was disabled"
         save(
@@ -127,7 +127,7 @@ class _Disabling:
         )
 
     def _put(self, pointer: Pointer, stored: StoredPointer) -> bool:
-        moved = replace(pointer, cause=self.by.request_id)
+        moved = replace(pointer, cause=self.by.cause)
         with suppress(KVUnavailable):
             return put(self.version.variant, moved, stored, self.kv, self.by)
         return False

@@ -5,6 +5,7 @@ docs/pointer-protocol.md says why in this order.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from shared.catalog.audit import Action
 from shared.catalog.transaction import Catalog, Transaction
@@ -19,6 +20,7 @@ from shared.usecases.reconcile import Copies, Standings, put, read_copies, recon
 
 ROUNDS = 4
 
+Part = Literal["latest", "rollout"]
 Change = Callable[[Transaction, Pointer], Pointer]
 """What a move does under the lock: refuse, or return the pointer that is wanted."""
 
@@ -27,18 +29,22 @@ Change = Callable[[Transaction, Pointer], Pointer]
 class PointerMove:
     """What a move wants, how the log calls it, and from which states it may start.
 
-    `if_match` is about the variant once its copies agree.
+    `if_match` is about the variant once its copies agree. `asserts` is the part of the pointer
+    that the call is about. With `recounts` the reports of the rollout are deleted with the put.
     """
 
     variant: Variant
     change: Change
     action: Action
     if_match: IfMatch = UNCONDITIONAL
+    asserts: Part = "latest"
+    recounts: bool = False
 
 
 def move(wanted: PointerMove, *, catalog: Catalog, kv: KV, by: Initiator) -> Pointer:
     """Move the pointer as wanted, and return it as it is then.
 
+    A call that moved it before, by its cause, has been done: nothing is checked or written.
     Raises what the change refuses, StaleRevision, KVUnavailable and CatalogUnavailable: then
     nothing has changed, or a repeat finds it done.
     """
@@ -64,25 +70,38 @@ def _attempt(
     copies = read_copies(tx, wanted.variant, kv)
     if not copies.may_move(standings):
         return None
+    if _is_done(tx, wanted.variant, copies.mirror, by):
+        return copies.mirror
     wanted.if_match.check(variant_etag(wanted.variant, copies.mirror))
-    pointer = wanted_pointer(copies, tx, wanted.change)
+    pointer = wanted_pointer(copies, tx, wanted.change, wanted.asserts)
     if pointer is None:
         return copies.mirror
-    moved = replace(pointer, cause=by.request_id)
-    if not put(wanted.variant, moved, copies.stored, kv, by):
+    moved = replace(pointer, cause=by.cause)
+    recounted = moved.rollout if wanted.recounts else None
+    if not put(wanted.variant, moved, copies.stored, kv, by, recounted):
         return None
     save(tx, wanted.variant, copies.mirror, moved, by, wanted.action)
     return moved
 
 
-def wanted_pointer(copies: Copies, tx: Transaction, change: Change) -> Pointer | None:
+def wanted_pointer(
+    copies: Copies, tx: Transaction, change: Change, asserts: Part
+) -> Pointer | None:
     """Return the pointer to put, at its revision; None if both copies say it already."""
     start = restore_rollout(copies.mirror, copies.stored)
     wanted = change(tx, start)
-    return None if _stands(wanted, start, copies) else wanted.at(copies.next_revision())
+    stands = wanted.content == start.content and _part(wanted, asserts) == _part(
+        copies.stored.pointer or Pointer(), asserts
+    )
+    return None if stands else wanted.at(copies.next_revision())
 
 
-def _stands(wanted: Pointer, start: Pointer, copies: Copies) -> bool:
-    """Whether both copies say already what is asserted, so that there is nothing to put."""
-    stored = copies.stored.pointer.latest_tag if copies.stored.pointer else None
-    return wanted.content == start.content and stored == wanted.latest_tag
+def _part(pointer: Pointer, part: Part) -> object:
+    return pointer.latest_tag if part == "latest" else pointer.rollout
+
+
+def _is_done(tx: Transaction, variant: Variant, mirror: Pointer, by: Initiator) -> bool:
+    """Whether this very call has moved the pointer before."""
+    if by.cause is None:
+        return False
+    return mirror.cause == by.cause or tx.variants.was_promoted_by(variant, by.cause)

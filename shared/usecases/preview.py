@@ -14,12 +14,15 @@ from shared.catalog.facts import images_within
 from shared.catalog.fleet import InForce
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import KVUnavailable
+from shared.domain.etags import variant_etag
 from shared.domain.impact import FleetClass, Impact, Situation, rollout_in_force, weigh
 from shared.domain.model import Image
 from shared.domain.pointer import Pointer, StoredPointer
 from shared.domain.values import ImageTag, UserId, Variant
 from shared.kv import KV
 from shared.kv.entries import image_of
+from shared.usecases.foresee import agreed, as_stored
+from shared.usecases.moves import PointerMove, wanted_pointer
 from shared.usecases.reconcile import Copies
 
 SAMPLE = 20
@@ -49,7 +52,8 @@ class Preview:
 
     `users` would run another image, by `moves`, most users first; `pinned` users stay because a
     pin says so; `sample` has some of the users. `as_of` is the age of what was counted: when
-    the newest record in the fleet's copy was written, None while the copy is empty.
+    the newest record in the fleet's copy was written, None while the copy is empty. With
+    `estimate` chance decides which users it will be, and so how many.
     """
 
     users: int
@@ -57,6 +61,7 @@ class Preview:
     pinned: int
     sample: list[MovedUser]
     as_of: datetime | None
+    estimate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,14 @@ class Outcome:
         """Make the facts of it; `images` are those before the change."""
         images = {**images, **self.images}
         return Situation(self.mirror, self.stored, images, self.moved_pins)
+
+
+def foresee_move(wanted: PointerMove, copies: Copies, tx: Transaction, kv: KV) -> Outcome:
+    """Return what `move` would leave. Raises what it would refuse."""
+    start = agreed(copies, tx, wanted.variant, kv)
+    wanted.if_match.check(variant_etag(wanted.variant, start.mirror))
+    pointer = wanted_pointer(start, tx, wanted.change, wanted.asserts)
+    return Outcome.of(start) if pointer is None else Outcome(pointer, as_stored(pointer, ""))
 
 
 @contextmanager

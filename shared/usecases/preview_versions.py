@@ -7,7 +7,7 @@ from functools import partial
 
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import KVUnavailable
-from shared.domain.etags import UNCONDITIONAL, IfMatch, variant_etag
+from shared.domain.etags import UNCONDITIONAL, IfMatch
 from shared.domain.model import Image, ImageEntry, Version
 from shared.domain.pointer import Pointer
 from shared.domain.values import ImageTag, Variant
@@ -16,8 +16,14 @@ from shared.kv.entries import image_of
 from shared.usecases.disable import GIVEN_BACK_SECONDS, VersionChange, check_disabling, replaced
 from shared.usecases.foresee import agreed, as_stored, read_unlocked, reconciled
 from shared.usecases.import_entry import foresee_import
-from shared.usecases.moves import Change, wanted_pointer
-from shared.usecases.preview import Outcome, Preview, snapshot, weigh_change
+from shared.usecases.moves import PointerMove
+from shared.usecases.preview import (
+    Outcome,
+    Preview,
+    foresee_move,
+    snapshot,
+    weigh_change,
+)
 from shared.usecases.promote import promoted
 from shared.usecases.publish import Publication, check_registered, wanted_entry
 from shared.usecases.reconcile import Copies
@@ -31,7 +37,9 @@ def preview_promotion(
     with snapshot(catalog) as tx:
         variant = tx.versions.get(tag).variant
         copies = read_unlocked(tx, variant, kv)
-        after = _moved(copies, partial(promoted, tag), tx, variant, kv, if_match)
+        change = partial(promoted, tag)
+        wanted = PointerMove(variant, change, "latest.promoted", if_match)
+        after = foresee_move(wanted, copies, tx, kv)
         return weigh_change(variant, Outcome.of(copies), after, tx=tx, kv=kv)
 
 
@@ -50,7 +58,8 @@ def preview_publication(publication: Publication, *, catalog: Catalog, kv: KV) -
             return pointer.promote(entry.image_tag)
 
         if publication.set_latest:
-            after = _moved(copies, change, tx, entry.variant, kv)
+            move = PointerMove(entry.variant, change, "latest.promoted")
+            after = foresee_move(move, copies, tx, kv)
         else:
             check_registered(publication, entry, version, tx)
             after = Outcome.of(copies)
@@ -96,21 +105,6 @@ def preview_retirement(
         before = Outcome.of(copies)
         after = replace(before, images={tag: replace(_image(version), status="disabled")})
         return weigh_change(version.variant, before, after, tx=tx, kv=kv)
-
-
-def _moved(
-    copies: Copies,
-    change: Change,
-    tx: Transaction,
-    variant: Variant,
-    kv: KV,
-    if_match: IfMatch = UNCONDITIONAL,
-) -> Outcome:
-    """Return what `move` would leave."""
-    start = agreed(copies, tx, variant, kv)
-    if_match.check(variant_etag(variant, start.mirror))
-    wanted = wanted_pointer(start, tx, change)
-    return Outcome.of(start) if wanted is None else Outcome(wanted, as_stored(wanted, ""))
 
 
 def _try_to_read(tx: Transaction, variant: Variant, kv: KV) -> Copies | None:

@@ -136,7 +136,7 @@ def _write_catalog_half(
 ) -> bool:
     """Write the catalog's half; True if the version is new to it."""
     entry = registration.entry
-    is_new = False
+    is_new: bool | None = None
 
     def change(tx: Transaction, pointer: Pointer) -> Pointer:
         nonlocal is_new
@@ -146,7 +146,8 @@ def _write_catalog_half(
     if publication.set_latest:
         wanted = PointerMove(entry.variant, change, "latest.promoted")
         move(wanted, catalog=catalog, kv=kv, by=by)
-        return is_new
+        if is_new is not None:
+            return is_new
     with catalog.transaction() as tx:
         tx.variants.ensure(entry.variant)
         return _upsert(publication, registration, by, tx)

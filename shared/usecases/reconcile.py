@@ -5,13 +5,13 @@ then the mirror, in the transaction that holds the lock. A process that dies in 
 the KV ahead, which the next reconcile copies. docs/pointer-protocol.md has every case.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from shared.catalog.audit import Action
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.model import Initiator
-from shared.domain.pointer import Pointer, StoredPointer
+from shared.domain.pointer import Pointer, Rollout, StoredPointer
 from shared.domain.reconciliation import Plan, Standing, plan
 from shared.domain.sync_report import Finding
 from shared.domain.values import ImageTag, Variant
@@ -158,10 +158,25 @@ def make_copies(
 
 
 def put(
-    variant: Variant, pointer: Pointer, stored: StoredPointer, kv: KV, by: Initiator
+    variant: Variant,
+    pointer: Pointer,
+    stored: StoredPointer,
+    kv: KV,
+    by: Initiator,
+    recounted: Rollout | None = None,
 ) -> bool:
-    """Write the KV's copy over what was read; False if it has moved. Raises KVUnavailable."""
-    return kv.pointers.put(variant, pointer, over=stored, by=by.actor, at=datetime.now(UTC))
+    """Write the KV's copy over what was read; False if it has moved. Raises KVUnavailable.
+
+    The reports of a `recounted` rollout are deleted in the same write.
+    """
+    return kv.pointers.put(
+        variant,
+        pointer,
+        over=stored,
+        by=by.actor,
+        at=datetime.now(UTC),
+        without_reports=recounted.salt if recounted else None,
+    )
 
 
 def save(
@@ -193,6 +208,8 @@ def describe(pointer: Pointer) -> dict[str, object]:
             "percent": pointer.rollout.percent,
             "held": pointer.rollout.held,
         }
+        if pointer.rollout.brake:
+            described["brake"] = asdict(pointer.rollout.brake)
     return described
 
 

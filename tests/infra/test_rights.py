@@ -57,10 +57,10 @@ def function(name: str, *own: Right) -> set[Right]:
 
 ADMINISTRATION = (
     kv("Query", "IMAGE", "POINTER"),
-    kv("BatchGetItem", "IMAGE", "DIGEST", "POINTER", "INSTANCE#*"),
+    kv("BatchGetItem", "IMAGE", "DIGEST", "POINTER", "ROLLOUT", "INSTANCE#*"),
     kv("PutItem", "IMAGE", "DIGEST", "POINTER"),
     kv("UpdateItem", "IMAGE"),
-    kv("DeleteItem", "IMAGE", "DIGEST", "INSTANCE#*"),
+    kv("DeleteItem", "IMAGE", "DIGEST", "ROLLOUT", "INSTANCE#*"),
 )
 RIGHTS: dict[str, set[Right]] = {
     "fleetrole": function(

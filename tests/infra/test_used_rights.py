@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -105,7 +106,7 @@ def request(method: str, path: str, body: object = None, query: str = "") -> dic
         "isBase64Encoded": False,
         "requestContext": {
             "http": {"method": method, "path": path},
-            "requestId": "request",
+            "requestId": str(uuid4()),
             "authorizer": {"jwt": {"claims": claims}},
         },
     } | ({} if body is not None else {"body": None})
@@ -119,6 +120,13 @@ def undo_publish(kv: KV) -> None:
         kv.entries.register(entry, variant_given=True, by="ana", token="mine", now=now)
     )
     assert kv.entries.find(entry.image_tag, now) is None
+
+
+def hold(stores: Stores) -> None:
+    """Hold the rollout as the brake does."""
+    pointer = stores.item("POINTER", "default") or {}
+    held = {"revision": {"N": str(int(pointer["revision"]["N"]) + 1)}, "held": {"BOOL": True}}
+    stores.client.put_item(TableName=stores.table, Item=pointer | held)
 
 
 def test_provisioning_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
@@ -156,7 +164,7 @@ def test_sync_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
 
 
 def test_the_admin_api_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
-    """It publishes, undoes, promotes, retires, syncs, lists instances and erases."""
+    """It publishes, undoes, moves pointers, retires, syncs, lists instances and erases."""
     record, invoke = used(admin_api, "admin_api")
 
     def ask(method: str, path: str, body: object = None, query: str = "") -> int:
@@ -171,6 +179,12 @@ def test_the_admin_api_uses_all_that_it_may(stores: Stores, used: UseOf) -> None
     assert publish(NEW, DIGESTS[2]) == 201
     undo_publish(KV(record.connect(), stores.table))
     assert ask("POST", f"/v1/versions/{NEW}/promote", {}) == 200
+    assert ask("PUT", "/v1/variants/default/rollout", {"image_tag": OLD, "percent": 5}) == 200
+    hold(stores)
+    assert ask("POST", "/v1/sync") == 200
+    assert ask("POST", "/v1/variants/default/rollout/resume") == 200
+    assert ask("GET", "/v1/variants/default") == 200
+    assert ask("DELETE", "/v1/variants/default/rollout") == 204
     assert ask("DELETE", f"/v1/versions/{OLD}") == 204
     assert ask("POST", "/v1/sync") == 200
     stores.put("INSTANCE#u1", "IMAGE", user_id="u1", running_tag=NEW)

@@ -15,6 +15,7 @@ from typing import Any
 from shared.catalog.transaction import Catalog
 from shared.domain.errors import Refused
 from shared.domain.model import Initiator, Instance, Intent, Version
+from shared.domain.pointer import Brake, Pointer
 from shared.domain.sync_report import SyncReport
 from shared.kv import KV
 from shared.usecases.disable import VersionChange
@@ -23,6 +24,8 @@ from shared.usecases.promote import promote
 from shared.usecases.provision import Provisioned, Start, provision
 from shared.usecases.publish import Publication, Published, publish
 from shared.usecases.retire import retire
+from shared.usecases.rollback import roll_back
+from shared.usecases.rollout import WantedRollout, abort, resume, roll_out
 from shared.usecases.sync import run_sync
 from shared.usecases.versions import change
 from tests.support.invariants import Write, write_of
@@ -61,6 +64,21 @@ class Sandbox:
 
     def promote(self, tag: str) -> str:
         return promote(tag, by=BY, catalog=self.catalog, kv=self.kv)
+
+    def roll_out(
+        self, tag: str, percent: int, brake: Brake | None = None, variant: str = "default"
+    ) -> Pointer:
+        wanted = WantedRollout(tag, percent, brake)
+        return roll_out(variant, wanted, by=BY, catalog=self.catalog, kv=self.kv)
+
+    def resume(self, variant: str = "default") -> Pointer:
+        return resume(variant, by=BY, catalog=self.catalog, kv=self.kv)
+
+    def abort(self, variant: str = "default") -> Pointer:
+        return abort(variant, by=BY, catalog=self.catalog, kv=self.kv)
+
+    def roll_back(self, variant: str = "default") -> Pointer:
+        return roll_back(variant, by=BY, catalog=self.catalog, kv=self.kv)
 
     def disable(
         self, tag: str, replacement: str | None = None, *, force: bool = False
@@ -119,9 +137,19 @@ class _Remembering:
 
     def put_item(self, **parameters: Any) -> Any:
         answer = self._client.put_item(**parameters)
-        if parameters["Item"]["pk"]["S"] == "POINTER":
-            self._writes.append(write_of(parameters["Item"]))
+        self._remember(parameters["Item"])
         return answer
+
+    def transact_write_items(self, **parameters: Any) -> Any:
+        answer = self._client.transact_write_items(**parameters)
+        for write in parameters["TransactItems"]:
+            if "Put" in write:
+                self._remember(write["Put"]["Item"])
+        return answer
+
+    def _remember(self, item: dict[str, Any]) -> None:
+        if item["pk"]["S"] == "POINTER":
+            self._writes.append(write_of(item))
 
 
 class Crowd:

@@ -1,15 +1,18 @@
 """The calls whose every step may be the last, each about a variant of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import LiteralString
 
 from shared.domain.model import Initiator
+from shared.domain.pointer import Brake
 from shared.usecases.disable import VersionChange
 from shared.usecases.pins import erase_user
 from shared.usecases.promote import promote
 from shared.usecases.publish import Publication, publish
 from shared.usecases.retire import retire
+from shared.usecases.rollback import roll_back
+from shared.usecases.rollout import WantedRollout, abort, resume, roll_out
 from shared.usecases.versions import change
 from tests.support.concurrent_actors import digest
 from tests.support.crash_points import Mortal
@@ -22,13 +25,16 @@ class Call:
     """A call about the versions `…-old`, `…-next` and `…-spare`.
 
     `done` selects the names (of `%(names)s`) with which it has happened. One that `moves` the
-    pointer has a variant of that name, whose latest is `…-old`. `pinned` and `disabled` are the
-    ends of the tags to which `…-user` is pinned and which are disabled.
+    pointer has a variant of that name, whose latest is `…-old`; `rollout` are attributes of its
+    pointer besides. `promoted`, `pinned` and `disabled` are the ends of the tags which are made
+    latest, to which `…-user` is pinned, and which are disabled.
     """
 
     make: Callable[[Mortal, str], object]
     done: LiteralString
     moves: bool = False
+    rollout: Mapping[str, object] | None = None
+    promoted: str | None = None
     pinned: str | None = None
     disabled: str | None = None
 
@@ -43,6 +49,23 @@ def _publish(mortal: Mortal, name: str, *, end: str = "new", latest: bool = Fals
 
 def _promote(mortal: Mortal, name: str) -> None:
     promote(f"{name}-next", by=BY, catalog=mortal.catalog, kv=mortal.kv)
+
+
+def _roll_out(mortal: Mortal, name: str) -> None:
+    wanted = WantedRollout(f"{name}-next", 50, Brake(5, 20))
+    roll_out(name, wanted, by=BY, catalog=mortal.catalog, kv=mortal.kv)
+
+
+def _resume(mortal: Mortal, name: str) -> None:
+    resume(name, by=BY, catalog=mortal.catalog, kv=mortal.kv)
+
+
+def _abort(mortal: Mortal, name: str) -> None:
+    abort(name, by=BY, catalog=mortal.catalog, kv=mortal.kv)
+
+
+def _roll_back(mortal: Mortal, name: str) -> None:
+    roll_back(name, by=BY, catalog=mortal.catalog, kv=mortal.kv)
 
 
 def _change(mortal: Mortal, tag: str, wanted: VersionChange) -> None:
@@ -76,10 +99,16 @@ SELECT name FROM unnest(%(names)s::text[]) AS name
 LATEST: LiteralString = """
 SELECT name FROM unnest(%(names)s::text[]) AS name
   JOIN kiloclaw_variants ON variant = name AND latest_tag = name || """
+ROLLOUT: LiteralString = """
+SELECT name FROM unnest(%(names)s::text[]) AS name
+  JOIN kiloclaw_variants ON variant = name AND """
 ERASED: LiteralString = """
 SELECT name FROM unnest(%(names)s::text[]) AS name
  WHERE NOT EXISTS (SELECT FROM kiloclaw_user_aliases WHERE user_id = name || '-user')
 """
+
+RUNNING = {"candidate_tag": "-next", "percent": 10, "salt": "salt"}
+HELD = RUNNING | {"held": True}
 
 CALLS: dict[str, Call] = {
     "publish": Call(_publish, VERSION + "'-new'"),
@@ -91,6 +120,19 @@ CALLS: dict[str, Call] = {
         VERSION + "'-next' AND image_digest IS NOT NULL",
     ),
     "promote": Call(_promote, LATEST + "'-next'", moves=True),
+    "promote the candidate": Call(
+        _promote,
+        LATEST + "'-next' AND candidate_tag IS NULL",
+        moves=True,
+        rollout=RUNNING,
+    ),
+    "roll out": Call(_roll_out, ROLLOUT + "candidate_tag = name || '-next'", moves=True),
+    "raise the percent": Call(
+        _roll_out, ROLLOUT + "rollout_percent = 50", moves=True, rollout=RUNNING
+    ),
+    "resume": Call(_resume, ROLLOUT + "NOT held", moves=True, rollout=HELD),
+    "abort": Call(_abort, ROLLOUT + "candidate_tag IS NULL", moves=True, rollout=RUNNING),
+    "roll back": Call(_roll_back, LATEST + "'-old'", moves=True, promoted="next"),
     "disable with a replacement": Call(
         _replace, VERSION + "'-old' AND status = 'disabled'", moves=True, pinned="old"
     ),

@@ -9,12 +9,19 @@ Write = tuple[str, int, tuple[object, ...]]
 """A variant, a revision, and the content that was written under it."""
 Rows = Callable[[LiteralString], list[tuple[Any, ...]]]
 Items = dict[str, Any]
+CONTENT = (
+    "latest_tag", "candidate_tag", "percent", "salt", "held", "brake_min_failures",
+    "brake_percent",
+)  # fmt: skip
 
 
 def write_of(item: dict[str, Any]) -> Write:
     """What a pointer item says."""
-    names = ("latest_tag", "candidate_tag", "percent", "salt")
-    content = tuple(next(iter(item[name].values())) if name in item else None for name in names)
+    held = {"held": {"BOOL": False}} if "candidate_tag" in item else {}
+    given = held | item
+    content = tuple(
+        next(iter(given[name].values())) if name in given else None for name in CONTENT
+    )
     return item["sk"]["S"], int(item["revision"]["N"]), content
 
 
@@ -24,7 +31,9 @@ def pointers(stores: Stores) -> set[Write]:
 
 
 MIRRORS: LiteralString = """
-SELECT variant, revision, latest_tag, candidate_tag, rollout_percent::text, rollout_salt
+SELECT variant, revision, latest_tag, candidate_tag, rollout_percent::text, rollout_salt,
+       CASE WHEN candidate_tag IS NOT NULL THEN held END, brake_min_failures::text,
+       brake_percent::text
   FROM kiloclaw_variants WHERE latest_tag IS NOT NULL
 """
 

@@ -13,6 +13,12 @@ from shared.domain.model import Instance
 from shared.domain.resolution import Resolution, decide
 from shared.usecases.disable import VersionChange
 from shared.usecases.preview import Preview
+from shared.usecases.preview_rollout import (
+    preview_abort,
+    preview_resume,
+    preview_rollback,
+    preview_rollout,
+)
 from shared.usecases.preview_users import preview_erasure, preview_pin, preview_unpin
 from shared.usecases.preview_versions import (
     preview_promotion,
@@ -22,6 +28,7 @@ from shared.usecases.preview_versions import (
 )
 from shared.usecases.provision import Start, gather
 from shared.usecases.publish import Publication, publish
+from shared.usecases.rollout import WantedRollout, abort, resume, roll_out
 from shared.usecases.versions import change
 from tests.support.concurrent_actors import BY, Sandbox
 from tests.support.stores import Stores
@@ -137,6 +144,7 @@ class RandomFleet:
         kinds = [
             self._promotion, self._publication, self._version_change, self._version_change,
             self._retirement, self._pinning, self._unpinning, self._erasure,
+            self._percent, self._rollout_end, self._rollback,
         ]  # fmt: skip
         return self.random.choice(kinds)()
 
@@ -194,6 +202,42 @@ class RandomFleet:
             lambda: self.sandbox.retire(tag),
             variant=variant_of(tag),
         )
+
+    def _percent(self) -> Mutation:
+        """A change of a rollout that runs, as far as there is one; a new one is an estimate."""
+        variant = self._variant()
+        rows = self.stores.sql(
+            "SELECT candidate_tag FROM kiloclaw_variants WHERE variant = %(v)s", v=variant
+        )
+        wanted = WantedRollout(rows[0][0] or "unheard-of", self.random.choice([0, 40, 80, 100]))
+        return Mutation(
+            f"roll out {wanted}",
+            lambda: preview_rollout(variant, wanted, **self._stores),
+            lambda: roll_out(variant, wanted, by=BY, **self._stores),
+            variant=variant,
+        )
+
+    def _rollout_end(self) -> Mutation:
+        variant = self._variant()
+        foresee, act = self.random.choice([(preview_resume, resume), (preview_abort, abort)])
+        return Mutation(
+            f"{act.__name__} {variant}",
+            lambda: foresee(variant, **self._stores),
+            lambda: act(variant, by=BY, **self._stores),
+            variant=variant,
+        )
+
+    def _rollback(self) -> Mutation:
+        variant = self._variant()
+        return Mutation(
+            f"roll back {variant}",
+            lambda: preview_rollback(variant, **self._stores),
+            lambda: self.sandbox.roll_back(variant),
+            variant=variant,
+        )
+
+    def _variant(self) -> str:
+        return self.random.choice(["default", "default", "beta"])
 
     def _pinning(self) -> Mutation:
         user, tag = self.random.choice(USERS), self._tag()

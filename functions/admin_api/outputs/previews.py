@@ -1,5 +1,6 @@
 """Previews, as they are answered."""
 
+import operator
 from typing import Literal, Self
 
 from pydantic import ConfigDict, Field
@@ -46,6 +47,12 @@ class ImpactOutput(Output):
     sample: list[MovedUserOutput] = Field(description="Up to twenty of those who would move.")
     as_of: Moment | None = Field(
         description="When the newest record that was counted was written; null without any."
+    )
+    estimate: bool = Field(
+        default=False,
+        exclude_if=operator.not_,
+        description="Only there, and true, for a new rollout: which users it reaches is drawn "
+        "when it starts.",
     )
 
 

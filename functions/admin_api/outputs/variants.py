@@ -18,12 +18,30 @@ from shared.http.responses import Revised
 Versions = Mapping[values.ImageTag, Version]
 
 
+class BrakeOutput(Output):
+    """After which failed starts a rollout is held: both thresholds must be reached."""
+
+    min_failures: int = Field(description="So many starts must have failed.")
+    percent: int = Field(description="So many of a hundred reported starts must have failed.")
+
+
 class RolloutOutput(Output):
     """How far the candidate is out."""
 
     percent: int = Field(description="The share of users who get it, 0 to 100.")
-    held: bool = Field(description="Whether failures have stopped it.")
-    brake: None = Field(description="After which failures it stops; null without such a rule.")
+    held: bool = Field(
+        description="Whether its brake has stopped it: then nobody gets the candidate."
+    )
+    brake: BrakeOutput | None = Field(
+        description="After which failed starts it is held; null for never."
+    )
+
+
+class ReportsOutput(Output):
+    """How many starts of the candidate were reported since the rollout began or resumed."""
+
+    ok: int = Field(description="How many went well.")
+    failed: int = Field(description="How many failed.")
 
 
 class VariantOutput(Revised, Output):
@@ -43,14 +61,12 @@ class VariantOutput(Revised, Output):
     @classmethod
     def of(cls, mirror: Mirror, versions: Versions) -> Self:
         """The variant with the versions that its mirror names."""
-        percent = mirror.rollout_percent
+        rollout = mirror.pointer.rollout
         shown = cls(
             variant=mirror.variant,
             latest=_version(versions, mirror.latest_tag),
             candidate=_version(versions, mirror.candidate_tag),
-            rollout=None
-            if percent is None
-            else RolloutOutput(percent=percent, held=False, brake=None),
+            rollout=RolloutOutput.model_validate(rollout) if rollout else None,
             revision=mirror.revision,
             updated_at=mirror.updated_at,
         )
@@ -69,8 +85,12 @@ class PromotionOutput(Output):
 
 
 class VariantDetailOutput(VariantOutput):
-    """A variant with the moves of its latest."""
+    """A variant with the reports of its rollout and the moves of its latest."""
 
+    reports: ReportsOutput | None = Field(
+        description="How the candidate's starts went; null without a rollout, or if the KV "
+        "does not answer."
+    )
     promotions: list[PromotionOutput] = Field(
         description="The latest hundred moves, the newest first."
     )

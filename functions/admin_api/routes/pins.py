@@ -2,7 +2,7 @@
 
 from functions.admin_api.current import deps, initiator
 from functions.admin_api.fields import DryRun, IfMatchHeader, UserIdPath
-from functions.admin_api.inputs import PinInput, PinsQuery, UnpinQuery
+from functions.admin_api.inputs import PinInput, PinsQuery, ReasonQuery
 from functions.admin_api.outputs.pins import PinPage, UserPinOutput
 from functions.admin_api.outputs.previews import PreviewOutput
 from shared.catalog.pins import PinFilter
@@ -77,7 +77,7 @@ def put_pin(
 @router.delete("/v1/users/<user_id>/pin", refuses=(StaleRevision,))
 def remove_pin(
     user_id: UserIdPath,
-    query: UnpinQuery,
+    query: ReasonQuery,
     dry_run: DryRun = "false",
     if_match: IfMatchHeader = None,
 ) -> PreviewOutput | None:

@@ -1,25 +1,58 @@
-"""Variants: where each points."""
+"""Variants: where each points, its rollout, its rollback."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from functions.admin_api.current import deps
-from functions.admin_api.fields import VariantPath
-from functions.admin_api.inputs import VariantsQuery
+from functions.admin_api.current import deps, initiator
+from functions.admin_api.fields import DryRun, IfMatchHeader, VariantPath
+from functions.admin_api.inputs import (
+    ReasonQuery,
+    RollbackInput,
+    RolloutInput,
+    VariantsQuery,
+)
+from functions.admin_api.outputs.previews import PreviewOutput
 from functions.admin_api.outputs.variants import (
+    PromotedOutput,
     PromotionOutput,
+    ReportsOutput,
     VariantDetailOutput,
     VariantOutput,
     VariantPage,
 )
 from shared.catalog.transaction import Transaction
 from shared.catalog.variants import Mirror
-from shared.domain.errors import VariantNotFound
+from shared.domain import values
+from shared.domain.errors import (
+    AlreadyLatest,
+    KVUnavailable,
+    NoLatest,
+    NotHeld,
+    NothingToRollBackTo,
+    RolloutHeld,
+    RolloutInProgress,
+    StaleRevision,
+    VariantNotFound,
+    VersionNotActive,
+    VersionNotFound,
+)
+from shared.domain.etags import IfMatch
+from shared.domain.pointer import Brake
 from shared.domain.values import VARIANT
 from shared.http import pages
 from shared.http.router import Roles, Router
+from shared.usecases.preview_rollout import (
+    preview_abort,
+    preview_resume,
+    preview_rollback,
+    preview_rollout,
+)
+from shared.usecases.rollback import roll_back
+from shared.usecases.rollout import WantedRollout, abort, read_reports, resume, roll_out
 
 router = Router("variants")
 READERS: Roles = ("viewer", "publisher")
+NO_REASON = RollbackInput()
 
 
 @router.get("/v1/variants", requires=READERS)
@@ -35,18 +68,111 @@ def list_variants(query: VariantsQuery) -> VariantPage:
 
 @router.get("/v1/variants/<variant>", requires=READERS, refuses=(VariantNotFound,))
 def get_variant(variant: VariantPath) -> VariantDetailOutput:
-    """Show a variant, and the latest hundred moves of its latest."""
+    """Show a variant, its rollout's reports, and the latest hundred moves of its latest."""
     with deps().catalog.transaction() as tx:
-        [shown] = described(tx, [tx.variants.get(variant)])
+        mirror = tx.variants.get(variant)
+        [shown] = described(tx, [mirror])
         promotions = tx.variants.promotions(variant)
+    reports = read_reports(mirror.pointer, kv=deps().kv)
     moves = [PromotionOutput.model_validate(promotion) for promotion in promotions]
-    return VariantDetailOutput(**dict(shown), promotions=moves).with_etag(shown.etag)
+    return VariantDetailOutput(
+        **dict(shown),
+        reports=ReportsOutput.model_validate(reports) if reports else None,
+        promotions=moves,
+    ).with_etag(shown.etag)
 
 
-router.planned("POST", "/v1/variants/<variant>/rollback")
-router.planned("PUT", "/v1/variants/<variant>/rollout")
-router.planned("DELETE", "/v1/variants/<variant>/rollout")
-router.planned("POST", "/v1/variants/<variant>/rollout/resume")
+@router.post(
+    "/v1/variants/<variant>/rollback",
+    refuses=(VariantNotFound, NothingToRollBackTo, StaleRevision, KVUnavailable),
+)
+def roll_variant_back(
+    variant: VariantPath,
+    body: RollbackInput = NO_REASON,
+    dry_run: DryRun = "false",
+    if_match: IfMatchHeader = None,
+) -> PromotedOutput | PreviewOutput:
+    """Make the version latest that was so before the present one.
+
+    That is the newest one which was latest before the present one first was, and is still
+    active. Again goes further back.
+    """
+    given = _stores(if_match)
+    if dry_run == "true":
+        return PreviewOutput.of(preview_rollback(variant, **given))
+    roll_back(variant, by=initiator(body.reason), **given)
+    return _moved(variant)
+
+
+@router.put(
+    "/v1/variants/<variant>/rollout",
+    refuses=(
+        VariantNotFound,
+        VersionNotFound,
+        NoLatest,
+        AlreadyLatest,
+        RolloutInProgress,
+        RolloutHeld,
+        VersionNotActive,
+        StaleRevision,
+        KVUnavailable,
+    ),
+)
+def put_rollout(
+    variant: VariantPath,
+    body: RolloutInput,
+    dry_run: DryRun = "false",
+    if_match: IfMatchHeader = None,
+) -> PromotedOutput | PreviewOutput:
+    """Roll a candidate out to a share of the users, or change the share.
+
+    Raising it keeps everybody who has the candidate. Pins go before a rollout.
+    """
+    brake = Brake(**dict(body.brake)) if body.brake else None
+    wanted = WantedRollout(body.image_tag, body.percent, brake)
+    given = _stores(if_match)
+    if dry_run == "true":
+        return PreviewOutput.of(preview_rollout(variant, wanted, **given))
+    roll_out(variant, wanted, by=initiator(body.reason), **given)
+    return _moved(variant)
+
+
+@router.delete(
+    "/v1/variants/<variant>/rollout", refuses=(VariantNotFound, StaleRevision, KVUnavailable)
+)
+def abort_rollout(
+    variant: VariantPath,
+    query: ReasonQuery,
+    dry_run: DryRun = "false",
+    if_match: IfMatchHeader = None,
+) -> PreviewOutput | None:
+    """Abort the rollout: everybody is back at latest with their next provision or upgrade.
+
+    Idempotent.
+    """
+    given = _stores(if_match)
+    if dry_run == "true":
+        return PreviewOutput.of(preview_abort(variant, **given))
+    abort(variant, by=initiator(query.reason), **given)
+    return None
+
+
+@router.post(
+    "/v1/variants/<variant>/rollout/resume",
+    refuses=(VariantNotFound, NotHeld, StaleRevision, KVUnavailable),
+)
+def resume_rollout(
+    variant: VariantPath,
+    query: ReasonQuery,
+    dry_run: DryRun = "false",
+    if_match: IfMatchHeader = None,
+) -> PromotedOutput | PreviewOutput:
+    """Lift the brake of a held rollout; its reports are counted anew."""
+    given = _stores(if_match)
+    if dry_run == "true":
+        return PreviewOutput.of(preview_resume(variant, **given))
+    resume(variant, by=initiator(query.reason), **given)
+    return _moved(variant)
 
 
 def described(tx: Transaction, mirrors: Sequence[Mirror]) -> list[VariantOutput]:
@@ -56,3 +182,14 @@ def described(tx: Transaction, mirrors: Sequence[Mirror]) -> list[VariantOutput]
     ]
     versions = tx.versions.find_all(tags)
     return [VariantOutput.of(mirror, versions) for mirror in mirrors]
+
+
+def _moved(variant: values.Variant) -> PromotedOutput:
+    with deps().catalog.transaction() as tx:
+        [moved] = described(tx, [tx.variants.get(variant)])
+    return PromotedOutput(variant=moved)
+
+
+def _stores(if_match: str | None) -> dict[str, Any]:
+    """Return the stores, and the state from which a move may start."""
+    return {"catalog": deps().catalog, "kv": deps().kv, "if_match": IfMatch(if_match)}

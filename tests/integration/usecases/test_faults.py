@@ -34,6 +34,8 @@ class FaultScenario:
         self._put(names, moves=call.moves)
         self.sandbox.sync()
         for name in names:
+            if call.promoted:
+                self.sandbox.promote(f"{name}-{call.promoted}")
             if call.pinned:
                 self.sandbox.pin(f"{name}-user", f"{name}-{call.pinned}")
                 self.sandbox.provision(f"{name}-user")
@@ -46,7 +48,12 @@ class FaultScenario:
             for end in ("old", "next", "spare"):
                 self.stores.put_entry(f"{name}-{end}", variant=variant)
             if moves:
-                self.stores.put("POINTER", name, revision=1, latest_tag=f"{name}-old")
+                rollout = dict(CALLS[self.what].rollout or {})
+                if rollout:
+                    rollout["candidate_tag"] = f"{name}{rollout['candidate_tag']}"
+                self.stores.put(
+                    "POINTER", name, revision=1, latest_tag=f"{name}-old", **rollout
+                )
 
     def kinds(self) -> list[Kind]:
         """The steps that the call takes when nothing happens."""

@@ -17,12 +17,15 @@ from tests.support.operations import BUILT, Operation
 from tests.support.stores import Stores, make_stores
 
 BEHIND_A_TOKEN = [one for one in BUILT if one.roles]
-BODY = {"image_tag": "2026.11.1-r1", "openclaw_version": "2026.11.1"}
+TAG = "2026.11.1-r1"
+BODY = {"image_tag": TAG, "openclaw_version": "2026.11.1", "percent": 5}
 BAD = "2026.11.1-r2"
 NEEDS_THE_KV = {
     ("POST", "/v1/versions"),
     ("DELETE", "/v1/versions/{image_tag}"), ("POST", "/v1/versions/{image_tag}/promote"),
-    ("GET", "/v1/instances/{user_id}"),
+    ("PUT", "/v1/variants/{variant}/rollout"), ("DELETE", "/v1/variants/{variant}/rollout"),
+    ("POST", "/v1/variants/{variant}/rollout/resume"),
+    ("POST", "/v1/variants/{variant}/rollback"), ("GET", "/v1/instances/{user_id}"),
     ("POST", "/v1/users/{user_id}/erase"), ("POST", "/v1/sync"),
 }  # fmt: skip
 
@@ -36,9 +39,9 @@ def stores(postgres_server: Postgres, dynamodb: Any) -> Stores:
     """The version that all requests are about is there, and no latest."""
     made = make_stores(postgres_server, dynamodb)
     with api_on(made) as api:
-        api.publish(BODY["image_tag"])
+        api.publish(TAG)
         api.publish(BAD)
-        api.pin("ana@example.com", BODY["image_tag"])
+        api.pin("ana@example.com", TAG)
         api.call("DELETE", "/v1/users/ana@example.com/pin")
     return made
 
@@ -81,7 +84,7 @@ def test_without_the_kv(without_kv: Api, endpoint: Operation) -> None:
 
 def test_a_version_without_the_kv(without_kv: Api) -> None:
     """All that is only read from Postgres is answered, the number of its instances too."""
-    shown = without_kv.get(f"/v1/versions/{BODY['image_tag']}")
+    shown = without_kv.get(f"/v1/versions/{TAG}")
     assert (shown["pin_count"], shown["instance_count"], shown["as_of"]) == (0, 0, None)
 
 

@@ -35,7 +35,7 @@ def test_promoting(api: Api) -> None:
     refused = api.call("POST", "/v1/versions/pro-2/promote", {})
     assert refused.refusal == (409, "version_not_active")
     detail = api.call("GET", "/v1/variants/pro")
-    assert detail.json.keys() == VARIANT | {"promotions"}
+    assert detail.json.keys() == VARIANT | {"promotions", "reports"}
     [promotion] = detail.json["promotions"]
     assert promotion.keys() == {
         "revision", "image_tag", "previous_tag", "promoted_by", "reason", "at"
