@@ -129,6 +129,7 @@ def templates() -> Environment:
         "ago": relative_time,
         "number": humanize.intcomma,
         "share": share,
+        "duration": duration,
         "path": quote_path,
         "users": lambda count: counted(count, "user"),
         "counted": counted,
@@ -165,6 +166,12 @@ def share(part: int, whole: int) -> str:
     """A share in whole percent; what is there but less than one percent shows as `<1 %`."""
     percent = 100 * part / whole if whole else 0
     return "<1 %" if 0 < percent < 1 else f"{percent:.0f} %"
+
+
+def duration(milliseconds: int) -> str:
+    """`45 ms`, `1.2 s`."""
+    seconds = milliseconds / 1000
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{milliseconds} ms"
 
 
 def counted(count: int, noun: str) -> str:

@@ -38,6 +38,44 @@ def advice(refusal: Refused) -> str:
     return ADVICE.get(refusal.code, "Go back and try again.")
 
 
+SOURCES: Mapping[str, str] = {
+    "pin": "the user's pin",
+    "rollout": "the rollout",
+    "latest": "the variant's latest",
+    "instance": "what it ran before",
+}
+"""The rules that choose an image, as "decided by …"."""
+
+OUTCOMES: Mapping[str, str] = {
+    "ok": "The catalog agrees with the KV, but for what is rejected.",
+    "skipped_locked": "Another run was going on, so this one did nothing. The report of that "
+    "one appears in the list of runs when it ends.",
+    "suspect_partial": "The KV answered with far fewer entries than before, so no version was "
+    "marked as missing. The third such run in a row is believed.",
+}
+TRIGGERS: Mapping[str, str] = {
+    "schedule": "the schedule",
+    "direct": "an operator",
+    "api": "an administrator",
+}
+REMEDIES: Mapping[str, str] = {
+    "digest_in_use": "One digest has one tag. Delete this entry from the KV, or publish the "
+    "image under the tag that has its digest.",
+    "digest_changed": "A tag's digest never changes. Write the digest above back into the "
+    "entry, and publish the new image under a new tag.",
+    "variant_changed": "A tag's variant never changes. Write the variant above back into the "
+    "entry, and publish the image for the other variant under a new tag.",
+    "invalid_entry": "The entry breaks a rule. Correct it in the KV, or publish the image "
+    "again.",
+    "invalid_pointer": "Users get what the catalog knows instead. Promote the version that "
+    "everybody should get, and have the pipeline write pointers to active versions only.",
+    "pointer_pending": "The KV's pointer names a version whose entry is not there yet. Users "
+    "get what the catalog knows until then. Publish that version, or promote another.",
+    "missing": "The version is in use, but its entry is gone from the KV. Have the operators "
+    "rebuild the KV from the catalog.",
+}
+"""What to do about each finding of the sync."""
+
 ACTIONS: Mapping[str, str] = {
     "version.published": "published",
     "version.updated": "published again",

@@ -152,6 +152,17 @@ class Runs:
         ).fetchall()
         return [PastRun(outcome, seen) for outcome, seen, _ in rows]
 
+    def find(self, run_id: UUID) -> Run | None:
+        """Find a run that has ended; runs are not kept for ever."""
+        runs = fetch(
+            self.connection,
+            Run,
+            "SELECT id, started_at, finished_at, outcome, counts, trigger"
+            "  FROM kiloclaw_sync_runs WHERE finished_at IS NOT NULL AND id = %(id)s",
+            {"id": run_id},
+        )
+        return runs[0] if runs else None
+
     def page(self, after: tuple[str, UUID] | None, limit: int) -> list[Run]:
         """List up to `limit` runs before `after`: start (as text) and id of the last one."""
         started_at, run_id = after or (None, None)

@@ -1,7 +1,7 @@
 """The console's handler in this process, as a person with a browser sees it."""
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,15 +17,18 @@ from functions.console import handler
 from functions.console.forms import FORM_TOKEN
 from shared.domain.roles import Role
 from shared.http.cookies import ConsoleCookie
+from shared.kv import KV
 from shared.kv.sessions import Session
 from shared.runtime.dependencies import ConsoleDependencies
 from tests.support.admin_api import EMAIL, Reply, event_of, reply, sandbox
+from tests.support.failing_clients import closed_database, unreachable
 from tests.support.http_requests import http_request
 from tests.support.stores import Stores, make_session_table
 
 ORIGIN = "http://127.0.0.1:8080"
 VOID = {"br", "col", "hr", "img", "input", "link", "meta"}
 """Elements without an end tag: https://html.spec.whatwg.org/#void-elements."""
+INLINE = {"a", "abbr", "b", "code", "del", "em", "ins", "span", "strong", "time"}
 Fields = Mapping[str, str | list[str]]
 
 
@@ -62,8 +65,15 @@ class _Tree(HTMLParser):
 
 
 def text_of(element: Element) -> str:
-    """The element's text, with single spaces."""
-    return " ".join("".join(element.itertext()).split())
+    """The element's text as one line; what stands on lines of its own is set apart."""
+    return " ".join("".join(_texts(element)).split())
+
+
+def _texts(element: Element) -> Iterator[str]:
+    yield element.text or ""
+    for child in element:
+        gap = "" if child.tag in INLINE else " "
+        yield from (gap, *_texts(child), gap, child.tail or "")
 
 
 @dataclass(frozen=True)
@@ -161,6 +171,16 @@ class Person:
         """The same browser with a new session."""
         now = datetime.now(UTC)
         return replace(self, session=self.wired().sessions.open(actor, roles, now))
+
+    def without_kv(self) -> "Person":
+        """The same person while the KV is down. Sessions are in a table of their own."""
+        deps = replace(self.wired(), kv=KV(unreachable(), self.stores.table))
+        return replace(self, wired=lambda: deps)
+
+    def without_catalog(self) -> "Person":
+        """The same person while Postgres is down."""
+        deps = replace(self.wired(), database=closed_database())
+        return replace(self, wired=lambda: deps)
 
     @property
     def token(self) -> str:
