@@ -1,10 +1,22 @@
 """The console's pages, one module each."""
 
-from functions.console.pages import assets, changes, instances, overview, sync
+from functions.console.pages import (
+    assets,
+    changes,
+    instances,
+    overview,
+    sync,
+    variant,
+    version,
+    versions,
+)
 
 ROUTERS = (
     assets.router,
     overview.router,
+    versions.router,
+    version.router,
+    variant.router,
     instances.router,
     sync.router,
     changes.router,
