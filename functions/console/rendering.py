@@ -50,12 +50,6 @@ NAVIGATION = (
     ("/console/audit", "Audit"),
 )
 
-SECTIONS = {
-    "/console/versions": ["/console/versions", "/console/variants", "/console/publish"],
-    "/console/instances": ["/console/instances", "/console/users"],
-}
-"""The sections that have pages with other paths too."""
-
 
 class PageContext(NamedTuple):
     """What every page shows besides its own content; `session` is None before the sign-in."""
@@ -141,6 +135,9 @@ def templates() -> Environment:
         "counted": counted,
         "query_string": query_string,
         "sentence": words.sentence,
+        "choices": words.version_choices,
+        "exact": exact_time,
+        "user_path": lambda user_id: f"/console/users/{quote_path(user_id)}",
     }
     return environment
 
@@ -162,10 +159,16 @@ def relative_time(moment: datetime | str | None, now: datetime | None = None) ->
         return Markup("never")
     at = parse_moment(moment) if isinstance(moment, str) else moment
     text = humanize.naturaltime((now or datetime.now(UTC)) - at)
-    exact = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    exact = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         at.isoformat(), exact, text
     )
+
+
+def exact_time(moment: datetime | str) -> str:
+    """Write a time out, to the minute."""
+    at = parse_moment(moment) if isinstance(moment, str) else moment
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def share(part: int, whole: int) -> str:
@@ -204,9 +207,6 @@ def _everywhere(context: PageContext) -> dict[str, Any]:
 
 
 def _is_within(path: str, section: str) -> bool:
-    """Whether a page belongs to a section: it is below it, or has another path of it."""
-    if section == "/console":
-        return path == section
-    return any(
-        path == one or path.startswith(f"{one}/") for one in SECTIONS.get(section, [section])
-    )
+    if section == "/console/instances" and path.startswith("/console/users/"):
+        return True
+    return path == section or (section != "/console" and path.startswith(f"{section}/"))

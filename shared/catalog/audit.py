@@ -61,13 +61,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """`subject` is a tag, a variant or a user id. `since` is included, `until` is not."""
+    """`subject` is a tag, a variant or a user id; `kind` says that it is only one of these.
+
+    `since` is included, `until` is not.
+    """
 
     actor: Actor | None = None
     action: str | None = None
     subject: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    kind: SubjectKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ class Audit:
                     OR l.subject_id = ANY(ARRAY[%(subject)s, (
                         SELECT alias::text FROM kiloclaw_user_aliases
                          WHERE user_id = %(subject)s)]))
+               AND (%(kind)s::text IS NULL OR l.subject_kind = %(kind)s)
                AND (%(since)s::timestamptz IS NULL OR l.at >= %(since)s)
                AND (%(until)s::timestamptz IS NULL OR l.at < %(until)s)
                AND (%(after)s::bigint IS NULL OR l.id < %(after)s)
@@ -133,6 +138,7 @@ class Audit:
             """,
             {
                 "actor": wanted.actor, "action": wanted.action, "subject": wanted.subject,
-                "since": wanted.since, "until": wanted.until, "after": after, "limit": limit,
+                "kind": wanted.kind, "since": wanted.since, "until": wanted.until,
+                "after": after, "limit": limit,
             },
         )  # fmt: skip

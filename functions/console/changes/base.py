@@ -1,7 +1,7 @@
 """What every change has: fields, a preview, the state from which it starts, and the act."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -65,7 +65,7 @@ class Change(BaseModel, ABC):
         """The page to show once it is made, and to go back to instead."""
 
     @abstractmethod
-    def subjects(self, tx: Transaction) -> tuple[str, ...]:
+    def subjects(self, tx: Transaction, /) -> tuple[str, ...]:
         """The tags, variants and users whose latest events tell what has changed meanwhile."""
 
     @property
@@ -78,6 +78,10 @@ class Change(BaseModel, ABC):
         """What a person must type to confirm; None: the button is enough."""
         return None
 
+    def warnings(self, _tx: Transaction, /) -> Sequence[str]:
+        """What to know before, as things are now."""
+        return ()
+
     @abstractmethod
     def etags(self, tx: Transaction) -> ETags:
         """Read the states on which the preview rests. The first is what `if_match` is about."""
@@ -87,7 +91,7 @@ class Change(BaseModel, ABC):
         """Say whom it would move. Raises what `act` would raise."""
 
     @abstractmethod
-    def act(self, stores: Stores, by: Initiator, if_match: IfMatch) -> Any:
+    def act(self, stores: Stores, by: Initiator, if_match: IfMatch, /) -> Any:
         """Make the change."""
 
 

@@ -1,23 +1,12 @@
 """The console's pages, one module each."""
 
-from functions.console.pages import (
-    assets,
-    changes,
-    instances,
-    overview,
-    sync,
-    variant,
-    version,
-    versions,
-)
+from functions.console.pages import assets, changes, instances, overview, sync, users
 
 ROUTERS = (
     assets.router,
     overview.router,
-    versions.router,
-    version.router,
-    variant.router,
     instances.router,
     sync.router,
+    users.router,
     changes.router,
 )

@@ -32,11 +32,15 @@ SHOWN_EVENTS = 5
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a preview rests on: the mark of the rows, the newest event, and those since."""
+    """What a preview rests on: the mark of the rows, the newest event, and those since.
+
+    `warnings` are the change's, as things are now.
+    """
 
     seen: str = ""
     newest_event: int = 0
     news: Sequence[Event] = ()
+    warnings: Sequence[str] = ()
 
 
 @router.action("/console/changes/<name>", requires=("publisher", "viewer"))
@@ -134,7 +138,8 @@ def _read_state(change: Change, tx: Transaction, since: str | None) -> State:
         for event in tx.audit.page(EventFilter(subject=subject), None, SHOWN_EVENTS)
         if event.id > seen
     ]
-    return State(mark(change.etags(tx)), newest[0].id if newest else 0, news)
+    seen_now, warnings = mark(change.etags(tx)), change.warnings(tx)
+    return State(seen_now, newest[0].id if newest else 0, news, warnings)
 
 
 def _stores() -> Stores:
