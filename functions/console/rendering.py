@@ -50,6 +50,12 @@ NAVIGATION = (
     ("/console/audit", "Audit"),
 )
 
+SECTIONS = {
+    "/console/versions": ["/console/versions", "/console/variants", "/console/publish"],
+    "/console/instances": ["/console/instances", "/console/users"],
+}
+"""The sections that have pages with other paths too."""
+
 
 class PageContext(NamedTuple):
     """What every page shows besides its own content; `session` is None before the sign-in."""
@@ -135,7 +141,6 @@ def templates() -> Environment:
         "counted": counted,
         "query_string": query_string,
         "sentence": words.sentence,
-        "choices": words.version_choices,
         "exact": exact_time,
         "user_path": lambda user_id: f"/console/users/{quote_path(user_id)}",
     }
@@ -207,6 +212,9 @@ def _everywhere(context: PageContext) -> dict[str, Any]:
 
 
 def _is_within(path: str, section: str) -> bool:
-    if section == "/console/instances" and path.startswith("/console/users/"):
-        return True
-    return path == section or (section != "/console" and path.startswith(f"{section}/"))
+    """Whether a page belongs to a section: it is below it, or has another path of it."""
+    if section == "/console":
+        return path == section
+    return any(
+        path == one or path.startswith(f"{one}/") for one in SECTIONS.get(section, [section])
+    )

@@ -1,11 +1,12 @@
 """What codes mean, in sentences."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.catalog.audit import Event
 from shared.domain.errors import Refused
 from shared.domain.model import Version
+from shared.domain.values import DEFAULT_VARIANT
 
 ADVICE: Mapping[str, str] = {
     "forbidden": "Ask an administrator to do it, or to give you the role, and sign in again.",
@@ -103,7 +104,7 @@ ACTIONS: Mapping[str, str] = {
 FIELDS: Mapping[str, str] = {
     "image_tag": "Image tag",
     "image_digest": "Digest",
-    "openclaw_version": "OpenClaw version",
+    "openclaw_version": "OpenClaw",
     "published_at": "Published",
 }
 
@@ -125,13 +126,42 @@ def tag_after(event: Event) -> str | None:
     return tag if isinstance(tag, str) else None
 
 
-def version_choices(versions: Iterable[Version]) -> list[tuple[str, str]]:
-    """What a select of versions offers, first that nothing is chosen yet."""
-    offered = [(version.image_tag, _describe(version)) for version in versions]
-    return [("", "Choose a version"), *offered]
+class Difference(NamedTuple):
+    """What an event changed in one field; None where there was nothing, or is nothing."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+def differences(event: Event) -> list[Difference]:
+    """List what an event changed, field by field."""
+    before, after = event.before or {}, event.after or {}
+    return [
+        Difference(name, _text(before.get(name)), _text(after.get(name)))
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _text(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def version_choices(
+    versions: Iterable[Version], nothing: str = "Choose a version"
+) -> list[tuple[str, str]]:
+    """What a select of versions offers; `nothing` says that none is chosen."""
+    return [("", nothing), *((version.image_tag, _describe(version)) for version in versions)]
 
 
 def _describe(version: Version) -> str:
-    """`2026.11.3-r2 — OpenClaw 2026.11.3, default, active, latest`."""
-    words = [version.variant, version.status, *(["latest"] if version.is_latest else [])]
-    return f"{version.image_tag} — OpenClaw {version.openclaw_version}, {', '.join(words)}"
+    """`2026.11.3-r2 — OpenClaw 2026.11.3, latest`; what is usual is left out."""
+    words = [
+        *([] if version.variant == DEFAULT_VARIANT else [version.variant]),
+        *([] if version.status == "active" else [version.status]),
+        *(["latest"] if version.is_latest else []),
+    ]
+    return ", ".join([f"{version.image_tag} — OpenClaw {version.openclaw_version}", *words])

@@ -1,7 +1,5 @@
 """Versions: published, listed, changed, retired, promoted."""
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from functions.admin_api.current import caller, deps, initiator
@@ -20,7 +18,7 @@ from functions.admin_api.outputs.versions import (
     VersionPage,
 )
 from functions.admin_api.routes.variants import READERS, described
-from shared.catalog.versions import SORTED_BY, Sort, VersionFilter
+from shared.catalog.versions import VersionFilter
 from shared.domain.errors import (
     DigestChanged,
     DigestInUse,
@@ -36,9 +34,7 @@ from shared.domain.errors import (
     VersionPinned,
 )
 from shared.domain.etags import IfMatch
-from shared.domain.model import Version
-from shared.domain.values import IMAGE_TAG, OPENCLAW_VERSION, rfc3339
-from shared.http import cursors, pages
+from shared.http import pages, version_pages
 from shared.http.problems import Forbidden
 from shared.http.router import Router
 from shared.usecases.disable import VersionChange
@@ -55,23 +51,17 @@ from shared.usecases.versions import change
 
 router = Router("versions")
 
-KEYS: Mapping[str, cursors.Parse] = {
-    "published_at": cursors.moment,
-    "created_at": cursors.moment,
-    "image_tag": IMAGE_TAG.parse,
-    "openclaw_version": OPENCLAW_VERSION.parse,
-}
 NO_REASON = PromoteInput()
 
 
 @router.get("/v1/versions", requires=READERS)
 def list_versions(query: VersionsQuery) -> VersionPage:
     """List versions, the newest first unless asked otherwise."""
-    after = pages.start(query, *(KEYS[name] for name in SORTED_BY[query.sort]))
+    after = version_pages.start(query, query.sort)
     wanted = VersionFilter(query.status, query.variant, query.q)
     with deps().catalog.transaction() as tx:
         rows = tx.versions.page(wanted, query.sort, query.order, after, query.limit + 1)
-    return pages.page(query, VersionPage, rows, lambda row: _key(row, query.sort))
+    return pages.page(query, VersionPage, rows, lambda row: version_pages.key(row, query.sort))
 
 
 @router.post(
@@ -192,8 +182,3 @@ def promote_version(
 def _stores(if_match: str | None) -> dict[str, Any]:
     """Return the stores, and the state from which a change may start."""
     return {"catalog": deps().catalog, "kv": deps().kv, "if_match": IfMatch(if_match)}
-
-
-def _key(version: Version, sort: Sort) -> tuple[str, ...]:
-    fields = (getattr(version, name) for name in SORTED_BY[sort])
-    return tuple(rfc3339(it) if isinstance(it, datetime) else it for it in fields)

@@ -9,6 +9,12 @@ from pydantic import BaseModel
 
 from functions.console.application import ConsoleRouter
 from functions.console.current import deps, query, show
+from functions.console.distribution import (
+    Distribution,
+    Running,
+    join_versions,
+    make_distribution,
+)
 from functions.console.rendering import redirect
 from shared.catalog.audit import Event, EventFilter
 from shared.catalog.fleet import Share
@@ -23,7 +29,6 @@ from shared.usecases.instances import FleetCounts, count_instances
 
 router = ConsoleRouter()
 
-TOP_SHARES = 5
 SHOWN = 5
 """So many findings, and latest changes."""
 MOST_VARIANTS = 20
@@ -45,28 +50,6 @@ class Everybody:
     candidate: Version | None
     moved: Promotion | None
     instances: int
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A share of a variant's instances; `version` is None for a tag that only the KV knows."""
-
-    image_tag: ImageTag
-    version: Version | None
-    instances: int
-    pins: int
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """What a variant's instances run: the biggest shares, and all others together."""
-
-    variant: Variant
-    top: Sequence[Running]
-    others: int
-    other_instances: int
-    other_pins: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +92,7 @@ def show_overview() -> Response[str]:
 def _read(tx: Transaction, variant: Variant | None) -> Overview:
     mirrors, shares = tx.variants.page(None, MOST_VARIANTS), tx.fleet.distribution(None)
     versions = tx.versions.find_all(_tags(mirrors, shares))
-    running = [_running(share, versions) for share in shares]
+    running = join_versions(shares, versions)
     chosen = variant or (mirrors[0].variant if mirrors else None)
     runs = tx.runs.page(None, 1)
     return Overview(
@@ -117,7 +100,7 @@ def _read(tx: Transaction, variant: Variant | None) -> Overview:
         counts=count_instances(tx, deps().kv),
         as_of=tx.fleet.as_of(),
         everybody=_everybody(mirrors, versions, tx.variants.newest_promotions(), running),
-        distribution=_distribution(chosen, running) if chosen else None,
+        distribution=make_distribution(chosen, _of(chosen, running)) if chosen else None,
         last_run=runs[0] if runs else None,
         findings=tx.runs.findings(None, SHOWN),
         events=tx.audit.page(EventFilter(), None, SHOWN),
@@ -128,11 +111,6 @@ def _read(tx: Transaction, variant: Variant | None) -> Overview:
 def _tags(mirrors: Iterable[Mirror], shares: Iterable[Share]) -> set[ImageTag]:
     named = (tag for one in mirrors for tag in (one.latest_tag, one.candidate_tag) if tag)
     return {*named, *(share.image_tag for share in shares)}
-
-
-def _running(share: Share, versions: Mapping[ImageTag, Version]) -> Running:
-    version = versions.get(share.image_tag)
-    return Running(share.image_tag, version, share.instances, share.pins)
 
 
 def _everybody(
@@ -151,19 +129,6 @@ def _everybody(
         )
         for mirror in mirrors
     ]
-
-
-def _distribution(variant: Variant, running: Sequence[Running]) -> Distribution:
-    shares = _of(variant, running)
-    top, others = shares[:TOP_SHARES], shares[TOP_SHARES:]
-    return Distribution(
-        variant,
-        top,
-        len(others),
-        sum(one.instances for one in others),
-        sum(one.pins for one in others),
-        sum(one.instances for one in shares),
-    )
 
 
 def _of(variant: Variant, running: Iterable[Running]) -> list[Running]:

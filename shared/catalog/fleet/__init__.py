@@ -210,6 +210,33 @@ class Fleet:
             {"variant": variant},
         )
 
+    def shares(self, tags: Collection[ImageTag]) -> dict[ImageTag, Share]:
+        """Instances and pins of these tags alone, in one statement that reads indexes only."""
+        shares = fetch(
+            self.connection,
+            Share,
+            """
+            WITH running AS (
+                SELECT image_tag, count(*) AS instances
+                  FROM kiloclaw_instances
+                 WHERE image_tag = ANY(%(tags)s)
+                 GROUP BY image_tag
+            ), pinned AS (
+                SELECT image_tag, count(*) AS pins
+                  FROM kiloclaw_version_pins
+                 WHERE image_tag = ANY(%(tags)s) AND (expires_at IS NULL OR expires_at > now())
+                 GROUP BY image_tag
+            )
+            SELECT tag AS image_tag, coalesce(instances, 0) AS instances,
+                   coalesce(pins, 0) AS pins
+              FROM unnest(%(tags)s::text[]) AS tag
+              LEFT JOIN running r ON r.image_tag = tag
+              LEFT JOIN pinned p ON p.image_tag = tag
+            """,
+            {"tags": list(tags)},
+        )
+        return {share.image_tag: share for share in shares}
+
     def classes(
         self, in_force: Collection[InForce], wanted: InstanceFilter = EVERYBODY
     ) -> list[FleetClass]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.catalog.fleet import InForce, InstanceFilter, InstanceSort
+from shared.catalog.fleet import InForce, InstanceFilter, InstanceSort, Share
 from shared.catalog.transaction import Catalog
 from shared.domain.model import Instance
 from shared.domain.pointer import Rollout
@@ -87,6 +87,32 @@ def test_pages_give_every_instance_once(
             last = page[-1]
             after = (last.resolved_at, last.user_id)
         assert walked == expected
+    catalog.database.close()
+
+
+def test_shares_of_some_tags(store: CatalogStore) -> None:
+    """Each tag that is asked for has its instances and its pins that hold, perhaps none."""
+    catalog = store.catalog("fleet")
+    with catalog.transaction() as tx:
+        tx.fleet.upsert(
+            instance(f"user-{n}", tag) for n, tag in enumerate(["one", "one", "two"])
+        )
+    catalog.database.close()
+    store.sql(
+        "INSERT INTO kiloclaw_available_versions (image_tag, openclaw_version, published_at)"
+        " SELECT unnest(ARRAY['two', 'three']), '2026.11.1', now()"
+    )
+    store.sql(
+        "INSERT INTO kiloclaw_version_pins (user_id, image_tag, pinned_by, expires_at)"
+        " VALUES ('ana', 'two', 'eve', NULL), ('bob', 'two', 'eve', now() - interval '1 day'),"
+        "        ('cy', 'three', 'eve', NULL)"
+    )
+    catalog = store.catalog()
+    with catalog.transaction() as tx:
+        assert tx.fleet.shares(["one", "two", "four"]) == {
+            "one": Share("one", 2, 0), "two": Share("two", 1, 1), "four": Share("four", 0, 0)
+        }  # fmt: skip
+        assert tx.fleet.shares([]) == {}
     catalog.database.close()
 
 

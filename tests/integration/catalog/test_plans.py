@@ -244,6 +244,7 @@ def test_a_page_of_instances_costs_what_it_shows(
         (lambda connection: Pins(connection).find("user-7"), 2),
         (lambda connection: [Fleet(connection).as_of()], 1),
         (lambda connection: Pins(connection).count("tag-7"), 400),
+        (lambda connection: Fleet(connection).shares(["tag-7"]), 400),
     ],
 )
 def test_a_look_up_costs_what_it_finds(
