@@ -288,33 +288,17 @@ CREATE UNIQUE INDEX audit_reverted_once ON kiloclaw_audit_log USING btree (subje
 
 COMMENT ON INDEX audit_reverted_once IS 'Invariant: that a pointer of the KV is refused is said once per variant and revision.';
 
-CREATE INDEX instances_by_image_tag ON kiloclaw_instances USING btree (image_tag, user_id);
+CREATE INDEX instances_by_group ON kiloclaw_instances USING btree (image_tag, variant, source, user_id);
 
-COMMENT ON INDEX instances_by_image_tag IS 'Query: the instances of one version by user id, their number, and the distribution.';
+COMMENT ON INDEX instances_by_group IS 'Query: filtered instances by user id, how many run a version, and which groups there are.';
 
-CREATE INDEX instances_by_image_tag_resolved_at ON kiloclaw_instances USING btree (image_tag, resolved_at, user_id);
+CREATE INDEX instances_by_group_resolved_at ON kiloclaw_instances USING btree (image_tag, variant, source, resolved_at, user_id);
 
-COMMENT ON INDEX instances_by_image_tag_resolved_at IS 'Query: the instances of one version, latest start first; an old version has no new starts.';
+COMMENT ON INDEX instances_by_group_resolved_at IS 'Query: filtered instances, latest start first.';
 
 CREATE INDEX instances_by_resolved_at ON kiloclaw_instances USING btree (resolved_at, user_id);
 
 COMMENT ON INDEX instances_by_resolved_at IS 'Query: the list of instances, latest start first, and the age of the copy.';
-
-CREATE INDEX instances_by_source ON kiloclaw_instances USING btree (source, user_id);
-
-COMMENT ON INDEX instances_by_source IS 'Query: the instances of one source by user id.';
-
-CREATE INDEX instances_by_source_resolved_at ON kiloclaw_instances USING btree (source, resolved_at, user_id);
-
-COMMENT ON INDEX instances_by_source_resolved_at IS 'Query: the instances of one source, latest start first; rollouts of the past have ended.';
-
-CREATE INDEX instances_by_variant ON kiloclaw_instances USING btree (variant, user_id);
-
-COMMENT ON INDEX instances_by_variant IS 'Query: the instances of one variant by user id.';
-
-CREATE INDEX instances_by_variant_resolved_at ON kiloclaw_instances USING btree (variant, resolved_at, user_id);
-
-COMMENT ON INDEX instances_by_variant_resolved_at IS 'Query: the instances of one variant, latest start first.';
 
 COMMENT ON INDEX kiloclaw_instances_pkey IS 'Invariant: one row a user. Query: the list of instances by user id.';
 

@@ -16,12 +16,12 @@ from shared.catalog.fleet.classes import (
 from shared.catalog.fleet.pages import (
     COLUMNS,
     EVERYBODY,
-    PAGES,
-    SEARCHES,
+    GROUPS,
     InstanceFilter,
     InstanceSort,
     Place,
     filter_parameters,
+    page_query,
     place_parameters,
 )
 from shared.domain.fleet import Removal
@@ -33,18 +33,10 @@ __all__ = [
     "EVERYBODY", "Fleet", "InForce", "InstanceFilter", "InstanceSort", "Place", "Share",
 ]  # fmt: skip
 
-VARIANTS: LiteralString = """
-WITH RECURSIVE of_fleet (variant) AS (
-    SELECT min(variant) FROM kiloclaw_instances
-     UNION ALL
-    SELECT (SELECT min(i.variant) FROM kiloclaw_instances i WHERE i.variant > f.variant)
-      FROM of_fleet f WHERE f.variant IS NOT NULL
-)
-SELECT variant FROM of_fleet WHERE variant IS NOT NULL
- UNION
-SELECT variant FROM kiloclaw_available_versions
-"""
-"""One look at the index for each variant that an instance runs."""
+VARIANTS: LiteralString = f"""
+{GROUPS}
+SELECT variant FROM groups UNION SELECT variant FROM kiloclaw_available_versions
+"""  # noqa: S608  constants alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +155,14 @@ class Fleet:
         self, wanted: InstanceFilter, sort: InstanceSort, after: Place | None, limit: int
     ) -> list[Instance]:
         """List up to `limit` instances behind `after`, by user id or the latest start first."""
-        query = (SEARCHES if wanted.q else PAGES)[sort]
+        query = page_query(wanted, sort)
         parameters = filter_parameters(wanted) | place_parameters(after) | {"limit": limit}
         return fetch(self.connection, Instance, query, parameters)
 
     def variants(self) -> list[Variant]:
         """List the variants of all instances and of all versions."""
-        return [variant for (variant,) in self.connection.execute(VARIANTS).fetchall()]
+        rows = self.connection.execute(VARIANTS, filter_parameters(EVERYBODY)).fetchall()
+        return [variant for (variant,) in rows]
 
     def count(self, tag: ImageTag) -> int:
         [(count,)] = self.connection.execute(

@@ -9,6 +9,8 @@ from shared.catalog.fleet.pages import (
     BEHIND,
     EVERYBODY,
     FILTER,
+    GROUPS,
+    IN_GROUP,
     ORDER,
     InstanceFilter,
     InstanceSort,
@@ -71,7 +73,7 @@ FLEET: LiteralString = f"""
 
 # Grouped by both variants, not by the decided one: then the planner knows that there are few
 # groups, and several processes group the fleet.
-GROUPS: LiteralString = f"""
+CLASSES: LiteralString = f"""
 SELECT i.variant, v.variant, i.image_tag, i.is_pinned, p.image_tag, {PIN_EXPIRED}, {BEFORE},
        {AFTER}, min(i.user_id), count(*)
 {FLEET}
@@ -101,12 +103,14 @@ SELECT user_id, key
 
 # A few users of each tag are looked at, so that a sample costs the same in every fleet.
 SAMPLE: LiteralString = f"""
+{GROUPS}
 SELECT user_id, key
   FROM (SELECT i.user_id, {KEY} AS key
-          FROM unnest(%(tags)s::text[]) AS t (tag)
-         CROSS JOIN LATERAL (SELECT * FROM kiloclaw_instances c WHERE c.image_tag = t.tag
-                              ORDER BY c.user_id LIMIT %(candidates)s) AS i
-        {WITH_PINS}) AS i
+          FROM groups g
+         CROSS JOIN LATERAL (SELECT * FROM kiloclaw_instances i WHERE {IN_GROUP}
+                              ORDER BY i.user_id LIMIT %(candidates)s) AS i
+        {WITH_PINS}
+         WHERE g.image_tag = ANY(%(tags)s)) AS i
  WHERE key = ANY(%(keys)s)
  ORDER BY user_id LIMIT %(limit)s
 """  # noqa: S608  constants alone
@@ -117,7 +121,7 @@ def group_users(
 ) -> list[FleetClass]:
     """Group the wanted instances that are decided for these variants into classes."""
     parameters = _rollouts(in_force) | filter_parameters(wanted)
-    rows = connection.execute(GROUPS, parameters).fetchall()
+    rows = connection.execute(CLASSES, parameters).fetchall()
     unchanged = {one.variant: one.before == one.after for one in in_force}
     classes: dict[tuple[Any, ...], FleetClass] = {}
     for recorded, pinned, *rest in rows:
@@ -160,7 +164,8 @@ def sample_users(
     """Find up to `limit` users of these classes, at least one of each that fits, by user id."""
     by_key = _by_key(in_force, classes)
     largest = sorted(classes, key=lambda one: -one.users)
-    parameters = _rollouts(in_force) | {
+    parameters = _rollouts(in_force) | filter_parameters(EVERYBODY)
+    parameters |= {
         "tags": list(dict.fromkeys(one.running_tag for one in largest))[:limit],
         "candidates": CANDIDATES,
         "keys": list(by_key),

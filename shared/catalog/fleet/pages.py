@@ -35,7 +35,50 @@ ORDER: dict[InstanceSort, LiteralString] = {
     "resolved_at": "ORDER BY i.resolved_at DESC, i.user_id DESC LIMIT %(limit)s",
 }
 PAGES: dict[InstanceSort, LiteralString] = {
-    sort: f"{COLUMNS} FROM kiloclaw_instances i {FILTER} {BEHIND[sort]} {ORDER[sort]}"
+    sort: f"{COLUMNS} FROM kiloclaw_instances i WHERE true {BEHIND[sort]} {ORDER[sort]}"
+    for sort in ORDER
+}
+# Instances with the same tag, variant and source are a group: a part of an index, in which one
+# look finds the next. There are few, as an image has one variant and there are four sources.
+GROUPS: LiteralString = """
+WITH RECURSIVE groups AS (
+    (SELECT image_tag, variant, source
+       FROM kiloclaw_instances
+      WHERE %(image_tag)s::text IS NULL OR image_tag = %(image_tag)s
+      ORDER BY image_tag, variant, source LIMIT 1)
+     UNION ALL
+    SELECT following.*
+      FROM groups g
+     CROSS JOIN LATERAL (
+           SELECT i.image_tag, i.variant, i.source
+             FROM kiloclaw_instances i
+            WHERE (i.image_tag, i.variant, i.source) > (g.image_tag, g.variant, g.source)
+              AND (%(image_tag)s::text IS NULL OR i.image_tag = %(image_tag)s)
+            ORDER BY i.image_tag, i.variant, i.source LIMIT 1) AS following
+)
+"""
+IN_GROUP: LiteralString = """
+i.image_tag = g.image_tag AND i.variant = g.variant AND i.source = g.source
+"""
+# A page of each group that is wanted, and of those the first page.
+FILTERED_PAGES: dict[InstanceSort, LiteralString] = {
+    sort: f"""
+{GROUPS}, found AS (
+    SELECT i.user_id
+      FROM groups g
+     CROSS JOIN LATERAL (
+           SELECT i.user_id, i.resolved_at
+             FROM kiloclaw_instances i
+            WHERE {IN_GROUP} {BEHIND[sort]}
+           {ORDER[sort]}) AS i
+     WHERE (%(variant)s::text IS NULL OR g.variant = %(variant)s)
+       AND (%(source)s::text IS NULL OR g.source = %(source)s)
+    {ORDER[sort]}
+)
+{COLUMNS}
+  FROM found JOIN kiloclaw_instances i USING (user_id)
+{ORDER[sort]}
+"""  # noqa: S608  constants alone
     for sort in ORDER
 }
 # A part of an id is in no index. OFFSET 0 has the table read as it lies.
@@ -60,6 +103,13 @@ class InstanceFilter:
 
 
 EVERYBODY = InstanceFilter()
+
+
+def page_query(wanted: InstanceFilter, sort: InstanceSort) -> LiteralString:
+    """Choose the statement that reads no more than it must."""
+    if wanted.q:
+        return SEARCHES[sort]
+    return (PAGES if wanted == EVERYBODY else FILTERED_PAGES)[sort]
 
 
 def filter_parameters(wanted: InstanceFilter) -> dict[str, object]:

@@ -21,30 +21,17 @@ COMMENT ON COLUMN kiloclaw_instances.decided_at IS
 COMMENT ON INDEX kiloclaw_instances_pkey IS
     'Invariant: one row a user. Query: the list of instances by user id.';
 
-CREATE INDEX instances_by_image_tag ON kiloclaw_instances (image_tag, user_id);
-COMMENT ON INDEX instances_by_image_tag IS
-    'Query: the instances of one version by user id, their number, and the distribution.';
+-- Every start moves its row in every index, so there are no more than lists need. Instances with the
+-- same tag, variant and source are a group, and there are few groups: a filtered page is merged from
+-- a page of each.
+CREATE INDEX instances_by_group ON kiloclaw_instances (image_tag, variant, source, user_id);
+COMMENT ON INDEX instances_by_group IS
+    'Query: filtered instances by user id, how many run a version, and which groups there are.';
 
-CREATE INDEX instances_by_variant ON kiloclaw_instances (variant, user_id);
-COMMENT ON INDEX instances_by_variant IS 'Query: the instances of one variant by user id.';
-
-CREATE INDEX instances_by_source ON kiloclaw_instances (source, user_id);
-COMMENT ON INDEX instances_by_source IS 'Query: the instances of one source by user id.';
-
-CREATE INDEX instances_by_image_tag_resolved_at
-    ON kiloclaw_instances (image_tag, resolved_at, user_id);
-COMMENT ON INDEX instances_by_image_tag_resolved_at IS
-    'Query: the instances of one version, latest start first; an old version has no new starts.';
-
-CREATE INDEX instances_by_variant_resolved_at
-    ON kiloclaw_instances (variant, resolved_at, user_id);
-COMMENT ON INDEX instances_by_variant_resolved_at IS
-    'Query: the instances of one variant, latest start first.';
-
-CREATE INDEX instances_by_source_resolved_at
-    ON kiloclaw_instances (source, resolved_at, user_id);
-COMMENT ON INDEX instances_by_source_resolved_at IS
-    'Query: the instances of one source, latest start first; rollouts of the past have ended.';
+CREATE INDEX instances_by_group_resolved_at
+    ON kiloclaw_instances (image_tag, variant, source, resolved_at, user_id);
+COMMENT ON INDEX instances_by_group_resolved_at IS
+    'Query: filtered instances, latest start first.';
 
 CREATE INDEX instances_by_resolved_at ON kiloclaw_instances (resolved_at, user_id);
 COMMENT ON INDEX instances_by_resolved_at IS
