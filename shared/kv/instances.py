@@ -16,6 +16,7 @@ from shared.domain.values import (
     UserId,
     Variant,
     parse_moment,
+    rfc3339,
 )
 from shared.kv.pointers import read_pointer
 from shared.kv.table import (
@@ -28,7 +29,7 @@ from shared.kv.table import (
     was_repeated,
 )
 
-PARTITION = "INSTANCE#"
+PARTITION, SORT_KEY = "INSTANCE#", "IMAGE"
 ITEMS_A_PAGE = 1000
 SOURCES: Mapping[str, Source] = {name: name for name in get_args(Source)}
 
@@ -127,8 +128,8 @@ class Instances:
             TotalSegments=segments,
             Limit=ITEMS_A_PAGE,
             ConsistentRead=True,
-            FilterExpression="begins_with(pk, :instance)",
-            ExpressionAttributeValues=texts(**{":instance": PARTITION}),
+            FilterExpression="begins_with(pk, :instance) AND sk = :image",
+            ExpressionAttributeValues=texts(**{":instance": PARTITION, ":image": SORT_KEY}),
             **start,
         )
         last = page.get("LastEvaluatedKey")
@@ -174,9 +175,8 @@ def put_parameters(instance: Instance) -> dict[str, Any]:
 
 
 def _moment(text: str) -> str:
-    """Return a time as it is stored. Raises InvalidValue."""
-    parse_moment(text)
-    return text
+    """Return a time as the system writes it; Postgres refuses some. Raises InvalidValue."""
+    return rfc3339(parse_moment(text))
 
 
 def _item(instance: Instance) -> dict[str, Any]:
@@ -197,4 +197,4 @@ def _item(instance: Instance) -> dict[str, Any]:
 
 
 def _key(user_id: UserId) -> dict[str, Any]:
-    return key(f"{PARTITION}{user_id}", "IMAGE")
+    return key(f"{PARTITION}{user_id}", SORT_KEY)

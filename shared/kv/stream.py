@@ -9,8 +9,10 @@ from typing import Any
 
 from shared.domain.errors import InvalidValue
 from shared.domain.fleet import Change, Changes, Removal
-from shared.domain.values import USER_ID, parse_moment
-from shared.kv.instances import PARTITION, parse_instance
+from shared.domain.model import Instance
+from shared.domain.values import USER_ID, UserId, parse_moment
+from shared.kv.instances import PARTITION, SORT_KEY, parse_instance
+from shared.kv.table import Attributes
 
 
 def read_changes(records: Iterable[Mapping[str, Any]]) -> Changes:
@@ -18,8 +20,8 @@ def read_changes(records: Iterable[Mapping[str, Any]]) -> Changes:
     changes = Changes()
     for record in records:
         change = record["dynamodb"]
-        partition = change["Keys"]["pk"]["S"]
-        if partition.startswith(PARTITION):
+        partition, sort = (change["Keys"][name]["S"] for name in ("pk", "sk"))
+        if partition.startswith(PARTITION) and sort == SORT_KEY:
             written_at = _written_at(change)
             changes.add(_read(record["eventName"], partition, change, written_at), written_at)
     return changes
@@ -34,15 +36,20 @@ def _read(
     except InvalidValue:
         return None
     if event == "REMOVE":
-        return Removal(user_id, _decided_at(change, written_at))
-    instance = parse_instance(change.get("NewImage"))
-    return instance if instance and instance.user_id == user_id else None
+        return Removal(user_id, _decided_at(user_id, change, written_at))
+    return _instance(user_id, change.get("NewImage"))
 
 
-def _decided_at(change: Mapping[str, Any], written_at: datetime) -> datetime:
+def _decided_at(user_id: UserId, change: Mapping[str, Any], written_at: datetime) -> datetime:
     """When the removed record was decided; for a malformed one, the latest it can have been."""
-    removed = parse_instance(change.get("OldImage"))
+    removed = _instance(user_id, change.get("OldImage"))
     return parse_moment(removed.decided_at) if removed else written_at + timedelta(seconds=1)
+
+
+def _instance(user_id: UserId, item: Attributes | None) -> Instance | None:
+    """The record in an item; None if it is malformed or names another user than its key."""
+    instance = parse_instance(item)
+    return instance if instance and instance.user_id == user_id else None
 
 
 def _written_at(change: Mapping[str, Any]) -> datetime:

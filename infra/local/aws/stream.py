@@ -49,10 +49,18 @@ class StreamReader:
         return cls(client, table)
 
     def read(self) -> list[dict[str, Any]]:
-        """Return the records since the last call, shaped as in a Lambda event."""
-        streams = self._client.list_streams(TableName=self._table)["Streams"]
-        arns = [stream["StreamArn"] for stream in streams]
-        return [record for arn in arns for record in self._read_stream(arn)]
+        """Return the records since the last call, shaped as in a Lambda event.
+
+        If it fails half-way, the next call reads the same again.
+        """
+        read_through = dict(self._read_through)
+        try:
+            streams = self._client.list_streams(TableName=self._table)["Streams"]
+            arns = [stream["StreamArn"] for stream in streams]
+            return [record for arn in arns for record in self._read_stream(arn)]
+        except (BotoCoreError, ClientError):
+            self._read_through = read_through
+            raise
 
     def _read_stream(self, arn: str) -> Iterator[dict[str, Any]]:
         description = self._client.describe_stream(StreamArn=arn)["StreamDescription"]

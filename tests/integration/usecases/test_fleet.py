@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.local.aws.stream import StreamReader
 from shared.catalog.fleet import InstanceFilter
@@ -17,7 +18,7 @@ from shared.kv import KV
 from shared.kv.stream import read_changes
 from shared.usecases.fleet import Applied, apply_changes
 from tests.support.concurrent_actors import Sandbox
-from tests.support.failing_clients import closed_catalog
+from tests.support.failing_clients import Interposing, closed_catalog, refusal
 from tests.support.stores import Stores
 from tests.support.stream_records import instance_item
 
@@ -102,9 +103,40 @@ def test_other_items_are_passed_over_and_malformed_ones_skipped(
     stores.put("INSTANCE#eve", "IMAGE", **instance_item("mallory"))
     stores.put("INSTANCE#tim", "IMAGE", **instance_item("tim") | {"decided_at": "yesterday"})
     stores.put("INSTANCE#a b", "IMAGE", **instance_item("a b"))
+    stores.put("INSTANCE#fay", "NOTE", **instance_item("fay"))
     changes = read_changes(reader.read())
     assert (set(changes.put), changes.skipped) == ({"ana"}, 4)
     assert apply_changes(changes, catalog=fleet) == Applied(1, 0)
+
+
+def test_a_time_in_any_form_is_copied(
+    stores: Stores, reader: StreamReader, fleet: Catalog
+) -> None:
+    """One record that Postgres refused would hold up all behind it for a day."""
+    forms = [
+        "2026-11-01t00:00:00.1234567z",
+        "2026-11-01T00:00:00+23:59",
+        "0001-01-02T00:00:00Z",
+    ]
+    for number, moment in enumerate(forms):
+        item = instance_item(f"user-{number}", resolved_at=moment, decided_at=moment)
+        stores.put(f"INSTANCE#user-{number}", "IMAGE", **item)
+    assert apply(reader.read(), fleet) == Applied(3, 0)
+    assert rows(fleet) == in_kv(stores)
+
+
+def test_a_removal_of_a_malformed_record_takes_the_row(
+    stores: Stores, reader: StreamReader, fleet: Catalog
+) -> None:
+    """The row is of the record before, whenever the malformed one says it was decided."""
+    before = {"decided_at": "2025-12-31T00:00:00Z"}
+    for user, spoilt in (("ana", instance_item("bob") | before), ("bob", {"user_id": "bob"})):
+        stores.put(f"INSTANCE#{user}", "IMAGE", **instance_item(user))
+        stores.put(f"INSTANCE#{user}", "IMAGE", **spoilt)
+    assert apply(reader.read(), fleet) == Applied(2, 0)
+    for user in ("ana", "bob"):
+        stores.kv().instances.forget(user)
+    assert apply(reader.read(), fleet) == Applied(0, 2)
 
 
 def test_any_batches_in_order_give_the_kvs_state(
@@ -219,6 +251,22 @@ def test_two_pollers_at_once(
             done.result()
     second.database.close()
     assert rows(fleet) == in_kv(stores)
+
+
+def test_a_reader_that_fails_half_way_reads_the_same_again(
+    world: Sandbox, stores: Stores, reader: StreamReader
+) -> None:
+    """What it had read already is in no batch yet, so it must not be passed over."""
+    world.provision("ana")
+    client: Any = Interposing(reader._client, "get_records", int, _fail)
+    failing = StreamReader(client, stores.table)
+    with pytest.raises(ClientError):
+        failing.read()
+    assert failing.read() == reader.read() != []
+
+
+def _fail() -> None:
+    raise refusal("InternalServerError", status=500)
 
 
 def test_an_erasure_between_two_batches(

@@ -84,6 +84,7 @@ def test_a_copy_that_was_lost_comes_back(stores: Stores, catalog: Catalog, kv: K
     stores.put_entry("v1")
     stores.put("INSTANCE#eve", "IMAGE", user_id="eve")
     stores.put("INSTANCE#tim", "IMAGE", **instance_item("mallory"))
+    stores.put("INSTANCE#fay", "NOTE", **instance_item("fay"))
     assert rebuild(catalog, kv) == FleetReport(read=7, written=7, done=True)
     assert rows(catalog) == [instance(user, number) for number, user in enumerate(USERS)]
     assert rebuild(catalog, kv) == FleetReport(read=7, done=True)
