@@ -4,13 +4,16 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Tag
 
 from shared.http.resolver import HttpResolver
-from shared.http.responses import InvalidProblemOutput, ProblemOutput, UnauthorizedOutput
+from shared.http.responses import MODELS, ProblemOutput, UnauthorizedOutput
 from shared.http.router import SCHEME
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Schema = dict[str, Any]
 
@@ -99,7 +102,8 @@ def _name(description: str) -> str:
 
 def _problem_schemas() -> Schema:
     schemas: Schema = {}
-    for problem in (InvalidProblemOutput, ProblemOutput, UnauthorizedOutput):
+    models: list[type[BaseModel]] = [*MODELS.values(), ProblemOutput, UnauthorizedOutput]
+    for problem in models:
         template = COMPONENT.format(kind="schemas", name="{model}")
         own = _tidied(json.dumps(problem.model_json_schema(ref_template=template)))
         schemas |= {**own.pop("$defs", {}), problem.__name__: own}

@@ -21,8 +21,9 @@ from shared.catalog.fleet import InstanceSort
 from shared.catalog.versions import Order, Sort
 from shared.domain.model import Intent, Source, Status
 from shared.domain.pointer import MAX_BRAKE_FAILURES
-from shared.domain.values import ImageDigest, ImageTag, OpenclawVersion, Variant
+from shared.domain.values import ImageDigest, ImageTag, OpenclawVersion, UserId, Variant
 from shared.http.pages import PageQuery
+from shared.usecases.bulk_pins import MOST_ITEMS, Mode
 
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
 ONLY_WHEN_DISABLING: dict[str, Any] = {
@@ -172,6 +173,87 @@ class PinInput(BaseModel):
     expires_at: GivenMoment | None = Field(
         None, description="When the pin ends, in the future; never unless given."
     )
+
+
+class BulkPinItem(BaseModel):
+    """A user to pin or to unpin."""
+
+    model_config = ConfigDict(
+        **STRICT,
+        json_schema_extra={
+            "if": {"properties": {"op": {"const": "pin"}}},
+            "then": {
+                "required": ["image_tag"],
+                "properties": {"image_tag": {"type": "string"}},
+            },
+            "else": {
+                "properties": {"image_tag": {"type": "null"}, "expires_at": {"type": "null"}}
+            },
+        },
+    )
+
+    op: Literal["pin", "unpin"] = Field(description="What to do.")
+    user_id: UserId = Field(description="The user's id.")
+    image_tag: ImageTag | None = Field(
+        None, validate_default=True, description="The version to pin."
+    )
+    reason: Reason | None = Field(None, description=WHY)
+    expires_at: GivenMoment | None = Field(
+        None, description="When the pin ends, in the future; never unless given."
+    )
+
+    @field_validator("image_tag", "expires_at")
+    @classmethod
+    def _belongs_to_a_pin(cls, value: object, info: ValidationInfo) -> object:
+        op = info.data.get("op")
+        if op == "pin" and info.field_name == "image_tag" and value is None:
+            raise PydanticCustomError("missing_tag", "is required to pin")
+        if op == "unpin" and value is not None:
+            raise PydanticCustomError("misplaced", "goes only with pinning")
+        return value
+
+
+class BulkPinsInput(BaseModel):
+    """Users to pin and to unpin, each named once."""
+
+    model_config = ConfigDict(
+        **STRICT,
+        json_schema_extra={
+            "examples": [
+                {
+                    "mode": "atomic",
+                    "items": [
+                        {
+                            "op": "pin",
+                            "user_id": "ana@example.com",
+                            "image_tag": "2026.11.1-r1",
+                        }
+                    ],
+                }
+            ]
+        },
+    )
+
+    mode: Mode = Field(
+        description="`atomic`: all or nothing. `best_effort`: what is not refused."
+    )
+    items: list[BulkPinItem] = Field(
+        min_length=1, max_length=MOST_ITEMS, description="What to do, in any order."
+    )
+
+    @field_validator("items")
+    @classmethod
+    def _name_each_user_once(cls, items: list[BulkPinItem]) -> list[BulkPinItem]:
+        seen: dict[str, int] = {}
+        for index, item in enumerate(items):
+            first = seen.setdefault(item.user_id, index)
+            if first != index:
+                raise PydanticCustomError(
+                    "repeated_user",
+                    "must name each user once; item {index} has the user of item {first}",
+                    {"index": index, "first": first},
+                )
+        return items
 
 
 class VersionsQuery(PageQuery):

@@ -134,6 +134,15 @@ class InvalidRequest(Refused):
         )
 
 
+class BulkRejected(Refused):
+    """An item was refused, so nothing was done.
+
+    `errors` lists `{"index", "user_id", "code", "message"}`.
+    """
+
+    code = "bulk_rejected"
+
+
 class NoVersionAvailable(Refused):
     """No rule yields a version that may run."""
 

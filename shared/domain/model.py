@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from shared.domain.etags import row_etag
@@ -14,6 +14,7 @@ from shared.domain.values import (
     Reason,
     UserId,
     Variant,
+    rfc3339,
 )
 
 Status = Literal["active", "deprecated", "disabled"]
@@ -59,6 +60,18 @@ class Version:
         return row_etag(self.id, self.revision)
 
 
+class PinContent(NamedTuple):
+    """What was decided for a user. The log keeps it; it never names the user."""
+
+    image_tag: ImageTag
+    reason: str | None
+    expires_at: datetime | None
+
+    def as_json(self) -> dict[str, str | None]:
+        expires_at = rfc3339(self.expires_at) if self.expires_at else None
+        return {"image_tag": self.image_tag, "reason": self.reason, "expires_at": expires_at}
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """A user's pin; `state` is as of the statement that read it."""
@@ -73,6 +86,10 @@ class Pin:
     revision: int
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def content(self) -> PinContent:
+        return PinContent(self.image_tag, self.reason, self.expires_at)
 
     @property
     def etag(self) -> str:

@@ -78,6 +78,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "no_version_available": Problem(409, "No version available"),
     "stale_revision": Problem(412, "Stale revision"),
     "invalid_request": Problem(422, "Invalid request"),
+    "bulk_rejected": Problem(422, "Bulk rejected"),
     "internal_error": Problem(500, "Internal error"),
     "not_implemented": Problem(501, "Not implemented"),
     "catalog_unavailable": Problem(503, "Catalog unavailable"),

@@ -91,10 +91,34 @@ class InvalidProblemOutput(ProblemOutput):
     errors: list[FieldErrorOutput] = Field(min_length=1, description="At most twenty of them.")
 
 
+class RefusedItemOutput(BaseModel):
+    """An item that was refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    index: int = Field(description="Its place among the items, from 0.")
+    user_id: str = Field(description="Its user.")
+    code: str = Field(description="What was wrong, for programs.")
+    message: str = Field(description="What was wrong, in words.")
+
+
+class BulkProblemOutput(ProblemOutput):
+    """Which items were refused, so that nothing was done."""
+
+    errors: list[RefusedItemOutput] = Field(min_length=1, description="All of them.")
+
+
 class UnauthorizedOutput(BaseModel):
     """API Gateway's own words."""
 
     message: str = Field(description="`Unauthorized`.")
+
+
+MODELS: Mapping[str, type[ProblemOutput]] = {
+    "invalid_request": InvalidProblemOutput,
+    "bulk_rejected": BulkProblemOutput,
+}
+"""Codes whose documents have members of their own."""
 
 
 def describe_successes(
@@ -178,13 +202,21 @@ def _problems(refusals: tuple[type[Refused], ...]) -> dict[int, Any]:
 
 
 def _problem(status: int, codes: list[str]) -> dict[str, Any]:
-    name = (InvalidProblemOutput if InvalidRequest.code in codes else ProblemOutput).__name__
-    schema: dict[str, Any] = {
-        "allOf": [{"$ref": f"{SCHEMAS}{name}"}],
-        "properties": {"status": {"const": status}, "code": {"enum": codes}},
-    }
+    """Describe a status; its codes may have problem documents of different shapes."""
+    by_model: dict[str, list[str]] = {}
+    for code in codes:
+        by_model.setdefault(MODELS.get(code, ProblemOutput).__name__, []).append(code)
+    [schema, *others] = [_schema(name, status, of_it) for name, of_it in by_model.items()]
+    content = {"oneOf": [schema, *others]} if others else schema
     problem = {
         "description": " · ".join(codes),
-        "content": {CONTENT_TYPE: {"schema": schema}},
+        "content": {CONTENT_TYPE: {"schema": content}},
     }
     return problem | ({"headers": HEADERS[status]} if status in HEADERS else {})
+
+
+def _schema(model: str, status: int, codes: list[str]) -> dict[str, Any]:
+    return {
+        "allOf": [{"$ref": f"{SCHEMAS}{model}"}],
+        "properties": {"status": {"const": status}, "code": {"enum": codes}},
+    }

@@ -10,7 +10,7 @@ from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import InstanceNotFound
 from shared.domain.impact import FleetClass, decide_class, tag_of
 from shared.domain.model import Instance, Pin
-from shared.domain.resolution import Facts, PinFact, Resolution, decide, variant_of
+from shared.domain.resolution import PinFact, Resolution, decide
 from shared.domain.values import UserId
 from shared.kv import KV
 from shared.usecases.situations import Situations, read_situations
@@ -172,22 +172,8 @@ def _states(instances: list[Instance], tx: Transaction, kv: KV) -> list[Instance
 
 
 def _state(instance: Instance, pin: Pin | None, situations: Situations) -> InstanceState:
-    decides = pin is not None and pin.state != "expired"
-    pinned = situations.images.get(pin.image_tag) if pin and decides else None
-    variant = variant_of(pinned, None, instance)
-    situation = situations[variant]
-    restart = Facts(
-        instance.user_id,
-        "restart",
-        situations.now,
-        pin=PinFact(pin.image_tag, pin.expires_at) if pin else None,
-        mirror=situation.mirror,
-        stored=situation.stored,
-        images=situation.images,
-        instance=instance,
-        record_read=True,
-        variant=variant,
-    )
+    fact = PinFact(pin.image_tag, pin.expires_at) if pin else None
+    restart = situations.facts(instance, fact, "restart")
     expected = decide(restart)
     upgraded = decide(replace(restart, intent="upgrade"))
     return InstanceState(

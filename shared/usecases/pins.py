@@ -4,10 +4,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared.catalog.transaction import Catalog, Transaction
-from shared.domain.errors import InvalidRequest, PinNotFound, VersionDisabled
+from shared.domain.errors import (
+    InvalidRequest,
+    PinNotFound,
+    VersionDisabled,
+    VersionNotFound,
+)
 from shared.domain.etags import UNCONDITIONAL, IfMatch
 from shared.domain.model import Initiator, Pin, Version
-from shared.domain.values import ImageTag, UserId, rfc3339
+from shared.domain.values import ImageTag, UserId
 from shared.kv import KV
 
 
@@ -62,7 +67,8 @@ def put_pin(
         if before is None or before.revision != pin.revision:
             tx.audit.record(
                 by, "pin.set", "user", alias,
-                before=_content(before), after=_content(pin),
+                before=before.content.as_json() if before else None,
+                after=pin.content.as_json(),
             )  # fmt: skip
         return Pinned(pin, version, is_new=before is None)
 
@@ -75,7 +81,16 @@ def check_expiry(expires_at: datetime | None) -> None:
 
 def get_pinnable(tag: ImageTag, tx: Transaction) -> Version:
     """Find a version that users may be pinned to. Raises VersionNotFound, VersionDisabled."""
-    version = tx.versions.get(tag)
+    return check_pinnable(tx.versions.find(tag))
+
+
+def check_pinnable(version: Version | None) -> Version:
+    """Return the version if users may be pinned to it.
+
+    Raises VersionNotFound, VersionDisabled.
+    """
+    if version is None or version.retired_at is not None:
+        raise VersionNotFound("no version has this tag")
     if version.status == "disabled":
         raise VersionDisabled("nobody can be pinned to a disabled version")
     return version
@@ -90,8 +105,10 @@ def remove_pin(
         tx.pins.lock(user_id)
         before = tx.pins.find(user_id)
         if_match.check(before.etag if before else None)
-        if alias is not None and tx.pins.remove(user_id):
-            tx.audit.record(by, "pin.removed", "user", alias, before=_content(before))
+        if alias is not None and before is not None:
+            tx.pins.remove(user_id)
+            content = before.content.as_json()
+            tx.audit.record(by, "pin.removed", "user", alias, before=content)
 
 
 def erase_user(user_id: UserId, *, by: Initiator, catalog: Catalog, kv: KV) -> None:
@@ -110,11 +127,3 @@ def erase_user(user_id: UserId, *, by: Initiator, catalog: Catalog, kv: KV) -> N
         had_instance = kv.instances.forget(user_id)
         if was_known or had_pin or had_instance:
             tx.audit.record(by, "user.erased", "user", alias)
-
-
-def _content(pin: Pin | None) -> dict[str, object] | None:
-    """What the log keeps of a pin: never the user."""
-    if pin is None:
-        return None
-    expires_at = rfc3339(pin.expires_at) if pin.expires_at else None
-    return {"image_tag": pin.image_tag, "reason": pin.reason, "expires_at": expires_at}

@@ -15,7 +15,14 @@ from shared.catalog.fleet import InForce
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import KVUnavailable
 from shared.domain.etags import variant_etag
-from shared.domain.impact import FleetClass, Impact, Situation, rollout_in_force, weigh
+from shared.domain.impact import (
+    FleetClass,
+    Impact,
+    Move,
+    Situation,
+    rollout_in_force,
+    weigh,
+)
 from shared.domain.model import Image
 from shared.domain.pointer import Pointer, StoredPointer
 from shared.domain.values import ImageTag, UserId, Variant
@@ -131,7 +138,7 @@ def weigh_change(
     )
     return Preview(
         users=impact.users,
-        moves=_ranked(impact),
+        moves=rank_moves(impact.moves),
         pinned=impact.pinned,
         sample=_sample(impact, in_force, tx),
         as_of=tx.fleet.as_of(),
@@ -165,8 +172,9 @@ def _images(
     return known, stored
 
 
-def _ranked(impact: Impact) -> list[MoveCount]:
-    moves = [MoveCount(*move, users) for move, users in impact.moves.items()]
+def rank_moves(counts: Mapping[Move, int]) -> list[MoveCount]:
+    """List the moves, most users first."""
+    moves = [MoveCount(*move, users) for move, users in counts.items()]
     return sorted(moves, key=lambda one: (-one.users, one.from_tag or "", one.to_tag or ""))
 
 

@@ -9,8 +9,9 @@ from shared.catalog.fleet import InForce
 from shared.catalog.transaction import Transaction
 from shared.domain.errors import KVUnavailable
 from shared.domain.impact import Situation, rollout_in_force
-from shared.domain.model import Image
+from shared.domain.model import Image, Instance, Intent
 from shared.domain.pointer import Pointer, StoredPointer
+from shared.domain.resolution import Facts, PinFact, variant_of
 from shared.domain.values import ImageTag, Variant
 from shared.kv import KV
 from shared.kv.entries import image_of
@@ -39,6 +40,25 @@ class Situations:
             (name, rollout_in_force(name, self[name], self.now)) for name in self.mirrors
         ]
         return [InForce(name, rollout, rollout) for name, rollout in rollouts]
+
+    def facts(self, instance: Instance, pin: PinFact | None, intent: Intent) -> Facts:
+        """Make the facts about a user with this record and this pin."""
+        decides = pin and (pin.expires_at is None or pin.expires_at > self.now)
+        pinned = self.images.get(pin.image_tag) if pin and decides else None
+        variant = variant_of(pinned, None, instance)
+        situation = self[variant]
+        return Facts(
+            instance.user_id,
+            intent,
+            self.now,
+            pin=pin,
+            mirror=situation.mirror,
+            stored=situation.stored,
+            images=situation.images,
+            instance=instance,
+            record_read=True,
+            variant=variant,
+        )
 
     def with_images(self, images: Mapping[ImageTag, Image]) -> "Situations":
         return replace(self, images={**self.images, **images})

@@ -10,6 +10,7 @@ import botocore.session
 
 from infra.local.postgres import Postgres
 from tests.benchmarks import (
+    bulk,
     copying,
     deciding,
     fleet,
@@ -53,6 +54,7 @@ def _measurements() -> Iterator[Measurement]:
         yield from copying.measure(make_stores(server, client), make_stores(server, client))
         yield from fleet.measure(make_stores(server, client))
         yield from growing.measure(make_stores(server, client), make_stores(server, client))
+        yield from bulk.measure(make_stores(server, client))
         yield from previewing.measure(make_stores(server, client), make_stores(server, client))
     finally:
         server.stop()

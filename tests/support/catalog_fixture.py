@@ -51,8 +51,13 @@ def until_gone(store: CatalogStore, backend: int) -> None:
 
 def until_somebody_waits(store: CatalogStore) -> None:
     """Wait until a session waits for a lock that another holds."""
+    until_so_many_wait(store, 1)
+
+
+def until_so_many_wait(store: CatalogStore, sessions: int) -> None:
+    """Wait until this many sessions wait for locks that others hold."""
     give_up = monotonic() + PATIENCE
-    while not store.sql("SELECT 1 FROM pg_locks WHERE NOT granted"):
+    while store.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") < [(sessions,)]:
         assert monotonic() < give_up
         time.sleep(0.01)
 

@@ -3,7 +3,7 @@
 import random
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,10 +14,11 @@ from typing import Any
 
 from shared.catalog.transaction import Catalog
 from shared.domain.errors import Refused
-from shared.domain.model import Initiator, Instance, Intent, Version
+from shared.domain.model import Initiator, Instance, Intent, PinContent, Version
 from shared.domain.pointer import Brake, Pointer
 from shared.domain.sync_report import SyncReport
 from shared.kv import KV
+from shared.usecases.bulk_pins import BulkItem, BulkResult, Mode, change_pins
 from shared.usecases.disable import VersionChange
 from shared.usecases.pins import Pinned, erase_user, put_pin, remove_pin
 from shared.usecases.promote import promote
@@ -109,6 +110,14 @@ class Sandbox:
 
     def unpin(self, user_id: str) -> None:
         remove_pin(user_id, by=BY, catalog=self.catalog)
+
+    def bulk(self, pins: Mapping[str, str | None], mode: Mode = "atomic") -> list[BulkResult]:
+        """Pin users to these versions; None unpins."""
+        items = [
+            BulkItem(user, PinContent(tag, None, None) if tag else None)
+            for user, tag in pins.items()
+        ]
+        return change_pins(items, mode, by=BY, catalog=self.catalog)
 
     def erase(self, user_id: str) -> None:
         erase_user(user_id, by=BY, catalog=self.catalog, kv=self.kv)

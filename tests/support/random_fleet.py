@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 from shared.catalog.transaction import Catalog
 from shared.domain.errors import Refused
 from shared.domain.impact import tag_of
-from shared.domain.model import Instance
+from shared.domain.model import Instance, PinContent
 from shared.domain.resolution import Resolution, decide
+from shared.usecases.bulk_pins import BulkItem, Mode, change_pins
 from shared.usecases.disable import VersionChange
 from shared.usecases.preview import Preview
+from shared.usecases.preview_bulk import preview_change_pins
 from shared.usecases.preview_rollout import (
     preview_abort,
     preview_resume,
@@ -51,12 +53,12 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Mutation:
-    """A change, its preview, and the user whom alone it is about."""
+    """A change, its preview, and the users whom alone it is about; none of them for all."""
 
     name: str
     preview: Callable[[], Preview]
     call: Callable[[], object]
-    user: str | None = None
+    users: tuple[str, ...] = ()
     variant: str | None = None
 
 
@@ -145,6 +147,7 @@ class RandomFleet:
             self._promotion, self._publication, self._version_change, self._version_change,
             self._retirement, self._pinning, self._unpinning, self._erasure,
             self._percent, self._rollout_end, self._rollback,
+            self._bulk,
         ]  # fmt: skip
         return self.random.choice(kinds)()
 
@@ -245,7 +248,7 @@ class RandomFleet:
             f"pin {user} {tag}",
             lambda: preview_pin(user, tag, **self._stores),
             lambda: self.sandbox.pin(user, tag),
-            user,
+            (user,),
         )
 
     def _unpinning(self) -> Mutation:
@@ -254,7 +257,7 @@ class RandomFleet:
             f"unpin {user}",
             lambda: preview_unpin(user, **self._stores),
             lambda: self.sandbox.unpin(user),
-            user,
+            (user,),
         )
 
     def _erasure(self) -> Mutation:
@@ -263,7 +266,22 @@ class RandomFleet:
             f"erase {user}",
             lambda: preview_erasure(user, **self._stores),
             lambda: self.sandbox.erase(user),
-            user,
+            (user,),
+        )
+
+    def _bulk(self) -> Mutation:
+        users = self.random.sample(USERS, self.random.randint(1, 12))
+        content = [PinContent(self._tag(), None, None) for _ in users]
+        items = [
+            BulkItem(user, pin if self.random.random() < 0.7 else None)
+            for user, pin in zip(users, content, strict=True)
+        ]
+        mode: Mode = "atomic" if self.random.random() < 0.3 else "best_effort"
+        return Mutation(
+            f"{mode} {items}",
+            lambda: preview_change_pins(items, mode, **self._stores),
+            lambda: change_pins(items, mode, by=BY, catalog=self.sandbox.catalog),
+            tuple(users),
         )
 
     def known(self) -> list[str]:

@@ -17,7 +17,12 @@ from functions.admin_api.outputs.versions import VersionOutput
 from shared.domain.values import Actor
 from shared.http.pages import Page
 from shared.http.responses import Revised
+from shared.usecases.bulk_pins import BulkResult
 from shared.usecases.pins import Pinned
+
+
+def _is_empty(value: object) -> bool:
+    return not value
 
 
 class PinOutput(Output):
@@ -49,6 +54,36 @@ class UserPinOutput(Revised, Output):
     def of(cls, pinned: Pinned) -> Self:
         """The pin with its version; its ETag is the pin's."""
         return cls.model_validate(pinned).with_etag(pinned.pin.etag)
+
+
+class BulkResultOutput(Output):
+    """What became of one item."""
+
+    user_id: UserId
+    status: Literal["pinned", "unpinned", "unchanged", "failed"] = Field(
+        description="`unchanged`: it was so before."
+    )
+    code: str | None = Field(
+        None, exclude_if=_is_empty, description="Why it failed; absent if it did not."
+    )
+    warnings: tuple[Literal["version_deprecated"], ...] = Field(
+        (), exclude_if=_is_empty, description="What is worth knowing; absent if nothing is."
+    )
+
+
+class BulkOutput(Output):
+    """What became of each item, in their order."""
+
+    applied: int = Field(description="How many items are as was asked, changed or unchanged.")
+    failed: int = Field(description="How many items failed.")
+    results: list[BulkResultOutput] = Field(description="One result an item.")
+
+    @classmethod
+    def of(cls, results: list[BulkResult]) -> Self:
+        failed = sum(result.status == "failed" for result in results)
+        return cls.model_validate(
+            {"applied": len(results) - failed, "failed": failed, "results": results}
+        )
 
 
 class PinPage(Page[PinOutput]):

@@ -2,21 +2,31 @@
 
 from functions.admin_api.current import deps, initiator
 from functions.admin_api.fields import DryRun, IfMatchHeader, UserIdPath
-from functions.admin_api.inputs import PinInput, PinsQuery, ReasonQuery
-from functions.admin_api.outputs.pins import PinPage, UserPinOutput
+from functions.admin_api.inputs import (
+    BulkPinItem,
+    BulkPinsInput,
+    PinInput,
+    PinsQuery,
+    ReasonQuery,
+)
+from functions.admin_api.outputs.pins import BulkOutput, PinPage, UserPinOutput
 from functions.admin_api.outputs.previews import PreviewOutput
 from shared.catalog.pins import PinFilter
 from shared.domain.errors import (
+    BulkRejected,
     PinNotFound,
     StaleRevision,
     VersionDisabled,
     VersionNotFound,
 )
 from shared.domain.etags import IfMatch
+from shared.domain.model import PinContent
 from shared.domain.values import USER_ID, rfc3339
 from shared.http import cursors, pages
 from shared.http.router import Router
-from shared.usecases import pins
+from shared.usecases import bulk_pins, pins
+from shared.usecases.bulk_pins import BulkItem
+from shared.usecases.preview_bulk import preview_change_pins
 from shared.usecases.preview_users import preview_pin, preview_unpin
 
 router = Router("pins")
@@ -32,7 +42,16 @@ def list_pins(query: PinsQuery) -> PinPage:
     return pages.page(query, PinPage, rows, lambda pin: (rfc3339(pin.created_at), pin.user_id))
 
 
-router.planned("POST", "/v1/pins/bulk")
+@router.post("/v1/pins/bulk", refuses=(BulkRejected,))
+def change_pins(body: BulkPinsInput, dry_run: DryRun = "false") -> BulkOutput | PreviewOutput:
+    """Pin and unpin up to a thousand users in one transaction."""
+    items, catalog = [_item(item) for item in body.items], deps().catalog
+    if dry_run == "true":
+        impact = preview_change_pins(items, body.mode, catalog=catalog, kv=deps().kv)
+        return PreviewOutput.of(impact)
+    return BulkOutput.of(
+        bulk_pins.change_pins(items, body.mode, by=initiator(), catalog=catalog)
+    )
 
 
 @router.get("/v1/users/<user_id>/pin", refuses=(PinNotFound,))
@@ -92,3 +111,10 @@ def remove_pin(
     by = initiator(query.reason)
     pins.remove_pin(user_id, by=by, catalog=catalog, if_match=condition)
     return None
+
+
+def _item(given: BulkPinItem) -> BulkItem:
+    content = None
+    if given.image_tag is not None:
+        content = PinContent(given.image_tag, given.reason, given.expires_at)
+    return BulkItem(given.user_id, content, given.reason)

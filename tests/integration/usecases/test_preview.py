@@ -56,7 +56,7 @@ def test_a_preview_is_what_everybody_would_be_told(fleet: RandomFleet) -> None:
         moves = Counter(
             (before[user].tag, after[user].tag)
             for user in known
-            if before[user].tag != after[user].tag and mutation.user in {None, user}
+            if before[user].tag != after[user].tag and user in (mutation.users or known)
         )
         told = Counter({(one.from_tag, one.to_tag): one.users for one in previewed.moves})
         assert told == moves, mutation.name
@@ -69,7 +69,7 @@ def test_a_preview_is_what_everybody_would_be_told(fleet: RandomFleet) -> None:
         stay = [
             user for user in known
             if after[user].source == "pin" and before[user].tag == after[user].tag
-            and (user == mutation.user or after[user].variant == mutation.variant)
+            and (user in mutation.users or after[user].variant == mutation.variant)
         ]  # fmt: skip
         assert previewed.pinned == len(stay), mutation.name
 

@@ -95,10 +95,8 @@ def test_wrong_methods(method: str, path: str, allow: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "parameters", "named"),
     [
-        ("POST", "/v1/pins/bulk", {"query": "dry%5Frun"}, "this endpoint, dry_run"),
         ("POST", "/v1/users/ana/erase", {"if_match": '"1"'}, "If-Match"),
         ("POST", "/v1/sync", {"Idempotency_Key": "k"}, "Idempotency-Key"),
-        ("POST", "/v1/pins/bulk", {"query": "dry_run=1"}, "this endpoint, dry_run"),
     ],
 )
 def test_what_comes_later(
