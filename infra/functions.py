@@ -14,17 +14,20 @@ Trigger = Literal["control_plane", "deployment", "http_api", "schedule", "table_
 Items = Literal["IMAGE", "DIGEST", "POINTER", "ROLLOUT", "INSTANCE#*"]
 """Partition keys of the table; `*` stands for any text, slashes included."""
 
-SessionItems = Literal["SESSION#*"]
+SessionItems = Literal["SESSION#*", "SIGN_IN#*"]
 """Partition keys of the table of sessions."""
 
 Operation = Literal[
     "BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"
 ]
 Variable = Literal[
+    "CLIENT_ID",
     "CONSOLE_ORIGIN",
     "DATABASE_SETUP_USER",
+    "ISSUER_URL",
     "PUBLISHER_MAY_PROMOTE",
     "SESSION_TABLE_NAME",
+    "SIGN_OUT_URL",
     "SYNC_MAX_NEW",
     "TABLE_NAME",
 ]
@@ -170,11 +173,20 @@ _ALL = (
     Function(
         name="sign_in",
         trigger="http_api",
-        timeout_seconds=15,
+        timeout_seconds=29,
         memory_mib=512,
         database_role=None,
-        variables=("SESSION_TABLE_NAME", "CONSOLE_ORIGIN"),
-        session_rights={"PutItem": ("SESSION#*",), "DeleteItem": ("SESSION#*",)},
+        variables=(
+            "SESSION_TABLE_NAME",
+            "CONSOLE_ORIGIN",
+            "ISSUER_URL",
+            "CLIENT_ID",
+            "SIGN_OUT_URL",
+        ),
+        session_rights={
+            "PutItem": ("SESSION#*", "SIGN_IN#*"),
+            "DeleteItem": ("SESSION#*", "SIGN_IN#*"),
+        },
         p99_ms=5_000,
         alarms=(MetricAlarm("SignInUnexpected", "Unexpected", "unexpected: a failed sign-in"),),
     ),

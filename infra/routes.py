@@ -43,6 +43,7 @@ ROUTES = (
     Route("ANY", "/v1/{proxy+}", "admin_api", guarded=True),
     Route("GET", "/console/sign-in", "sign_in"),
     Route("GET", "/console/signed-in", "sign_in"),
+    Route("GET", "/console/sign-out", "sign_in"),
     Route("POST", "/console/sign-out", "sign_in"),
     Route("GET", "/", "console"),
     Route("ANY", "/console", "console"),

@@ -77,6 +77,9 @@ class Stage(_Settings):
     caller_role: RoleArn | RoleName | None = None
     pipeline: PipelineRights | None = None
     callback_urls: tuple[str, ...] = ()
+    console_origin: str | None = Field(
+        default=None, pattern=r"^https://[a-z0-9.-]+(:\d{1,5})?$"
+    )
     restored_database: str | None = Field(default=None, pattern=r"^db-[A-Z0-9]{10,64}$")
     table_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{3,255}$")
     table_stream_arn: StreamArn | None = None

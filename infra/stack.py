@@ -32,10 +32,13 @@ class KiloClaw(Stack):
         sessions.through(network)
         api = HttpApi(self, stage)
         variables: dict[Variable, str] = {
-            "CONSOLE_ORIGIN": api.api.api_endpoint,
+            "CLIENT_ID": api.users.console.user_pool_client_id,
+            "CONSOLE_ORIGIN": api.console_origin,
             "DATABASE_SETUP_USER": MASTER,
+            "ISSUER_URL": api.users.pool.user_pool_provider_url,
             "PUBLISHER_MAY_PROMOTE": "on" if stage.publisher_may_promote else "off",
             "SESSION_TABLE_NAME": sessions.table.table_name,
+            "SIGN_OUT_URL": api.users.sign_out_url,
             "SYNC_MAX_NEW": str(stage.sync_max_new),
             "TABLE_NAME": kv.table.table_name,
         }

@@ -39,9 +39,11 @@ class HttpApi(Construct):
         self.api = apigateway.HttpApi(
             self, "Api", api_name=f"kiloclaw-{stage.name}", create_default_stage=False
         )
-        self.users = UserPool(self, stage, self.api.api_endpoint)
+        self.console_origin = stage.console_origin or self.api.api_endpoint
+        self.users = UserPool(self, stage, self.api.api_endpoint, self.console_origin)
         self._add_stage(stage)
         output(self, "ApiUrl", self.api.api_endpoint)
+        output(self, "ConsoleUrl", f"{self.console_origin}/console")
 
     def _add_stage(self, stage: Stage) -> None:
         log = log_group(self, stage, "Log", f"/aws/vendedlogs/kiloclaw-{stage.name}-api")
@@ -63,7 +65,7 @@ class HttpApi(Construct):
     def lead_to(self, functions: Mapping[str, LambdaFunction]) -> None:
         """Add all routes, each to its function."""
         authorizer = HttpUserPoolAuthorizer(
-            "Tokens", self.users.pool, user_pool_clients=self.users.clients
+            "Tokens", self.users.pool, user_pool_clients=self.users.api_clients
         )
         integrations = {
             name: HttpLambdaIntegration(name.title().replace("_", ""), functions[name])

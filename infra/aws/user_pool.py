@@ -34,7 +34,8 @@ class UserPool(Construct):
     whose scope is its role.
     """
 
-    def __init__(self, scope: Construct, stage: Stage, origin: str) -> None:
+    def __init__(self, scope: Construct, stage: Stage, api: str, console: str) -> None:
+        """`api` and `console` are the origins at which they are seen."""
         super().__init__(scope, "UserPool")
         self.pool = self._pool(stage)
         for name in ROLES:
@@ -43,14 +44,20 @@ class UserPool(Construct):
             )
         domain = self.pool.add_domain(
             "Domain",
+            # The classic pages: those of managed login show nothing for a client until it has a
+            # branding of its own, and need a dearer plan. Amazon Cognito Developer Guide, "User
+            # pool managed login".
+            managed_login_version=cognito.ManagedLoginVersion.CLASSIC_HOSTED_UI,
             cognito_domain=cognito.CognitoDomainOptions(
                 # Domain prefixes are unique in a region; the account makes this one so.
                 domain_prefix=f"kiloclaw-{stage.name}-{Aws.ACCOUNT_ID}"
             ),
         )
-        self.people = self._people(stage, origin)
+        self.sign_out_url = f"{domain.base_url()}/logout"
+        self.people = self._people(stage, api)
+        self.console = self._console(console)
         self.pipeline = self._pipeline()
-        self.clients = [self.people, self.pipeline]
+        self.api_clients = [self.people, self.pipeline]
         output(self, "UserPoolId", self.pool.user_pool_id)
         output(self, "SignInUrl", domain.base_url())
         output(self, "PeopleClientId", self.people.user_pool_client_id)
@@ -83,8 +90,8 @@ class UserPool(Construct):
             acknowledge(pool, {"COG2": "This stage holds nothing to protect."})
         return pool
 
-    def _people(self, stage: Stage, origin: str) -> cognito.UserPoolClient:
-        """The client of people: authorization code with PKCE, and no secret."""
+    def _people(self, stage: Stage, api: str) -> cognito.UserPoolClient:
+        """The client of people at the command line: code with PKCE, and no secret."""
         return self.pool.add_client(
             "People",
             generate_secret=False,
@@ -98,7 +105,31 @@ class UserPool(Construct):
             o_auth=cognito.OAuthSettings(
                 flows=cognito.OAuthFlows(authorization_code_grant=True),
                 scopes=[cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL],
-                callback_urls=[f"{origin}/console/signed-in", *stage.callback_urls],
+                callback_urls=[f"{api}/console/signed-in", *stage.callback_urls],
+            ),
+        )
+
+    def _console(self, origin: str) -> cognito.UserPoolClient:
+        """The client of the console: code with PKCE, and no secret.
+
+        The API accepts none of its tokens, which `sign_in` reads once and throws away. Why it
+        has no secret: docs/decisions/0007-sessions-of-the-console.md.
+        """
+        return self.pool.add_client(
+            "Console",
+            generate_secret=False,
+            auth_flows=PASSWORD_SIGN_IN,
+            prevent_user_existence_errors=True,
+            enable_token_revocation=True,
+            id_token_validity=Duration.minutes(5),
+            access_token_validity=Duration.minutes(5),
+            refresh_token_validity=Duration.hours(1),
+            supported_identity_providers=[cognito.UserPoolClientIdentityProvider.COGNITO],
+            o_auth=cognito.OAuthSettings(
+                flows=cognito.OAuthFlows(authorization_code_grant=True),
+                scopes=[cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL],
+                callback_urls=[f"{origin}/console/signed-in"],
+                logout_urls=[f"{origin}/console/sign-out"],
             ),
         )
 

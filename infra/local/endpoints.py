@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from infra.local.aws.gateway import Gateway
 from infra.local.aws.invoke_api import RULE, InvokeApi
-from infra.local.aws.issuer import Issuer, Person
+from infra.local.aws.issuer import ISSUER, Issuer, Person
 from infra.local.aws.sign_in_page import SignInPage
 from infra.local.functions import LocalStores
 from infra.local.processes import HOST
@@ -21,7 +21,6 @@ from infra.local.roles import DATABASE, OBSERVER
 
 OWN = ("/healthz", "/local/", "/2015-03-31/")
 """Beginnings of paths that the gateway never sees."""
-ISSUER = "/local/issuer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,7 @@ class Endpoints:
                 Rule(f"{ISSUER}/authorize", methods=["GET"], endpoint=page.show),
                 Rule(f"{ISSUER}/authorize", methods=["POST"], endpoint=page.submit),
                 Rule(f"{ISSUER}/token", methods=["POST"], endpoint=page.token),
+                Rule(f"{ISSUER}/logout", methods=["GET"], endpoint=page.sign_out),
                 Rule(RULE, methods=["POST"], endpoint=invoke_api.invoke),
             ],
             strict_slashes=False,

@@ -7,6 +7,7 @@ from pathlib import Path
 from infra.functions import FUNCTIONS
 from infra.local.aws.dynamodb import CREDENTIAL, DynamoDB
 from infra.local.aws.environments import ROOT, FunctionSettings, LocalFunction
+from infra.local.aws.issuer import CLIENT_ID, ISSUER
 from infra.local.postgres import Postgres
 from infra.local.roles import DATABASE
 
@@ -66,6 +67,9 @@ def _environ(name: str, stores: LocalStores, origin: str) -> dict[str, str]:
         "TABLE_NAME": stores.dynamodb.table,
         "SESSION_TABLE_NAME": stores.dynamodb.session_table,
         "CONSOLE_ORIGIN": origin,
+        "ISSUER_URL": f"{origin}{ISSUER}",
+        "CLIENT_ID": CLIENT_ID,
+        "SIGN_OUT_URL": f"{origin}{ISSUER}/logout",
         **database,
         "POWERTOOLS_SERVICE_NAME": name,
         "POWERTOOLS_METRICS_NAMESPACE": "KiloClaw/local",

@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from aws_lambda_powertools.shared.cookies import Cookie, SameSite
+
 SESSION = "kiloclaw"
 
 
 @dataclass(frozen=True, slots=True)
 class ConsoleCookie:
-    """A cookie that scripts cannot read, and that other sites' requests do not carry.
+    """A cookie that scripts cannot read, and that other sites' posts do not carry.
 
     Where the console's origin has TLS, the prefix `__Host-` binds it to this one host:
     https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis, section 4.1.3.
@@ -29,13 +31,18 @@ class ConsoleCookie:
         values = [value for name, _, value in pairs if name == self.name]
         return values[0] if len(values) == 1 else None
 
-    def setting(self, value: str, max_age: int | None = None) -> str:
-        """The `Set-Cookie` value; without `max_age` the cookie goes when the browser closes."""
-        age = [] if max_age is None else [f"Max-Age={max_age}"]
-        secure = ["Secure"] if self.is_secure else []
-        rules = ["Path=/", *age, *secure, "HttpOnly", "SameSite=Lax"]
-        return "; ".join([f"{self.name}={value}", *rules])
+    def setting(self, value: str, max_age: int | None = None) -> Cookie:
+        """Make browsers keep a value; without `max_age` until they are closed."""
+        return Cookie(
+            self.name,
+            value,
+            path="/",
+            secure=self.is_secure,
+            http_only=True,
+            same_site=SameSite.LAX_MODE,
+            max_age=max_age,
+        )
 
-    def clearing(self) -> str:
-        """The `Set-Cookie` value that makes browsers forget the cookie."""
+    def clearing(self) -> Cookie:
+        """Make browsers forget the value."""
         return self.setting("", max_age=0)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from functions.sign_in.settings import SignInSettings
 from infra.functions import STREAM_BATCH
 from infra.local.aws.dynamodb import create_session_table, create_table
 from infra.local.aws.scheduler import Scheduler
 from infra.local.aws.stream import is_wanted
 from infra.routes import DEFAULT, ROUTES
-from shared.runtime.session_settings import SessionSettings
 from shared.runtime.settings import (
     CatalogSettings,
     ConsoleSettings,
@@ -29,7 +29,7 @@ READERS = {
     "fleet": CatalogSettings.read,
     "migrate": MigrateSettings.read,
     "provisioning": Settings.stores,
-    "sign_in": SessionSettings.read,
+    "sign_in": SignInSettings.read,
     "sync": Settings.sync,
 }
 BY_POWERTOOLS = {"POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}

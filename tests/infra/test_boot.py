@@ -16,6 +16,7 @@ import pytest
 
 from infra.functions import FUNCTIONS
 from infra.local.aws import events
+from infra.local.processes import free_port
 from infra.packaging.recipe import HERE, build
 from infra.routes import find_route
 from shared.catalog.migrate import migrations
@@ -80,6 +81,8 @@ def environ(stores: Stores) -> dict[str, str]:
         "TABLE_NAME": stores.table,
         "SESSION_TABLE_NAME": make_session_table(stores.client),
         "CONSOLE_ORIGIN": "http://127.0.0.1:8080",
+        "ISSUER_URL": f"http://127.0.0.1:{free_port()}",
+        "CLIENT_ID": "console",
     }
 
 
@@ -128,6 +131,17 @@ def test_console_shows_its_first_page(
 def _console_event(cookie: str) -> dict[str, Any]:
     request = http_request("GET", "/console", headers={"cookie": f"kiloclaw={cookie}"})
     return events.event(request, find_route("GET", "/console"), "/console", None)
+
+
+def test_sign_in_answers(built: Built, environ: dict[str, str]) -> None:
+    """Without its issuer it says so, with a page: what it imports is there."""
+    request = http_request("GET", "/console/sign-in")
+    with built.boot("sign_in", environ) as sandbox:
+        answer = sandbox.invoke(
+            events.event(request, find_route("GET", request.path), request.path, None)
+        )
+    assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "5")
+    assert "Signing in is not possible right now" in answer["body"]
 
 
 def test_fleet_copies(built: Built, stores: Stores, environ: dict[str, str]) -> None:

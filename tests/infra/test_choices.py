@@ -22,6 +22,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> Template:
         caller_role=CALLER,
         pipeline={"principal": BUILDER, "may_move_pointers": True},
         callback_urls=["http://localhost:8080/console/signed-in"],
+        console_origin="https://kiloclaw.example.com",
         publisher_may_promote=False,
         table_name="kiloclaw-restored",
         table_stream_arn=STREAM,
@@ -74,6 +75,12 @@ def test_settings_reach_their_resources(chosen: Template) -> None:
     assert environment["PUBLISHER_MAY_PROMOTE"] == "off"
     people = chosen.of("AWS::Cognito::UserPoolClient")["HttpApiUserPoolPeople"]
     assert "http://localhost:8080/console/signed-in" in people["CallbackURLs"]
+    console = chosen.of("AWS::Cognito::UserPoolClient")["HttpApiUserPoolConsole"]
+    assert console["CallbackURLs"] == ["https://kiloclaw.example.com/console/signed-in"]
+    assert console["LogoutURLs"] == ["https://kiloclaw.example.com/console/sign-out"]
+    for name in ("console", "sign_in"):
+        environment = chosen.functions()[name]["Environment"]["Variables"]
+        assert environment["CONSOLE_ORIGIN"] == "https://kiloclaw.example.com"
 
 
 def test_the_proxy_may_connect_to_a_restored_database(chosen: Template) -> None:

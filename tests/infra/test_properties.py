@@ -192,6 +192,36 @@ def test_people_and_pipelines_sign_in_their_own_way(template: Template) -> None:
     assert email == {"Mutable": False, "Name": "email", "Required": True}
 
 
+def test_the_console_has_a_client_of_its_own(template: Template) -> None:
+    """A code with PKCE and no secret; the API takes none of its tokens."""
+    console = template.of("AWS::Cognito::UserPoolClient")["HttpApiUserPoolConsole"]
+    assert console["AllowedOAuthFlows"] == ["code"]
+    assert console["AllowedOAuthScopes"] == ["openid", "email"]
+    assert console["GenerateSecret"] is False
+    assert console["ExplicitAuthFlows"] == ["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
+    assert console["PreventUserExistenceErrors"] == "ENABLED"
+    assert [text(url) for url in console["CallbackURLs"]] == [
+        "${HttpApi.ApiEndpoint}/console/signed-in"
+    ]
+    assert [text(url) for url in console["LogoutURLs"]] == [
+        "${HttpApi.ApiEndpoint}/console/sign-out"
+    ]
+    audience = template.only("AWS::ApiGatewayV2::Authorizer")["JwtConfiguration"]["Audience"]
+    assert "${HttpApiUserPoolConsole}" not in [text(client) for client in audience]
+    # Managed login would need a branding for each client.
+    assert template.only("AWS::Cognito::UserPoolDomain")["ManagedLoginVersion"] == 1
+
+
+def test_sign_in_knows_the_issuer(template: Template) -> None:
+    """Its addresses are those of the stack's own user pool, never a request's."""
+    variables = template.functions()["sign_in"]["Environment"]["Variables"]
+    assert text(variables["ISSUER_URL"]) == "${HttpApiUserPool.ProviderURL}"
+    assert text(variables["CLIENT_ID"]) == "${HttpApiUserPoolConsole}"
+    assert text(variables["CONSOLE_ORIGIN"]) == "${HttpApi.ApiEndpoint}"
+    assert text(variables["SIGN_OUT_URL"]).startswith("https://${HttpApiUserPoolDomain}.auth.")
+    assert text(variables["SIGN_OUT_URL"]).endswith(".amazoncognito.com/logout")
+
+
 def test_migrations_come_before_every_change(template: Template) -> None:
     """Other functions wait for the release step, and that for network, proxy and `migrate`."""
     resources = template.resources

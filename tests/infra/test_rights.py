@@ -37,8 +37,8 @@ def kv(operation: str, *keys: str) -> Right:
     return (f"dynamodb:{operation}", TABLE, keys)
 
 
-def session(operation: str) -> Right:
-    return (f"dynamodb:{operation}", SESSIONS, ("SESSION#*",))
+def session(operation: str, *keys: str) -> Right:
+    return (f"dynamodb:{operation}", SESSIONS, ("SESSION#*", *keys))
 
 
 def writes_log(group: str) -> set[Right]:
@@ -98,8 +98,8 @@ RIGHTS: dict[str, set[Right]] = {
     "signinrole": {
         *TRACES,
         *writes_log("signinlog"),
-        session("PutItem"),
-        session("DeleteItem"),
+        session("PutItem", "SIGN_IN#*"),
+        session("DeleteItem", "SIGN_IN#*"),
     },
     "CatalogProxyRole": {
         ("rds-db:connect", f"{INSTANCE}/{role}", ())

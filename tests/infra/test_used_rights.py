@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,14 +11,17 @@ import pytest
 
 from functions.admin_api import handler as admin_api
 from functions.provisioning import handler as provisioning
+from functions.sign_in import dependencies as sign_in
 from functions.sync import handler as sync
 from shared.domain.model import ImageEntry
 from shared.kv import KV
-from shared.kv.table import connect
+from shared.kv.sessions import Sessions, form_token
+from shared.kv.table import Table, connect
 from shared.runtime import dependencies as wiring
 from shared.runtime.settings import Settings
-from tests.infra.test_rights import RIGHTS, TABLE, Right
-from tests.support.stores import Stores
+from tests.infra.test_rights import RIGHTS, SESSIONS, TABLE, Right
+from tests.support.signing_in import ORIGIN, sign_in_system
+from tests.support.stores import Stores, make_session_table
 from tests.support.stream_records import instance_item
 
 OLD, NEW = "kiloclaw-1", "kiloclaw-2"
@@ -61,12 +64,13 @@ def _needed(operation: str, params: dict[str, Any]) -> Iterator[Right]:
 
 
 def _right(operation: str, item: dict[str, Any]) -> Right:
-    kind, hash_, _ = item["pk"]["S"].partition("#")
-    return (f"dynamodb:{operation}", TABLE, (f"{kind}#*" if hash_ else kind,))
+    table, key = (SESSIONS, "id") if "id" in item else (TABLE, "pk")
+    kind, hash_, _ = item[key]["S"].partition("#")
+    return (f"dynamodb:{operation}", table, (f"{kind}#*" if hash_ else kind,))
 
 
 def granted(role: str) -> set[Right]:
-    """List a role's rights on the table, one for each partition key."""
+    """List a role's rights on both tables, one for each partition key."""
     return {
         (action, resource, (key,) if key else ())
         for action, resource, keys in RIGHTS[role]
@@ -161,6 +165,29 @@ def test_sync_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
     stores.put("INSTANCE#u1", "IMAGE", **instance_item("u1"))
     assert invoke({"rebuild": "fleet"})["done"]
     assert record.rights == granted("syncrole")
+
+
+def test_sign_in_uses_all_that_it_may(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person signs in and out."""
+    record = Used()
+    monkeypatch.setattr(sign_in, "connect", record.connect)
+    with sign_in_system(dynamodb) as system:
+        browser = system.browser()
+        browser.sign_in()
+        [cookie] = browser.cookies.values()
+        browser.post("/console/sign-out", {"form_token": form_token(cookie)}, origin=ORIGIN)
+        assert system.items("SESSION") == []
+    assert record.rights == granted("signinrole")
+
+
+def test_the_console_uses_its_rights_on_sessions(dynamodb: Any) -> None:
+    """It finds a session, and later notes that it is used. The rest is the admin API's."""
+    record, table, now = Used(), make_session_table(dynamodb), datetime.now(UTC)
+    session = Sessions(Table(dynamodb, table)).open("ana", [], now)
+    client = record.connect()
+    assert Sessions(Table(client, table)).find(session.id, now + timedelta(minutes=5))
+    client.close()
+    assert record.rights == granted("consolerole") - granted("adminapirole")
 
 
 def test_the_admin_api_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:

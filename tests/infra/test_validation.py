@@ -50,6 +50,8 @@ def test_cdk_nag_finds_nothing_new(template: Template) -> None:
         ({"restored_database": "kiloclaw-restored"}, "restored_database"),
         ({"caller_role": "arn:aws:iam::*:role/any"}, "caller_role"),
         ({"caller_role": "*"}, "caller_role"),
+        ({"console_origin": "https://kiloclaw.example.com/"}, "console_origin"),
+        ({"console_origin": "http://kiloclaw.example.com"}, "console_origin"),
         ({"pipeline": {"principal": "*"}}, "pipeline"),
         ({"memory_mib": {"typo": 512}}, "no such function: typo"),
         ({"throttling": {"rate": 0, "burst": 1}}, "rate"),

@@ -14,6 +14,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
+ISSUER = "/local/issuer"
 CLIENT_ID = "kiloclaw-console"
 TOKEN_SECONDS = 3600
 CODE_SECONDS = 60
@@ -57,7 +58,7 @@ class Issuer:
     """Signs tokens with a key that is made at start."""
 
     def __init__(self, origin: str) -> None:
-        self.url = f"{origin}/local/issuer"
+        self.url = f"{origin}{ISSUER}"
         port = origin.rpartition(":")[2]
         self._redirects = re.compile(
             rf"http://(?:127\.0\.0\.1|localhost):{port}/console(?:/[A-Za-z0-9/_-]*)?"

@@ -1,7 +1,5 @@
 """The issuer's HTTP endpoints: discovery, keys, the sign-in page and tokens."""
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -12,8 +10,9 @@ from uuid import NAMESPACE_URL, uuid5
 from markupsafe import Markup
 from werkzeug.wrappers import Request, Response
 
-from infra.local.aws.issuer import CLIENT_ID, Issuer, Person
+from infra.local.aws.issuer import CLIENT_ID, ISSUER, Issuer, Person
 from shared.domain.roles import ROLES
+from shared.http.plain_page import plain_page
 
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -27,20 +26,8 @@ CARRIED = (
     "code_challenge_method",
 )
 
-STYLE = (
-    "body{font:1rem/1.5 system-ui,sans-serif;max-width:22rem;margin:15vh auto;padding:0 1rem}"
-    "label,input,select,button{display:block;width:100%;box-sizing:border-box}"
-    "input,select,button{font:inherit;padding:.5rem;margin:.25rem 0 1rem}"
-)
-STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-PAGE = Markup("""<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Sign in · KiloClaw</title><style>{style}</style></head>
-<body><main>
-<h1>Sign in</h1>
-<p>This is the local system: say who you are, there is no password.</p>
-{fault}<form method="post" action="/local/issuer/authorize">
+FORM = Markup("""<p>This is the local system: say who you are, there is no password.</p>
+{fault}<form method="post" action="{address}">
 {hidden}
 <label for="email">Email</label>
 <input id="email" name="email" type="email" autocomplete="email" required autofocus>
@@ -48,11 +35,10 @@ PAGE = Markup("""<!doctype html>
 <select id="role" name="role">{options}</select>
 <button type="submit">Sign in</button>
 </form>
-</main></body></html>
 """)
 HIDDEN = Markup('<input type="hidden" name="{}" value="{}">')
 OPTION = Markup("<option>{}</option>")
-FAULT = Markup('<p role="alert">{}</p>\n')
+FAULT = Markup('<p class="bad" role="alert">{}</p>\n')
 NOT_KEPT = {"cache-control": "no-store"}
 
 
@@ -101,15 +87,26 @@ class SignInPage:
         )
         return _json(200, tokens) if tokens else _json(400, {"error": "invalid_grant"})
 
+    def sign_out(self, request: Request) -> Response:
+        """Lead back to the client, as Cognito's logout endpoint does; there is no session here.
+
+        https://docs.aws.amazon.com/cognito/latest/developerguide/logout-endpoint.html
+        """
+        asked = _fields(request.query_string.decode())
+        back = asked.get("logout_uri", "")
+        if asked.get("client_id") != CLIENT_ID or not self._issuer.may_redirect_to(back):
+            return _refused("This is no sign-out of the console here.")
+        return Response(status=302, headers={"location": back, **NOT_KEPT})
+
     def _refusal(self, asked: Mapping[str, str]) -> Response | None:
         """Why the request is refused, or None.
 
         Only a known client's own address is redirected to.
         """
         if asked.get("client_id") != CLIENT_ID:
-            return _html(Markup("<p>Unknown client.</p>"), 400)
+            return _refused("Unknown client.")
         if not self._issuer.may_redirect_to(asked.get("redirect_uri", "")):
-            return _html(Markup("<p>This redirect is not to the console here.</p>"), 400)
+            return _refused("This redirect is not to the console here.")
         if asked.get("response_type") != "code":
             return _back(asked, error="unsupported_response_type")
         challenge = asked.get("code_challenge", "")
@@ -121,13 +118,15 @@ class SignInPage:
         self, asked: Mapping[str, str], fault: str | None = None, status: int = 200
     ) -> Response:
         hidden = (HIDDEN.format(name, asked[name]) for name in CARRIED if name in asked)
-        page = PAGE.format(
-            style=Markup(STYLE),  # noqa: S704  a constant
+        form = FORM.format(
+            address=f"{ISSUER}/authorize",
             fault=FAULT.format(fault) if fault else "",
             hidden=Markup("\n").join(hidden),
             options=Markup("").join(map(OPTION.format, ROLES)),
         )
-        return _html(page, status, redirect=asked["redirect_uri"])
+        # The policy covers the redirects that answer the form, to the console's origin.
+        back = asked["redirect_uri"].partition("/console")[0]
+        return _html("Sign in", form, status, form_action=f"'self' {back}")
 
 
 def _fields(text: str) -> dict[str, str]:
@@ -145,16 +144,10 @@ def _json(status: int, content: dict[str, Any]) -> Response:
     return Response(json.dumps(content), status, NOT_KEPT, content_type="application/json")
 
 
-def _html(page: Markup, status: int, redirect: str = "") -> Response:
-    """The policy's `form-action` covers the redirect that answers the form."""
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; "
-        f"form-action 'self' {redirect}; base-uri 'none'; frame-ancestors 'none'"
-    )
-    headers = {
-        "content-security-policy": policy,
-        "referrer-policy": "no-referrer",
-        "x-content-type-options": "nosniff",
-        **NOT_KEPT,
-    }
-    return Response(page, status, headers, content_type="text/html; charset=utf-8")
+def _refused(text: str) -> Response:
+    return _html("Sign in", FAULT.format(text), 400)
+
+
+def _html(title: str, content: Markup, status: int, form_action: str = "'none'") -> Response:
+    page = plain_page(title, content, form_action=form_action)
+    return Response(page.html, status, page.headers, content_type="text/html; charset=utf-8")

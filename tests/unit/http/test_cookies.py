@@ -13,9 +13,11 @@ HERE = "https://kiloclaw.example.com"
 def test_a_cookie_is_bound_to_its_host() -> None:
     """With TLS the prefix `__Host-` binds it; the local system has no TLS."""
     secure, local = ConsoleCookie.of(HERE), ConsoleCookie.of("http://127.0.0.1:8080")
-    assert secure.setting("x") == "__Host-kiloclaw=x; Path=/; Secure; HttpOnly; SameSite=Lax"
-    assert local.setting("x") == "kiloclaw=x; Path=/; HttpOnly; SameSite=Lax"
-    assert local.clearing() == "kiloclaw=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+    assert str(secure.setting("x")) == (
+        "__Host-kiloclaw=x; Path=/; HttpOnly; Secure; SameSite=Lax"
+    )
+    assert str(local.setting("x")) == "kiloclaw=x; Path=/; HttpOnly; SameSite=Lax"
+    assert str(local.clearing()) == "kiloclaw=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
 
 
 @pytest.mark.parametrize(

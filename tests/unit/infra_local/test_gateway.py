@@ -53,7 +53,8 @@ def gateway(function: StandIn, issuer: Issuer) -> Gateway:
         ("GET /console/sign-in", "GET /console/sign-in", "sign_in", False),
         ("GET /console/signed-in", "GET /console/signed-in", "sign_in", False),
         ("POST /console/sign-out", "POST /console/sign-out", "sign_in", False),
-        ("GET /console/sign-out", "ANY /console/{proxy+}", "console", False),
+        ("GET /console/sign-out", "GET /console/sign-out", "sign_in", False),
+        ("PUT /console/sign-out", "ANY /console/{proxy+}", "console", False),
         ("GET /consoles", "$default", "admin_api", False),
     ],
 )
