@@ -18,6 +18,7 @@ DATABASE = {"certifi", "psycopg", "psycopg_binary", "psycopg_binary.libs"}
 POWERTOOLS = {"aws_lambda_powertools", "jmespath", "typing_extensions.py"}
 PYDANTIC = {"annotated_types", "pydantic", "pydantic_core", "typing_inspection"}
 TRACER = {"aws_xray_sdk", "wrapt", "wrapt-stubs"}
+PAGES = {"humanize", "jinja2", "markupsafe"}
 OPENID = {
     *(
         "authlib",
@@ -31,7 +32,7 @@ OPENID = {
 OURS = {"functions", "shared"}
 EXPECTED = {
     "admin_api": OURS | DATABASE | POWERTOOLS | PYDANTIC | TRACER,
-    "console": OURS | DATABASE | POWERTOOLS | TRACER | {"jinja2", "markupsafe"},
+    "console": OURS | DATABASE | POWERTOOLS | PYDANTIC | TRACER | PAGES,
     "fleet": OURS | DATABASE | POWERTOOLS,
     "migrate": OURS | DATABASE,
     "provisioning": OURS | DATABASE | POWERTOOLS,
