@@ -1,5 +1,6 @@
 """Forms and query strings, parsed into models that say what is allowed."""
 
+import re
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,17 +8,20 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, PlainValidator, ValidationError
+from pydantic import BaseModel, PlainSerializer, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from shared.domain.errors import InvalidRequest, InvalidValue, Refused
-from shared.domain.values import TEXT_BREAKERS, parse_moment
+from shared.domain.values import TEXT_BREAKERS, parse_moment, rfc3339
 from shared.http.faults import name_fault
 from shared.http.query_strings import escape_untrusted
 
 FORM_TOKEN = "form_token"  # noqa: S105  a field's name
 MOST_FIELDS = 2_500
 """A post of a thousand ticked pins is well within it."""
+
+LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?", re.ASCII)
+"""What a `datetime-local` field sends, and what people type where a browser has none."""
 
 Model = TypeVar("Model", bound=BaseModel)
 Form = dict[str, str | list[str]]
@@ -79,12 +83,16 @@ def _listed(value: str | list[str]) -> list[str]:
 def _utc(value: object) -> datetime:
     """Parse what a `datetime-local` field sends, or an RFC 3339 time."""
     try:
-        if isinstance(value, str) and "Z" not in value and "+" not in value:
+        if isinstance(value, str) and LOCAL_TIME.fullmatch(value):
             return datetime.fromisoformat(value).replace(tzinfo=UTC)
         return parse_moment(value)
     except (InvalidValue, ValueError):
         raise PydanticCustomError("invalid_time", "must be a date and a time in UTC") from None
 
 
-UtcInput = Annotated[datetime, PlainValidator(_utc)]
-"""A time from a form, in UTC."""
+UtcInput = Annotated[
+    datetime,
+    PlainValidator(_utc),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+]
+"""A time from a form, in UTC; in an address as RFC 3339."""

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from functions.console import words
+from functions.console.differences import differences
 from functions.console.forms import FilledForm
 from shared.domain.errors import Refused
 from shared.domain.values import parse_moment
@@ -136,6 +137,8 @@ def templates() -> Environment:
         "number": humanize.intcomma,
         "share": share,
         "duration": duration,
+        "differences": differences,
+        "local_time": local_time,
         "path": quote_path,
         "users": lambda count: counted(count, "user"),
         "counted": counted,
@@ -174,6 +177,11 @@ def exact_time(moment: datetime | str) -> str:
     """Write a time out, to the minute."""
     at = parse_moment(moment) if isinstance(moment, str) else moment
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def local_time(moment: datetime | None) -> str:
+    """A time in UTC as a `datetime-local` field takes it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S") if moment else ""
 
 
 def share(part: int, whole: int) -> str:

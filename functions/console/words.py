@@ -1,7 +1,7 @@
 """What codes mean, in sentences."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from shared.catalog.audit import Event
 from shared.domain.errors import Refused
@@ -124,30 +124,6 @@ def tag_after(event: Event) -> str | None:
     after: Mapping[str, Any] = event.after or {}
     tag = after.get("image_tag") or after.get("latest_tag")
     return tag if isinstance(tag, str) else None
-
-
-class Difference(NamedTuple):
-    """What an event changed in one field; None where there was nothing, or is nothing."""
-
-    field: str
-    before: str | None
-    after: str | None
-
-
-def differences(event: Event) -> list[Difference]:
-    """List what an event changed, field by field."""
-    before, after = event.before or {}, event.after or {}
-    return [
-        Difference(name, _text(before.get(name)), _text(after.get(name)))
-        for name in {**before, **after}
-        if before.get(name) != after.get(name)
-    ]
-
-
-def _text(value: object) -> str | None:
-    if value is None or value == "":
-        return None
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def version_choices(

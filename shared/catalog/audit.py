@@ -40,7 +40,10 @@ Content = Mapping[str, object] | None
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An entry of the log. A user is named by id while the alias exists, else by the alias."""
+    """An entry of the log. A user is named by id while the alias exists, else by the alias.
+
+    `is_erased`: the alias exists no more.
+    """
 
     id: int
     at: datetime
@@ -52,6 +55,7 @@ class Event:
     after: dict[str, Any] | None
     reason: str | None
     request_id: str | None
+    is_erased: bool
 
     @property
     def subject(self) -> dict[str, str]:
@@ -119,7 +123,8 @@ class Audit:
             """
             SELECT l.id, l.at, l.actor, l.action, l.subject_kind,
                    coalesce(a.user_id, l.subject_id) AS subject_id,
-                   l.before, l.after, l.reason, l.request_id
+                   l.before, l.after, l.reason, l.request_id,
+                   l.subject_kind = 'user' AND a.alias IS NULL AS is_erased
               FROM kiloclaw_audit_log l
               LEFT JOIN kiloclaw_user_aliases a
                 ON a.alias = CASE WHEN l.subject_kind = 'user' THEN l.subject_id::uuid END

@@ -2,9 +2,11 @@
 
 from functions.console.pages import (
     assets,
+    audit,
     changes,
     instances,
     overview,
+    search,
     sync,
     users,
     variant,
@@ -19,7 +21,9 @@ ROUTERS = (
     version.router,
     variant.router,
     instances.router,
-    sync.router,
     users.router,
+    sync.router,
+    audit.router,
+    search.router,
     changes.router,
 )

@@ -118,6 +118,7 @@ def test_an_event_is_kept_whole(store: CatalogStore) -> None:
         {},
         "wh'y",
         "request-1",
+        is_erased=False,
     )
     assert (bare.before, bare.after, bare.reason, bare.request_id) == (None, None, None, None)
     catalog.database.close()

@@ -141,7 +141,7 @@ def test_what_people_wrote_is_only_text(admin: Person) -> None:
     assert page.rows()[0][:3] == ["eve", "suspended", HOSTILE]
     assert admin.get("/console/versions?q=%3Cscript%3E").status == 200
     assert "changed the status of bad" in page.text
-    assert "active → disabled" in page.text
+    assert "− was active + is disabled" in page.text
 
 
 def test_what_is_not_there(admin: Person) -> None:
