@@ -59,8 +59,13 @@ def test_both_take_pins_in_the_order_of_their_users(crowd: Crowd, first: str) ->
     """While one pin is locked, whoever comes second waits behind the first."""
     published(crowd, "bad", "spare", "other")
     crowd.admins[0].bulk(dict.fromkeys(reversed(USERS), "bad"))
-    bulk = partial(crowd.admins[0].bulk, dict.fromkeys(USERS, "other"))
-    kill = partial(crowd.admins[1].disable, "bad", "spare")
+
+    def bulk() -> object:
+        return crowd.admins[0].bulk(dict.fromkeys(USERS, "other"))
+
+    def kill() -> object:
+        return crowd.admins[1].disable("bad", "spare")
+
     ordered = (bulk, kill) if first == "bulk" else (kill, bulk)
     with ThreadPoolExecutor(2) as threads, crowd.stores.server_connection() as blocker:
         with blocker.transaction():
