@@ -4,7 +4,7 @@ A preview refuses what the change would refuse, by the same checks. Its transact
 read-only, so it writes nothing and locks no row. docs/architecture.md says how it counts.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -31,6 +31,7 @@ from shared.kv.entries import image_of
 from shared.usecases.foresee import agreed, as_stored
 from shared.usecases.moves import PointerMove, wanted_pointer
 from shared.usecases.reconcile import Copies
+from shared.usecases.situations import Situations, read_situations
 
 SAMPLE = 20
 GROUPING_SECONDS = 20.0
@@ -113,29 +114,39 @@ def snapshot(catalog: Catalog) -> Generator[Transaction]:
 def weigh_change(
     variant: Variant, before: Outcome, after: Outcome, *, tx: Transaction, kv: KV
 ) -> Preview:
-    """Compare what everybody of a variant runs before and after a change.
+    """Compare what everybody runs before and after a change of this variant.
 
     `before` is what the stores hold now.
     """
-    [(now,)] = tx.connection.execute("SELECT now()").fetchall()
+    now = tx.now()
     tags = {tag for one in (before, after) for tag in _tags(one)}
     images, stored = _images(tags, before.stored, tx, kv, now)
+    images = {**images_within(tx.connection, after.images), **images}
     before = replace(before, stored=stored)
-    in_force = InForce(
-        variant,
-        rollout_in_force(variant, before.situation(images), now),
-        rollout_in_force(variant, after.situation(images), now),
-    )
+    switched = _switched(images, after.images)
+    others = _others(variant, tx, kv) if switched else Situations(now, {}, None, {})
+    in_force = [
+        InForce(
+            variant,
+            rollout_in_force(variant, before.situation(images), now),
+            rollout_in_force(variant, after.situation(images), now),
+        ),
+        *others.in_force,
+    ]
     tx.extend_deadline(GROUPING_SECONDS)
-    classes = tx.fleet.classes([in_force])
+    classes = tx.fleet.classes(in_force)
     named = {tag for one in classes for tag in (one.running_tag, one.pin_tag) if tag}
     images |= images_within(tx.connection, named - images.keys())
     impact = weigh(
-        classes,
+        [one for one in classes if one.variant == variant],
         before.situation(images),
         after.situation(images),
         now,
     )
+    concerned = [
+        one for one in classes if one.variant != variant if one.running_tag in switched
+    ]
+    _weigh_others(impact, concerned, others.with_images(images), after.images)
     return Preview(
         users=impact.users,
         moves=rank_moves(impact.moves),
@@ -143,6 +154,37 @@ def weigh_change(
         sample=_sample(impact, in_force, tx),
         as_of=tx.fleet.as_of(),
     )
+
+
+def _switched(
+    before: Mapping[ImageTag, Image | None], after: Mapping[ImageTag, Image]
+) -> set[ImageTag]:
+    """Find the tags that may run before and not after, or the other way round.
+
+    One that the catalog does not know may run.
+    """
+    found = ((tag, before.get(tag), image) for tag, image in after.items())
+    return {tag for tag, old, new in found if (old is None or old.runnable) != new.runnable}
+
+
+def _others(variant: Variant, tx: Transaction, kv: KV) -> Situations:
+    """Read the situations of all other variants: there a user may run such a version too."""
+    names = [name for name in tx.fleet.variants() if name != variant]
+    return read_situations(names, (), tx=tx, kv=kv)
+
+
+def _weigh_others(
+    impact: Impact,
+    classes: Iterable[FleetClass],
+    before: Situations,
+    changed: Mapping[ImageTag, Image],
+) -> None:
+    """Add users who keep what runs, for nothing else may: they see what becomes of it."""
+    after = before.with_images(changed)
+    for one in classes:
+        moved = weigh([one], before[one.variant], after[one.variant], before.now)
+        impact.moves += moved.moves
+        impact.moving += moved.moving
 
 
 def _tags(outcome: Outcome) -> set[ImageTag]:
@@ -178,9 +220,9 @@ def rank_moves(counts: Mapping[Move, int]) -> list[MoveCount]:
     return sorted(moves, key=lambda one: (-one.users, one.from_tag or "", one.to_tag or ""))
 
 
-def _sample(impact: Impact, in_force: InForce, tx: Transaction) -> list[MovedUser]:
+def _sample(impact: Impact, in_force: list[InForce], tx: Transaction) -> list[MovedUser]:
     if not impact.moving:
         return []
     moves: dict[FleetClass, tuple[ImageTag | None, ImageTag | None]] = dict(impact.moving)
-    users = tx.fleet.sample([in_force], moves, SAMPLE)
+    users = tx.fleet.sample(in_force, moves, SAMPLE)
     return [MovedUser(user_id, *moves[one]) for user_id, one in users.items()]

@@ -60,7 +60,7 @@ class Situations:
             variant=variant,
         )
 
-    def with_images(self, images: Mapping[ImageTag, Image]) -> "Situations":
+    def with_images(self, images: Mapping[ImageTag, Image | None]) -> "Situations":
         return replace(self, images={**self.images, **images})
 
 

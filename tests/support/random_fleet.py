@@ -38,6 +38,8 @@ from tests.support.stores import Stores
 MOMENT = "2026-11-01T00:00:00.000000Z"
 DEFAULT = ("v1", "v2", "v3", "v4", "v5")
 BETA = ("b1", "b2", "b3")
+BARE = ("x1", "x2")
+"""Of a variant that has no latest, so that its users keep what they run."""
 IN_KV_ALONE = ("kv1", "kv2")
 PENDING = "pending"
 USERS = [f"user-{number}" for number in range(24)]
@@ -75,7 +77,8 @@ class RandomFleet:
         self._publish()
         for user in USERS:
             self._pin(user)
-        self.sandbox.disable("off", force=True)
+        for tag in ("off", "x1"):
+            self.sandbox.disable(tag, force=True)
         self.sandbox.retire("gone")
         for user in self.random.sample(USERS, 20):
             self._start(user)
@@ -85,13 +88,15 @@ class RandomFleet:
             self.sandbox.publish(tag, set_latest=tag == "v1")
         for tag in BETA:
             self.sandbox.publish(tag, variant="beta", set_latest=tag == "b1")
+        for tag in BARE:
+            self.sandbox.publish(tag, variant="bare")
         for tag in IN_KV_ALONE:
             self.stores.put_entry(tag)
         for tag in ("off", "gone"):
             self.sandbox.publish(tag)
 
     def _pin(self, user: str) -> None:
-        tag = self.random.choice([None, None, None, "v2", "v3", "b2", "off"])
+        tag = self.random.choice([None, None, None, "v2", "v3", "b2", "off", "x1"])
         if tag is None:
             return
         expires = self.random.random() < 0.3
@@ -105,9 +110,11 @@ class RandomFleet:
             )
 
     def _start(self, user: str) -> None:
-        tag = self.random.choice([*DEFAULT, *BETA, *IN_KV_ALONE, "off", "gone", "unheard-of"])
+        tag = self.random.choice(
+            [*DEFAULT, *BETA, *IN_KV_ALONE, "x2", "off", "gone", "unheard-of"]
+        )
         record = Instance(
-            user, tag, None, "2026.11.1", "beta" if tag in BETA else "default", "latest",
+            user, tag, None, "2026.11.1", variant_of(tag), "latest",
             is_pinned=self.random.random() < 0.2, resolved_at=MOMENT, decided_at=MOMENT,
         )  # fmt: skip
         self.sandbox.kv.instances.record(record)
@@ -156,7 +163,7 @@ class RandomFleet:
         return {"catalog": self.sandbox.catalog, "kv": self.sandbox.kv}
 
     def _tag(self) -> str:
-        return self.random.choice([*DEFAULT, *BETA, "kv1", "off", "gone", "unheard-of"])
+        return self.random.choice([*DEFAULT, *BETA, *BARE, "kv1", "off", "gone", "unheard-of"])
 
     def _promotion(self) -> Mutation:
         tag = self._tag()
@@ -182,7 +189,7 @@ class RandomFleet:
 
     def _version_change(self) -> Mutation:
         tag = self._tag()
-        others = BETA if tag in BETA else DEFAULT
+        others = next((tags for tags in (BETA, BARE) if tag in tags), DEFAULT)
         replacement = self.random.choice([None, *others, *others, "unheard-of"])
         force = self.random.random() < 0.4
         disabling = VersionChange("disabled", replacement=replacement, force=force)
@@ -299,7 +306,7 @@ class RandomFleet:
 
 
 def variant_of(tag: str) -> str:
-    return "beta" if tag in BETA else "default"
+    return "beta" if tag in BETA else "bare" if tag in BARE else "default"
 
 
 def outcome(call: Callable[[], Any]) -> Any:

@@ -19,9 +19,11 @@ from shared.usecases.preview_versions import (
 )
 from tests.support.concurrent_actors import Sandbox
 from tests.support.failing_clients import Interposing
+from tests.support.fleet_copy import copy_fleet
 from tests.support.random_fleet import RandomFleet, outcome
 from tests.support.store_dump import dump
 from tests.support.stores import Stores
+from tests.support.stream_records import instance_item
 
 STEPS = 12
 
@@ -72,6 +74,27 @@ def test_a_preview_is_what_everybody_would_be_told(fleet: RandomFleet) -> None:
             and (user in mutation.users or after[user].variant == mutation.variant)
         ]  # fmt: skip
         assert previewed.pinned == len(stay), mutation.name
+
+
+def test_users_of_another_variant_who_keep_what_runs_are_counted(
+    world: Sandbox, stores: Stores
+) -> None:
+    """Where their variant has nothing for them, disabling what they run leaves them nothing."""
+    stores.put("INSTANCE#ben", "IMAGE", **instance_item("ben"))
+    world.promote("v4")
+    world.publish("x1", variant="bare")
+    world.pin("ben", "x1")
+    world.disable("x1", force=True)
+    copy_fleet(stores)
+    disabling = VersionChange("disabled", force=True)
+    previewed = preview_version_change("v1", disabling, catalog=world.catalog, kv=world.kv)
+    assert [tuple(one) for one in previewed.moves] == [("v1", None, 1)]
+    assert [tuple(one) for one in previewed.sample] == [("ben", "v1", None)]
+    world.disable("v1", force=True)
+    previewed = preview_version_change(
+        "v1", VersionChange("active"), catalog=world.catalog, kv=world.kv
+    )
+    assert [tuple(one) for one in previewed.moves] == [(None, "v1", 1)]
 
 
 PREVIEWS: list[tuple[str, Any]] = [
