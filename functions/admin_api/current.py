@@ -1,13 +1,14 @@
 """The event that is being answered: who asks, and with what it is answered."""
 
 from functions.admin_api.not_built import refuse_what_comes_later
+from functions.admin_api.preconditions import refuse_unmatchable
 from shared.domain.model import Initiator
 from shared.domain.values import Reason
 from shared.http.auth import Caller
 from shared.http.resolver import HttpResolver
 from shared.runtime.dependencies import Dependencies
 
-app = HttpResolver(checks=(refuse_what_comes_later,))
+app = HttpResolver(checks=(refuse_what_comes_later, refuse_unmatchable))
 
 
 def deps() -> Dependencies:

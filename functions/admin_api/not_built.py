@@ -1,4 +1,4 @@
-"""Previews, conditions and idempotency keys: refused until they exist, never ignored."""
+"""Endpoints and idempotency keys: refused until they exist, never ignored."""
 
 from aws_lambda_powertools.event_handler.api_gateway import Route
 
@@ -21,7 +21,6 @@ def refuse_what_comes_later(route: Route, event: HttpEvent) -> None:
 def _options(route: Route, event: HttpEvent) -> list[str]:
     asked = {
         "dry_run": "dry_run" in query_names(event.raw_query_string),
-        "If-Match": "if-match" in event.headers,
         "Idempotency-Key": "idempotency-key" in event.headers,
     }
     return [option for option, is_asked in asked.items() if is_asked and _takes(route, option)]
@@ -34,13 +33,7 @@ def _has(route: Route, name: str) -> bool:
 
 def _takes(route: Route, option: str) -> bool:
     """Whether the contract has the option for this operation; else it is an unknown one."""
-    match option:
-        case "dry_run":
-            return (
-                route.method != "GET"
-                and route.path != "/v1/sync"
-                and not _has(route, "dry_run")
-            )
-        case "If-Match":
-            return route.method != "GET" and not _has(route, "if-match")
-    return route.method == "POST"
+    if option == "Idempotency-Key":
+        return route.method == "POST"
+    previewed = route.method != "GET" and route.path != "/v1/sync"
+    return previewed and not _has(route, "dry_run")

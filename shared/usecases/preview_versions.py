@@ -25,7 +25,12 @@ from shared.usecases.preview import (
     weigh_change,
 )
 from shared.usecases.promote import promoted
-from shared.usecases.publish import Publication, check_registered, wanted_entry
+from shared.usecases.publish import (
+    Publication,
+    check_registered,
+    check_variant,
+    wanted_entry,
+)
 from shared.usecases.reconcile import Copies
 from shared.usecases.retire import check_retirement
 
@@ -43,11 +48,18 @@ def preview_promotion(
         return weigh_change(variant, Outcome.of(copies), after, tx=tx, kv=kv)
 
 
-def preview_publication(publication: Publication, *, catalog: Catalog, kv: KV) -> Preview:
+def preview_publication(
+    publication: Publication,
+    *,
+    catalog: Catalog,
+    kv: KV,
+    if_match: IfMatch = UNCONDITIONAL,
+) -> Preview:
     """Preview `publish`. Raises the same."""
     now = datetime.now(UTC)
     with snapshot(catalog) as tx:
         wanted = wanted_entry(publication, tx, now)
+        check_variant(wanted.variant, if_match, tx)
         given = publication.variant is not None
         entry = kv.entries.merged(wanted, variant_given=given, now=now)
         version = tx.versions.find(entry.image_tag)
@@ -58,7 +70,7 @@ def preview_publication(publication: Publication, *, catalog: Catalog, kv: KV) -
             return pointer.promote(entry.image_tag)
 
         if publication.set_latest:
-            move = PointerMove(entry.variant, change, "latest.promoted")
+            move = PointerMove(entry.variant, change, "latest.promoted", if_match)
             after = foresee_move(move, copies, tx, kv)
         else:
             check_registered(publication, entry, version, tx)

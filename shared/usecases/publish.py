@@ -13,10 +13,12 @@ from shared.domain.errors import (
     InvalidRequest,
     InvalidValue,
     KVUnavailable,
+    StaleRevision,
     TagRetired,
     VariantChanged,
     VersionNotActive,
 )
+from shared.domain.etags import UNCONDITIONAL, IfMatch, variant_etag
 from shared.domain.identity import find_conflict, tag_retired
 from shared.domain.model import ImageEntry, Initiator, Version
 from shared.domain.pointer import Pointer
@@ -32,7 +34,7 @@ from shared.kv import KV
 from shared.kv.entries import Registration
 from shared.usecases.moves import PointerMove, move
 
-PERMANENT = (DigestInUse, DigestChanged, VariantChanged, TagRetired)
+PERMANENT = (DigestInUse, DigestChanged, VariantChanged, TagRetired, StaleRevision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +58,25 @@ class Published:
     is_new: bool
 
 
-def publish(publication: Publication, *, by: Initiator, catalog: Catalog, kv: KV) -> Published:
+def publish(
+    publication: Publication,
+    *,
+    by: Initiator,
+    catalog: Catalog,
+    kv: KV,
+    if_match: IfMatch = UNCONDITIONAL,
+) -> Published:
     """Publish a version. Idempotent.
 
-    Raises InvalidRequest, DigestInUse, DigestChanged, VariantChanged, TagRetired,
-    VersionNotActive (only with `set_latest`), CatalogUnavailable, KVUnavailable. What a
-    permanent refusal finds written in the KV by this very call is taken back.
+    `if_match` is about the variant. Raises InvalidRequest, DigestInUse, DigestChanged,
+    VariantChanged, TagRetired, StaleRevision, VersionNotActive (only with `set_latest`),
+    CatalogUnavailable, KVUnavailable. What a permanent refusal finds written in the KV by this
+    very call is taken back.
     """
     now = datetime.now(UTC)
     with catalog.transaction() as tx:
         wanted = wanted_entry(publication, tx, now)
+        check_variant(wanted.variant, if_match, tx)
     registration = kv.entries.register(
         wanted,
         variant_given=publication.variant is not None,
@@ -74,7 +85,9 @@ def publish(publication: Publication, *, by: Initiator, catalog: Catalog, kv: KV
         now=now,
     )
     try:
-        is_new = _write_catalog_half(publication, registration, by, catalog, kv)
+        is_new = _write_catalog_half(
+            publication, registration, if_match, by=by, catalog=catalog, kv=kv
+        )
     except PERMANENT:
         with suppress(KVUnavailable):
             kv.entries.undo(registration)
@@ -119,6 +132,15 @@ def _refuse(publication: Publication, version: Version | None, tx: Transaction) 
         raise VersionNotActive(f"the version is {version.status}")
 
 
+def check_variant(
+    variant: Variant, if_match: IfMatch, tx: Transaction, *, lock: bool = False
+) -> None:
+    """Raises StaleRevision unless the variant's mirror is in one of the states."""
+    if if_match != UNCONDITIONAL:
+        read = tx.variants.lock if lock else tx.variants.find_pointer
+        if_match.check(variant_etag(variant, read(variant)))
+
+
 def check_registered(
     publication: Publication, entry: ImageEntry, version: Version | None, tx: Transaction
 ) -> None:
@@ -130,6 +152,8 @@ def check_registered(
 def _write_catalog_half(
     publication: Publication,
     registration: Registration,
+    if_match: IfMatch,
+    *,
     by: Initiator,
     catalog: Catalog,
     kv: KV,
@@ -144,11 +168,12 @@ def _write_catalog_half(
         return pointer.promote(entry.image_tag)
 
     if publication.set_latest:
-        wanted = PointerMove(entry.variant, change, "latest.promoted")
+        wanted = PointerMove(entry.variant, change, "latest.promoted", if_match)
         move(wanted, catalog=catalog, kv=kv, by=by)
         if is_new is not None:
             return is_new
     with catalog.transaction() as tx:
+        check_variant(entry.variant, if_match, tx, lock=True)
         tx.variants.ensure(entry.variant)
         return _upsert(publication, registration, by, tx)
 

@@ -74,24 +74,26 @@ def list_versions(query: VersionsQuery) -> VersionPage:
         VariantChanged,
         TagRetired,
         VersionNotActive,
+        StaleRevision,
         KVUnavailable,
     ),
 )
 def publish_version(
-    body: PublishInput, dry_run: DryRun = "false"
+    body: PublishInput, dry_run: DryRun = "false", if_match: IfMatchHeader = None
 ) -> tuple[VersionOutput | PreviewOutput, int]:
     """Publish a version.
 
-    The same again changes nothing, and no version becomes latest by itself.
+    The same again changes nothing, and no version becomes latest by itself. `If-Match` is about
+    the variant: with `set_latest` it overruns no brake and no other move.
     """
     may_promote = deps().settings.publisher_may_promote or caller().may("admin")
     if body.set_latest and not may_promote:
         raise Forbidden("a publisher may not make a version the latest here")
     publication = Publication(**body.model_dump())
+    given = _stores(if_match)
     if dry_run == "true":
-        impact = preview_publication(publication, catalog=deps().catalog, kv=deps().kv)
-        return PreviewOutput.of(impact), 200
-    published = publish(publication, by=initiator(), catalog=deps().catalog, kv=deps().kv)
+        return PreviewOutput.of(preview_publication(publication, **given)), 200
+    published = publish(publication, by=initiator(), **given)
     return VersionOutput.model_validate(published.version), 201 if published.is_new else 200
 
 

@@ -95,6 +95,34 @@ def test_promoting(api: Api) -> None:
     assert missing.refusal == (404, "version_not_found")
 
 
+def test_publishing(api: Api) -> None:
+    """The condition is about the variant; where it fails, neither store has the version."""
+    for tag in ("d-1", "d-2"):
+        api.publish(tag, variant="d")
+    seen = variant_etag(api, "d")
+    api.call("POST", "/v1/versions/d-1/promote")
+    for set_latest in (True, False):
+        body = {
+            "image_tag": "d-3", "openclaw_version": "2026.11.1", "variant": "d",
+            "set_latest": set_latest,
+        }  # fmt: skip
+        for query in ("", "?dry_run=true"):
+            path = f"/v1/versions{query}"
+            assert conditional(api, "POST", path, seen, body).refusal == STALE
+        assert api.call("GET", "/v1/versions/d-3").status == 404
+        assert api.stores.item("IMAGE", "d-3") is None
+    # The KV has moved on, and the mirror does not know it yet: the entry is taken back.
+    api.stores.put("POINTER", "d", revision=9, latest_tag="d-2")
+    etag = variant_etag(api, "d")
+    latest = body | {"set_latest": True}
+    assert conditional(api, "POST", "/v1/versions", etag, latest).refusal == STALE
+    assert api.stores.item("IMAGE", "d-3") is None
+    assert (
+        conditional(api, "POST", "/v1/versions", variant_etag(api, "d"), latest).status == 201
+    )
+    assert conditional(api, "POST", "/v1/versions", "*", body).status == 200
+
+
 def test_a_kill_switch_without_the_kv_changes_the_variants_etag(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

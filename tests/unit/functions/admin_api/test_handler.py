@@ -95,7 +95,6 @@ def test_wrong_methods(method: str, path: str, allow: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "parameters", "named"),
     [
-        ("POST", "/v1/users/ana/erase", {"if_match": '"1"'}, "If-Match"),
         ("POST", "/v1/sync", {"Idempotency_Key": "k"}, "Idempotency-Key"),
     ],
 )
@@ -106,6 +105,14 @@ def test_what_comes_later(
     reply = answer(event(method, path, "admin", **parameters))
     assert reply.refusal == (501, "not_implemented")
     assert reply.json["detail"].endswith(f": {named}")
+
+
+@pytest.mark.parametrize("path", ["/v1/users/ana/erase", "/v1/sync"])
+def test_a_condition_that_nothing_could_meet(path: str) -> None:
+    """What is changed there has no ETag, so the change does not begin."""
+    for etag in ('"1"', "*"):
+        reply = answer(event("POST", path, "admin", if_match=etag))
+        assert reply.refusal == (412, "stale_revision")
 
 
 @pytest.mark.parametrize(
