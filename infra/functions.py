@@ -34,6 +34,8 @@ Variable = Literal[
 STREAM_BATCH = 500
 STREAM_PARTITION = "INSTANCE#"
 """The table's stream is handed over in batches of at most so many records of such items."""
+VERIFICATION = {"verify": "audit"}
+"""What `sync` is invoked with once a day, beside its runs."""
 STORE_ERRORS = {
     "CatalogErrors": "the catalog",
     "KVErrors": "the KV",
@@ -209,6 +211,10 @@ _ALL = (
             MetricAlarm("OpenFindings", "OpenFindings", "open findings", "Maximum"),
             # One run may meet a variant that somebody is just moving.
             MetricAlarm("FailedVariants", "FailedVariants", "failed variants", periods=3),
+            MetricAlarm("OverdueEvents", "OverdueEvents", "unsealed events", "Maximum"),
+            MetricAlarm(
+                "AuditNotVerified", "AuditNotVerified", "the audit log does not verify"
+            ),
         ),
         heartbeat="SyncOk",
     ),

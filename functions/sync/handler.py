@@ -4,6 +4,8 @@ After a store was restored or lost, `{"rebuild": "catalog"}` takes in what the K
 the cap, and `{"rebuild": "kv"}` writes what the KV has lost. `{"rebuild": "fleet"}` makes the
 fleet's copy equal to the KV; `next` of its answer is sent along to go on.
 `{"release_claim": "sha256:…"}` frees the digest of a tag that nobody can run.
+
+Each run seals the audit log; `{"verify": "audit"}` recomputes its seals, the newest first.
 """
 
 from collections.abc import Mapping
@@ -24,7 +26,9 @@ from shared.runtime.telemetry import request_id
 from shared.usecases.rebuild import rebuild_kv
 from shared.usecases.rebuild_fleet import rebuild_fleet
 from shared.usecases.release_claim import release_claim
+from shared.usecases.seal import seal_events
 from shared.usecases.sync import run_sync
+from shared.usecases.verify_audit import verify_audit
 
 NO_CAP = 0
 OPERATOR = "operator"
@@ -33,12 +37,17 @@ EVENT_SECONDS = 55.0
 """Stores are asked no longer than this: the function has 60 s."""
 RUN_SECONDS = 40.0
 """After these a run takes no more new versions: it must end before the function's time does."""
+SEAL_SECONDS = 5.0
+"""After these a run begins no further seal: the next run goes on."""
+VERIFY_SECONDS = 45.0
+"""After these no further seal is recomputed."""
+HASH_BYTES = 6
+"""A metric is a number, and holds exactly the first so many bytes of a hash."""
 
-
-Rebuild = Literal["rebuild_kv", "rebuild_catalog"]
+Payload = Literal["rebuild_kv", "rebuild_catalog", "verify_audit"]
 PAYLOADS = (
-    'must be {}, {"rebuild": "kv", "catalog" or "fleet"}, {"release_claim": digest}'
-    " or a scheduled event"
+    'must be {}, {"rebuild": "kv", "catalog" or "fleet"}, {"release_claim": digest},'
+    ' {"verify": "audit"} or a scheduled event'
 )
 
 
@@ -60,6 +69,8 @@ def handler(event: object, context: object) -> dict[str, Any]:
                 return _rebuild_fleet(position, deps)
             case "rebuild_kv":
                 return _rebuild_kv(deps)
+            case "verify_audit":
+                return _verify_audit(deps)
             case "rebuild_catalog":
                 return _run_sync(deps, NO_CAP, "direct")
             case trigger:
@@ -73,7 +84,7 @@ class ClaimRelease:
     digest: ImageDigest
 
 
-def _parse(event: object) -> Trigger | Rebuild | FleetPosition | ClaimRelease:
+def _parse(event: object) -> Trigger | Payload | FleetPosition | ClaimRelease:
     match event:
         case dict() if not event:
             return "direct"
@@ -83,10 +94,12 @@ def _parse(event: object) -> Trigger | Rebuild | FleetPosition | ClaimRelease:
             return _parse_rebuild(copy, more)
         case {"release_claim": digest, **more} if not more:
             return ClaimRelease(_parse_digest(digest))
+        case {"verify": "audit", **more} if not more:
+            return "verify_audit"
     raise InvalidRequest(("payload", PAYLOADS))
 
 
-def _parse_rebuild(copy: object, more: Mapping[Any, object]) -> Rebuild | FleetPosition:
+def _parse_rebuild(copy: object, more: Mapping[Any, object]) -> Payload | FleetPosition:
     match copy:
         case "kv" if not more:
             return "rebuild_kv"
@@ -114,15 +127,43 @@ def _parse_position(value: object) -> FleetPosition:
 def _run_sync(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:
     with deps.catalog.transaction() as tx:
         age = tx.runs.age()
-    report = run_sync(
-        catalog=deps.catalog, kv=deps.kv, cap=cap, trigger=trigger, seconds=RUN_SECONDS
-    )
+    try:
+        report = run_sync(
+            catalog=deps.catalog, kv=deps.kv, cap=cap, trigger=trigger, seconds=RUN_SECONDS
+        )
+    finally:
+        _seal(deps)  # the log goes on while the KV is down
     with deps.catalog.transaction() as tx:
         tx.runs.prune()
         open_findings = tx.runs.count_open()
     deps.telemetry.count("OpenFindings", open_findings)
     _tell(report, age, deps)
     return report.as_json()
+
+
+def _seal(deps: Dependencies) -> None:
+    """Seal the audit log, and write its newest seal where nobody can change it afterwards."""
+    sealing = seal_events(deps.catalog, SEAL_SECONDS)
+    deps.telemetry.count("OverdueEvents", sealing.overdue)
+    if newest := sealing.newest:
+        deps.telemetry.count("NewestSeal", newest.id)
+        deps.telemetry.count("NewestSealHash", int.from_bytes(newest.hash[:HASH_BYTES]))
+        deps.telemetry.log(
+            "audit log sealed",
+            sealed=sealing.sealed,
+            overdue=sealing.overdue,
+            newest_seal=newest.id,
+            newest_hash=newest.hash.hex(),
+        )
+
+
+def _verify_audit(deps: Dependencies) -> dict[str, Any]:
+    verification = verify_audit(deps.catalog, seconds=VERIFY_SECONDS)
+    answer = verification.as_json()
+    deps.telemetry.count("AuditNotVerified", 0 if verification.ok else 1)
+    level: Literal["info", "error"] = "info" if verification.ok else "error"
+    deps.telemetry.log("audit log verified", level=level, **answer)
+    return answer
 
 
 def _rebuild_kv(deps: Dependencies) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""`sync` runs every minute; runs that fail end in dead-letter queues."""
+"""`sync` runs every minute, and verifies the log daily; failures end in dead-letter queues."""
+
+import json
 
 from aws_cdk import ArnFormat, Aws, Duration, Stack
 from aws_cdk import aws_iam as iam
@@ -9,6 +11,7 @@ from constructs import Construct
 
 from infra.aws.acknowledged import acknowledge
 from infra.aws.function import LambdaFunction
+from infra.functions import VERIFICATION
 from infra.settings import Stage
 
 STALE = Duration.minutes(5)
@@ -54,24 +57,34 @@ class Schedules(Construct):
 
     def _schedule(self, stage: Stage, function: LambdaFunction) -> None:
         group = scheduler.CfnScheduleGroup(self, "Group", name=f"kiloclaw-{stage.name}")
-        scheduler.CfnSchedule(
-            self,
-            "EveryMinute",
-            name=f"kiloclaw-{stage.name}-sync",
-            group_name=group.ref,
-            schedule_expression="rate(1 minute)",
-            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
-            target=scheduler.CfnSchedule.TargetProperty(
-                arn=function.function_arn,
-                role_arn=self._role(group, function).role_arn,
-                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(
-                    arn=self.undelivered.queue_arn
+        role = self._role(group, function)
+
+        def invoke(id_: str, name: str, expression: str, payload: str | None = None) -> None:
+            scheduler.CfnSchedule(
+                self,
+                id_,
+                name=f"kiloclaw-{stage.name}-{name}",
+                group_name=group.ref,
+                schedule_expression=expression,
+                flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(
+                    mode="OFF"
                 ),
-                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
-                    maximum_event_age_in_seconds=STALE.to_seconds(), maximum_retry_attempts=3
+                target=scheduler.CfnSchedule.TargetProperty(
+                    arn=function.function_arn,
+                    role_arn=role.role_arn,
+                    input=payload,
+                    dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(
+                        arn=self.undelivered.queue_arn
+                    ),
+                    retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                        maximum_event_age_in_seconds=STALE.to_seconds(),
+                        maximum_retry_attempts=3,
+                    ),
                 ),
-            ),
-        )
+            )
+
+        invoke("EveryMinute", "sync", "rate(1 minute)")
+        invoke("Daily", "verify-audit", "rate(1 day)", json.dumps(VERIFICATION))
 
     def _role(self, group: scheduler.CfnScheduleGroup, function: LambdaFunction) -> iam.Role:
         """A role for schedules of this group alone.

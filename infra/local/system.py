@@ -11,13 +11,14 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from uuid import uuid4
 
+from infra.functions import VERIFICATION
 from infra.local import demo, processes
 from infra.local.aws.dynamodb import DynamoDB, create_session_table, create_table
 from infra.local.aws.environments import LocalFunction
 from infra.local.aws.gateway import Gateway, unavailable
 from infra.local.aws.invoke_api import InvokeApi
 from infra.local.aws.issuer import Issuer
-from infra.local.aws.scheduler import Scheduler
+from infra.local.aws.scheduler import DAY_SECONDS, Scheduler
 from infra.local.aws.stream import EventSourceMapping
 from infra.local.endpoints import Endpoints
 from infra.local.functions import LocalStores, deploy
@@ -89,7 +90,9 @@ def running(options: Options, stop: StopSignal) -> Generator[System]:
         mapping = EventSourceMapping.start(stores.dynamodb.stream(), functions["fleet"])
         stack.callback(mapping.stop)
         if options.schedule:
-            stack.callback(Scheduler.start(functions["sync"]).stop)
+            sync = functions["sync"]
+            stack.callback(Scheduler.start(sync).stop)
+            stack.callback(Scheduler.start(sync, DAY_SECONDS, VERIFICATION).stop)
         stack.callback(_watch(stores).set)
         endpoints.ready = True
         yield System(url, server, endpoints, logs)

@@ -69,10 +69,13 @@ CREATE TABLE kiloclaw_audit_log (
     after jsonb,
     reason text,
     request_id text,
+    transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
     CONSTRAINT audit_subject_kind_check CHECK ((subject_kind = ANY (ARRAY['version'::text, 'variant'::text, 'user'::text, 'sync'::text])))
 );
 
 COMMENT ON COLUMN kiloclaw_audit_log.subject_id IS 'An image tag, a variant, a run; a user only as the alias of kiloclaw_user_aliases.';
+
+COMMENT ON COLUMN kiloclaw_audit_log.transaction_id IS 'The transaction that wrote the event. Ids are not in order of commit: this says when an event is complete.';
 
 ALTER TABLE kiloclaw_audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME kiloclaw_audit_log_id_seq
@@ -82,6 +85,41 @@ ALTER TABLE kiloclaw_audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE kiloclaw_audit_sealed_events (
+    event_id bigint NOT NULL,
+    seal_id bigint NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT audit_sealed_events_hash_check CHECK ((octet_length(hash) = 32))
+);
+
+COMMENT ON TABLE kiloclaw_audit_sealed_events IS 'Which events a seal covers, for good, and the hash by which a changed one is found.';
+
+CREATE TABLE kiloclaw_audit_seals (
+    id bigint NOT NULL,
+    first_event_id bigint NOT NULL,
+    last_event_id bigint NOT NULL,
+    events integer NOT NULL,
+    previous_hash bytea NOT NULL,
+    hash bytea NOT NULL,
+    sealed_through bigint NOT NULL,
+    horizon xid8 NOT NULL,
+    transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    sealed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT audit_seals_events_check CHECK ((events >= 1)),
+    CONSTRAINT audit_seals_hash_check CHECK (((octet_length(hash) = 32) AND (octet_length(previous_hash) = 32))),
+    CONSTRAINT audit_seals_id_check CHECK ((id >= 1)),
+    CONSTRAINT audit_seals_range_check CHECK ((first_event_id <= last_event_id)),
+    CONSTRAINT audit_seals_through_check CHECK ((sealed_through >= last_event_id))
+);
+
+COMMENT ON TABLE kiloclaw_audit_seals IS 'A chain: each hash covers the events of the seal and the hash of the seal before.';
+
+COMMENT ON COLUMN kiloclaw_audit_seals.sealed_through IS 'The highest id of an event in this or an earlier seal.';
+
+COMMENT ON COLUMN kiloclaw_audit_seals.horizon IS 'Every event of a transaction before this one is in this or an earlier seal.';
+
+COMMENT ON COLUMN kiloclaw_audit_seals.transaction_id IS 'Of the seal itself. An event of a later transaction got its id later than those sealed here.';
 
 CREATE TABLE kiloclaw_available_versions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -233,6 +271,12 @@ CREATE TABLE kiloclaw_version_pins (
 ALTER TABLE ONLY kiloclaw_audit_log
     ADD CONSTRAINT kiloclaw_audit_log_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY kiloclaw_audit_sealed_events
+    ADD CONSTRAINT kiloclaw_audit_sealed_events_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY kiloclaw_audit_seals
+    ADD CONSTRAINT kiloclaw_audit_seals_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY kiloclaw_available_versions
     ADD CONSTRAINT kiloclaw_available_versions_pkey PRIMARY KEY (id);
 
@@ -284,9 +328,17 @@ CREATE INDEX audit_by_subject ON kiloclaw_audit_log USING btree (subject_id, id)
 
 COMMENT ON INDEX audit_by_subject IS 'Query: the history of one version, variant or user.';
 
+CREATE INDEX audit_by_transaction ON kiloclaw_audit_log USING btree (transaction_id, id);
+
+COMMENT ON INDEX audit_by_transaction IS 'Query: the events that no seal covers yet.';
+
 CREATE UNIQUE INDEX audit_reverted_once ON kiloclaw_audit_log USING btree (subject_id, ((after ->> 'revision'::text))) WHERE ((action = ANY (ARRAY['latest.reverted'::text, 'rollout.reverted'::text])) AND (jsonb_typeof((after -> 'revision'::text)) = 'number'::text));
 
 COMMENT ON INDEX audit_reverted_once IS 'Invariant: that a pointer of the KV is refused is said once per variant and revision.';
+
+CREATE INDEX audit_sealed_events_by_seal ON kiloclaw_audit_sealed_events USING btree (seal_id, event_id);
+
+COMMENT ON INDEX audit_sealed_events_by_seal IS 'Query: the events of a seal.';
 
 CREATE INDEX instances_by_group ON kiloclaw_instances USING btree (image_tag, variant, source, user_id);
 
@@ -368,6 +420,14 @@ COMMENT ON INDEX versions_variant_image_tag_key IS 'Invariant: a variant''s late
 
 CREATE TRIGGER audit_rows_stay BEFORE DELETE OR UPDATE ON kiloclaw_audit_log FOR EACH ROW EXECUTE FUNCTION kiloclaw_refuse_change();
 
+CREATE TRIGGER audit_sealed_events_rows_stay BEFORE DELETE OR UPDATE ON kiloclaw_audit_sealed_events FOR EACH ROW EXECUTE FUNCTION kiloclaw_refuse_change();
+
+CREATE TRIGGER audit_sealed_events_stay BEFORE DELETE OR UPDATE OR TRUNCATE ON kiloclaw_audit_sealed_events FOR EACH STATEMENT EXECUTE FUNCTION kiloclaw_refuse_change();
+
+CREATE TRIGGER audit_seals_rows_stay BEFORE DELETE OR UPDATE ON kiloclaw_audit_seals FOR EACH ROW EXECUTE FUNCTION kiloclaw_refuse_change();
+
+CREATE TRIGGER audit_seals_stay BEFORE DELETE OR UPDATE OR TRUNCATE ON kiloclaw_audit_seals FOR EACH STATEMENT EXECUTE FUNCTION kiloclaw_refuse_change();
+
 CREATE TRIGGER audit_stays BEFORE DELETE OR UPDATE OR TRUNCATE ON kiloclaw_audit_log FOR EACH STATEMENT EXECUTE FUNCTION kiloclaw_refuse_change();
 
 CREATE TRIGGER promotions_rows_stay BEFORE DELETE OR UPDATE ON kiloclaw_promotions FOR EACH ROW EXECUTE FUNCTION kiloclaw_refuse_change();
@@ -395,8 +455,38 @@ ALTER TABLE ONLY kiloclaw_variants
 ALTER TABLE ONLY kiloclaw_variants
     ADD CONSTRAINT variants_latest_fkey FOREIGN KEY (variant, latest_tag) REFERENCES kiloclaw_available_versions(variant, image_tag) ON DELETE RESTRICT;
 
-GRANT INSERT ON TABLE kiloclaw_audit_log TO kiloclaw_sync;
-GRANT SELECT,INSERT ON TABLE kiloclaw_audit_log TO kiloclaw_admin_api;
+GRANT SELECT ON TABLE kiloclaw_audit_log TO kiloclaw_sync;
+GRANT SELECT ON TABLE kiloclaw_audit_log TO kiloclaw_admin_api;
+
+GRANT INSERT(actor) ON TABLE kiloclaw_audit_log TO kiloclaw_sync;
+GRANT INSERT(actor) ON TABLE kiloclaw_audit_log TO kiloclaw_admin_api;
+
+GRANT INSERT(action) ON TABLE kiloclaw_audit_log TO kiloclaw_sync;
+GRANT INSERT(action) ON TABLE kiloclaw_audit_log TO kiloclaw_admin_api;
+
+GRANT INSERT(subject_kind) ON TABLE kiloclaw_audit_log TO kiloclaw_sync;
+GRANT INSERT(subject_kind) ON TABLE kiloclaw_audit_log TO kiloclaw_admin_api;
+
+GRANT INSERT(subject_id) ON TABLE kiloclaw_audit_log TO kiloclaw_sync;
+GRANT INSERT(subject_id) ON TABLE kiloclaw_audit_log TO kiloclaw_admin_api;
+
+GRANT INSERT(before) ON TABLE kiloclaw_audit_log TO kiloclaw_sync;
+GRANT INSERT(before) ON TABLE kiloclaw_audit_log TO kiloclaw_admin_api;
+
+GRANT INSERT(after) ON TABLE kiloclaw_audit_log TO kiloclaw_sync;
+GRANT INSERT(after) ON TABLE kiloclaw_audit_log TO kiloclaw_admin_api;
+
+GRANT INSERT(reason) ON TABLE kiloclaw_audit_log TO kiloclaw_sync;
+GRANT INSERT(reason) ON TABLE kiloclaw_audit_log TO kiloclaw_admin_api;
+
+GRANT INSERT(request_id) ON TABLE kiloclaw_audit_log TO kiloclaw_sync;
+GRANT INSERT(request_id) ON TABLE kiloclaw_audit_log TO kiloclaw_admin_api;
+
+GRANT SELECT,INSERT ON TABLE kiloclaw_audit_sealed_events TO kiloclaw_sync;
+GRANT SELECT,INSERT ON TABLE kiloclaw_audit_sealed_events TO kiloclaw_admin_api;
+
+GRANT SELECT,INSERT ON TABLE kiloclaw_audit_seals TO kiloclaw_sync;
+GRANT SELECT,INSERT ON TABLE kiloclaw_audit_seals TO kiloclaw_admin_api;
 
 GRANT SELECT ON TABLE kiloclaw_available_versions TO kiloclaw_provisioning;
 GRANT SELECT ON TABLE kiloclaw_available_versions TO kiloclaw_sync;

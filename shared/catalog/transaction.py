@@ -15,6 +15,7 @@ from shared.catalog.constraints import domain_errors
 from shared.catalog.fleet import Fleet
 from shared.catalog.pins import Pins, Users
 from shared.catalog.runs import Runs
+from shared.catalog.seals import Seals
 from shared.catalog.variants import Variants
 from shared.catalog.versions import Versions
 
@@ -33,6 +34,7 @@ class Transaction:
         self.runs = Runs(connection)
         self.batches = Batches(connection)
         self.fleet = Fleet(connection)
+        self.seals = Seals(connection)
 
     def now(self) -> datetime:
         """When the transaction began: the time by which statements judge expiry."""

@@ -18,6 +18,7 @@ from tests.benchmarks import (
     importing,
     previewing,
     provisioning,
+    sealing,
     synchronising,
 )
 from tests.benchmarks.measuring import Measurement
@@ -55,6 +56,7 @@ def _measurements() -> Iterator[Measurement]:
         yield from fleet.measure(make_stores(server, client))
         yield from growing.measure(make_stores(server, client), make_stores(server, client))
         yield from bulk.measure(make_stores(server, client))
+        yield from sealing.measure(make_stores(server, client))
         yield from previewing.measure(make_stores(server, client), make_stores(server, client))
     finally:
         server.stop()

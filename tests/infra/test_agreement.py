@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from functions.sign_in.settings import SignInSettings
-from infra.functions import STREAM_BATCH
+from infra.functions import STREAM_BATCH, VERIFICATION
 from infra.local.aws.dynamodb import create_session_table, create_table
 from infra.local.aws.scheduler import Scheduler
 from infra.local.aws.stream import is_wanted
@@ -131,14 +131,24 @@ def test_routes_are_the_same(template: Template) -> None:
 
 
 def test_the_clock_is_the_same(template: Template) -> None:
-    """`sync` runs every minute, with the event that the Scheduler makes by itself."""
-    schedule = template.only("AWS::Scheduler::Schedule")
-    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+    """`sync` runs every minute, with the event that the Scheduler makes by itself.
+
+    Once a day it verifies the audit log instead.
+    """
+    schedules = template.of("AWS::Scheduler::Schedule").values()
+    expected: dict[str, dict[str, str] | None] = {
+        "rate(1 minute)": None,
+        "rate(1 day)": VERIFICATION,
+    }
+    assert {
+        one["ScheduleExpression"]: json.loads(one["Target"].get("Input", "null"))
+        for one in schedules
+    } == expected
     assert inspect.signature(Scheduler.start).parameters["seconds"].default == 60
-    assert "Input" not in schedule["Target"]
-    assert text(schedule["Target"]["Arn"]) == "${sync.Arn}"
-    dead_letters = schedule["Target"]["DeadLetterConfig"]
-    assert text(dead_letters["Arn"]) == "${SchedulesUndelivered.Arn}"
+    for schedule in schedules:
+        assert text(schedule["Target"]["Arn"]) == "${sync.Arn}"
+        dead_letters = schedule["Target"]["DeadLetterConfig"]
+        assert text(dead_letters["Arn"]) == "${SchedulesUndelivered.Arn}"
     failed = template.only("AWS::Lambda::EventInvokeConfig")["DestinationConfig"]
     assert text(failed["OnFailure"]["Destination"]) == "${SchedulesFailed.Arn}"
 

@@ -313,7 +313,8 @@ def test_the_scheduler_acts_for_one_group_of_schedules(template: Template) -> No
     )
     group = template.only("AWS::Scheduler::ScheduleGroup")
     assert group["Name"] == f"kiloclaw-{template.stage}"
-    assert text(template.only("AWS::Scheduler::Schedule")["GroupName"]) == "${SchedulesGroup}"
+    for schedule in template.of("AWS::Scheduler::Schedule").values():
+        assert text(schedule["GroupName"]) == "${SchedulesGroup}"
     condition = statement["Condition"]["StringEquals"]
     assert {key: text(value) for key, value in condition.items()} == {
         "aws:SourceAccount": "${AWS::AccountId}",

@@ -33,6 +33,10 @@ INSERT INTO kiloclaw_promotions (variant, revision, image_tag, promoted_by)
 VALUES ('default', 1, 'one', 'eve');
 INSERT INTO kiloclaw_audit_log (actor, action, subject_kind, subject_id)
 VALUES ('eve', 'latest.promoted', 'variant', 'default');
+INSERT INTO kiloclaw_audit_seals
+       (id, first_event_id, last_event_id, events, previous_hash, hash, sealed_through, horizon)
+VALUES (1, 1, 1, 1, sha256(''), sha256('1'), 1, '1');
+INSERT INTO kiloclaw_audit_sealed_events (event_id, seal_id, hash) VALUES (1, 1, sha256('1'));
 INSERT INTO kiloclaw_sync_runs (started_at, outcome, counts, trigger)
 VALUES (now(), 'ok', '{}', 'api');
 INSERT INTO kiloclaw_sync_findings (image_tag, code, detail, first_seen, last_seen)

@@ -15,6 +15,7 @@ from shared.domain.sync_report import Outcome
 from shared.domain.values import Actor
 from shared.http.pages import Page
 from shared.usecases.instances import FleetCounts
+from shared.usecases.verify_audit import Verification
 
 
 class RejectionOutput(Output):
@@ -179,6 +180,26 @@ class AuditEventOutput(Output):
     after: dict[str, Any] | None = Field(description="What is since.")
     reason: str | None = Field(description="Why, in their words.")
     request_id: str | None = Field(description="The request by which it was done.")
+
+
+class VerificationOutput(Output):
+    """What became of the newest seals when they were computed anew."""
+
+    sealed_through: int | None = Field(
+        description="The highest id of a sealed event; null before the first seal."
+    )
+    events: int = Field(description="How many sealed events were looked at.")
+    seals: int = Field(description="How many seals were computed anew.")
+    unsealed: int = Field(description="Events that the next runs of the sync will seal.")
+    ok: bool = Field(description="Whether everything is as it was sealed.")
+    first_bad_event: int | None = Field(
+        description="The first event that was changed, removed or inserted afterwards; or the "
+        "first of a seal that was."
+    )
+
+    @classmethod
+    def of(cls, verification: Verification) -> Self:
+        return cls.model_validate(verification)
 
 
 class SyncRunPage(Page[SyncRunOutput]):

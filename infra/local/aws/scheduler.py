@@ -1,7 +1,8 @@
-"""EventBridge Scheduler: invokes `sync` every minute."""
+"""EventBridge Scheduler: invokes `sync` every minute, and once a day to verify the log."""
 
 import json
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import Self
@@ -12,17 +13,31 @@ from infra.local.aws.environments import LocalFunction, Throttled
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
-class Scheduler:
-    """Invokes a function at once and then every `seconds`, until stopped."""
+DAY_SECONDS = 86_400.0
 
-    def __init__(self, function: LocalFunction, seconds: float) -> None:
+
+class Scheduler:
+    """Invokes a function at once and then every `seconds`, until stopped.
+
+    With a payload of its own a schedule begins after the first `seconds`.
+    """
+
+    def __init__(
+        self, function: LocalFunction, seconds: float, payload: Mapping[str, str] | None = None
+    ) -> None:
         self._function = function
         self._seconds = seconds
+        self._payload = payload
         self._stopped = Event()
 
     @classmethod
-    def start(cls, function: LocalFunction, seconds: float = 60.0) -> Self:
-        scheduler = cls(function, seconds)
+    def start(
+        cls,
+        function: LocalFunction,
+        seconds: float = 60.0,
+        payload: Mapping[str, str] | None = None,
+    ) -> Self:
+        scheduler = cls(function, seconds, payload)
         Thread(target=scheduler._run, daemon=True).start()
         return scheduler
 
@@ -30,6 +45,8 @@ class Scheduler:
         self._stopped.set()
 
     def _run(self) -> None:
+        if self._payload:
+            self._stopped.wait(self._seconds)
         while not self._stopped.is_set():
             failure = self._invoke()
             if failure and not self._stopped.is_set():
@@ -39,9 +56,8 @@ class Scheduler:
     def _invoke(self) -> str | None:
         """Run once; the error, if there was one. A failed run does not end the schedule."""
         try:
-            invocation = self._function.invoke(
-                json.dumps(scheduled_event()).encode(), str(uuid4())
-            )
+            payload = json.dumps(self._payload or scheduled_event())
+            invocation = self._function.invoke(payload.encode(), str(uuid4()))
         except (Throttled, OSError) as error:
             return str(error)
         return invocation.payload.decode() if invocation.error else None

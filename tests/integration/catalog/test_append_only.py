@@ -9,7 +9,13 @@ from psycopg import errors, sql
 
 from tests.support.stores import CatalogStore
 
-LOGS = ("kiloclaw_audit_log", "kiloclaw_promotions")
+LOGS: dict[str, LiteralString] = {
+    "kiloclaw_audit_log": "reason = 'x'",
+    "kiloclaw_promotions": "reason = 'x'",
+    "kiloclaw_audit_seals": "sealed_at = now()",
+    "kiloclaw_audit_sealed_events": "seal_id = 2",
+}
+"""Tables, and a change of any row of each."""
 
 
 @pytest.fixture
@@ -24,7 +30,7 @@ def owner(filled: CatalogStore) -> Iterator[psycopg.Connection[Any]]:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE {} SET reason = 'x'",
+        "UPDATE {} SET {}",
         "DELETE FROM {}",
         "TRUNCATE {}",
         "DELETE FROM {} WHERE false",
@@ -35,14 +41,19 @@ def test_the_logs_are_append_only_for_the_owner_too(
 ) -> None:
     """Even a statement that would touch no row is refused."""
     with pytest.raises(errors.InsufficientPrivilege, match="append-only"):
-        owner.execute(sql.SQL(statement).format(sql.Identifier(table)))
+        owner.execute(_about(statement, table))
 
 
 @pytest.mark.parametrize(
     ("table", "trigger"),
-    [("kiloclaw_audit_log", "audit_stays"), ("kiloclaw_promotions", "promotions_stay")],
+    [
+        ("kiloclaw_audit_log", "audit_stays"),
+        ("kiloclaw_promotions", "promotions_stay"),
+        ("kiloclaw_audit_seals", "audit_seals_stay"),
+        ("kiloclaw_audit_sealed_events", "audit_sealed_events_stay"),
+    ],
 )
-@pytest.mark.parametrize("statement", ["UPDATE {} SET reason = 'x'", "DELETE FROM {}"])
+@pytest.mark.parametrize("statement", ["UPDATE {} SET {}", "DELETE FROM {}"])
 def test_each_row_of_the_logs_is_guarded_besides(
     owner: psycopg.Connection[Any], table: str, trigger: str, statement: LiteralString
 ) -> None:
@@ -50,7 +61,12 @@ def test_each_row_of_the_logs_is_guarded_besides(
     disable = sql.SQL("ALTER TABLE {} DISABLE TRIGGER {}")
     owner.execute(disable.format(sql.Identifier(table), sql.Identifier(trigger)))
     with pytest.raises(errors.InsufficientPrivilege, match="append-only"):
-        owner.execute(sql.SQL(statement).format(sql.Identifier(table)))
+        owner.execute(_about(statement, table))
+
+
+def _about(statement: LiteralString, table: str) -> sql.Composed:
+    change: LiteralString = LOGS[table]
+    return sql.SQL(statement).format(sql.Identifier(table), sql.SQL(change))
 
 
 @pytest.mark.parametrize("table", ["kiloclaw_available_versions", "kiloclaw_variants"])

@@ -19,6 +19,8 @@ from tests.support.stores import CatalogStore, make_catalog
 
 TABLES = {
     "kiloclaw_audit_log",
+    "kiloclaw_audit_sealed_events",
+    "kiloclaw_audit_seals",
     "kiloclaw_available_versions",
     "kiloclaw_instances",
     "kiloclaw_migrations",

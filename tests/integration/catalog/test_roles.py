@@ -17,7 +17,9 @@ ADD = {"SELECT", "INSERT"}
 CHANGE = {"SELECT", "INSERT", "UPDATE"}
 ALL = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 GRANTS = {
-    ("kiloclaw_admin_api", "kiloclaw_audit_log"): ADD,
+    ("kiloclaw_admin_api", "kiloclaw_audit_log"): READ,
+    ("kiloclaw_admin_api", "kiloclaw_audit_sealed_events"): ADD,
+    ("kiloclaw_admin_api", "kiloclaw_audit_seals"): ADD,
     ("kiloclaw_admin_api", "kiloclaw_available_versions"): CHANGE,
     ("kiloclaw_admin_api", "kiloclaw_instances"): {"SELECT", "DELETE"},
     ("kiloclaw_admin_api", "kiloclaw_promotions"): ADD,
@@ -30,7 +32,9 @@ GRANTS = {
     ("kiloclaw_provisioning", "kiloclaw_available_versions"): READ,
     ("kiloclaw_provisioning", "kiloclaw_variants"): READ,
     ("kiloclaw_provisioning", "kiloclaw_version_pins"): READ,
-    ("kiloclaw_sync", "kiloclaw_audit_log"): {"INSERT"},
+    ("kiloclaw_sync", "kiloclaw_audit_log"): READ,
+    ("kiloclaw_sync", "kiloclaw_audit_sealed_events"): ADD,
+    ("kiloclaw_sync", "kiloclaw_audit_seals"): ADD,
     ("kiloclaw_sync", "kiloclaw_available_versions"): READ,
     ("kiloclaw_sync", "kiloclaw_instances"): ALL,
     ("kiloclaw_sync", "kiloclaw_promotions"): ADD,
@@ -39,7 +43,12 @@ GRANTS = {
     ("kiloclaw_sync", "kiloclaw_variants"): CHANGE,
 }
 """Every grant on a whole table, the owner's own aside."""
+EVENT = {
+    "actor", "action", "subject_kind", "subject_id", "before", "after", "reason", "request_id",
+}  # fmt: skip
 COLUMN_GRANTS = {
+    ("kiloclaw_admin_api", "kiloclaw_audit_log", "INSERT"): EVENT,
+    ("kiloclaw_sync", "kiloclaw_audit_log", "INSERT"): EVENT,
     ("kiloclaw_sync", "kiloclaw_available_versions", "INSERT"): {
         "image_tag", "image_digest", "openclaw_version", "variant", "published_at",
     },
@@ -50,6 +59,8 @@ COLUMN_GRANTS = {
 }  # fmt: skip
 TABLES = (
     "kiloclaw_audit_log",
+    "kiloclaw_audit_sealed_events",
+    "kiloclaw_audit_seals",
     "kiloclaw_available_versions",
     "kiloclaw_instances",
     "kiloclaw_migrations",
@@ -153,7 +164,6 @@ def test_what_is_not_granted_is_refused(filled: CatalogStore, role: str, table: 
         "SELECT user_id FROM kiloclaw_version_pins",
         "SELECT FROM kiloclaw_version_pins FOR UPDATE",
         "SELECT user_id FROM kiloclaw_user_aliases",
-        "SELECT subject_id FROM kiloclaw_audit_log",
     ],
 )
 def test_sync_decides_nothing_that_people_decide(
@@ -161,6 +171,22 @@ def test_sync_decides_nothing_that_people_decide(
 ) -> None:
     """`sync` sets no status, note, retirement or pin, and cannot read who is pinned."""
     assert _refusal(filled, "sync", statement) == INSUFFICIENT_PRIVILEGE
+
+
+@pytest.mark.parametrize("role", ["admin_api", "sync"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO kiloclaw_audit_log (id) OVERRIDING SYSTEM VALUE VALUES (7)",
+        "INSERT INTO kiloclaw_audit_log (at) VALUES (now())",
+        "INSERT INTO kiloclaw_audit_log (transaction_id) VALUES ('7')",
+    ],
+)
+def test_who_adds_an_event_says_neither_when_nor_in_which_order(
+    filled: CatalogStore, role: str, statement: LiteralString
+) -> None:
+    """A function's role can write no event of the past."""
+    assert _refusal(filled, role, statement) == INSUFFICIENT_PRIVILEGE
 
 
 @pytest.mark.parametrize("role", FUNCTIONS)

@@ -169,7 +169,58 @@ def test_syncing(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     assert [item["code"] for item in first["rejected"]] == ["digest_in_use"]
     runs = api.stores.sql("SELECT trigger FROM kiloclaw_sync_runs ORDER BY started_at")
     assert runs == [("direct",), ("schedule",)]
-    assert {"SyncOk", "OpenFindings", "FailedVariants", "CatalogAge"} <= counted(capsys)
+    assert {
+        "SyncOk", "OpenFindings", "FailedVariants", "CatalogAge", "OverdueEvents", "NewestSeal",
+        "NewestSealHash",
+    } <= counted(capsys)  # fmt: skip
+
+
+def test_sealing_while_the_kv_is_down(
+    stores: Stores,
+    no_kv: str,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The run fails, but the log is sealed: people's decisions need no KV."""
+    with api_on(stores) as api:
+        api.publish("one")
+    with sandbox(sync, stores, "sync", AWS_ENDPOINT_URL_DYNAMODB=no_kv):
+        with pytest.raises(KVUnavailable):
+            sync.handler({}, None)
+        answer = json.loads(json.dumps(sync.handler({"verify": "audit"}, None)))
+    assert answer == {
+        "sealed_through": 1, "events": 1, "seals": 1, "unsealed": 0, "ok": True,
+        "first_bad_event": None, "complete": True,
+    }  # fmt: skip
+    [(seal, content)] = stores.sql("SELECT id, hash FROM kiloclaw_audit_seals")
+    [line] = [vars(one) for one in caplog.records if one.message == "audit log sealed"]
+    assert (line["newest_seal"], line["newest_hash"]) == (seal, content.hex())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [metrics] = [line for line in lines if "NewestSeal" in line]
+    assert metrics["NewestSeal"] == [1.0]
+    assert f"{int(metrics['NewestSealHash'][0]):012x}" == content.hex()[:12]
+
+
+def test_a_forged_log(
+    stores: Stores, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A verification that fails is an error in the log, and a metric that alarms."""
+    with api_on(stores) as api:
+        api.publish("one")
+    with sandbox(sync, stores, "sync"):
+        sync.handler({}, None)
+        stores.sql(
+            "ALTER TABLE kiloclaw_audit_log DISABLE TRIGGER ALL;"
+            "UPDATE kiloclaw_audit_log SET actor = 'nobody';"
+            "ALTER TABLE kiloclaw_audit_log ENABLE TRIGGER ALL"
+        )
+        capsys.readouterr()
+        answer = sync.handler({"verify": "audit"}, None)
+    assert (answer["ok"], answer["first_bad_event"]) == (False, 1)
+    [line] = [one for one in caplog.records if one.message == "audit log verified"]
+    assert line.levelname == "ERROR"
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["AuditNotVerified"] for line in lines if "_aws" in line] == [[1.0]]
 
 
 @pytest.mark.parametrize("what", ["catalog", "kv"])

@@ -194,3 +194,26 @@ def test_why_a_version_was_disabled(api: Api) -> None:
     assert api.patch("bad", status="disabled", reason="it leaks").status == 200
     [event] = api.get("/v1/audit?action=version.status_changed")["items"]
     assert event["reason"] == "it leaks"
+
+
+def test_the_verification_of_the_log(api: Api) -> None:
+    """A run seals the log, and it still verifies when a person has been erased."""
+    path = "/v1/audit/verification"
+    found = {"sealed_through": None, "events": 0, "seals": 0, "unsealed": 0}
+    well = {"ok": True, "first_bad_event": None}
+    assert api.get(path, roles=("viewer",)) == found | well
+    api.publish("one")
+    api.pin("ana", "one", reason="why")
+    assert api.get(path) == found | well | {"unsealed": 2}
+    assert api.call("POST", "/v1/sync").status == 200
+    sealed = {"sealed_through": 2, "events": 2, "seals": 1, "unsealed": 0}
+    assert api.get(path) == sealed | well
+    assert api.call("POST", "/v1/users/ana/erase").status == 204
+    assert api.get(path) == sealed | well | {"unsealed": 1}
+    assert "ana" not in str(api.stores.sql("SELECT before, after FROM kiloclaw_audit_log"))
+    api.stores.sql(
+        "ALTER TABLE kiloclaw_audit_log DISABLE TRIGGER USER;"
+        "DELETE FROM kiloclaw_audit_log WHERE id = 2;"
+        "ALTER TABLE kiloclaw_audit_log ENABLE TRIGGER USER"
+    )
+    assert api.get(path) == sealed | {"unsealed": 1, "ok": False, "first_bad_event": 2}

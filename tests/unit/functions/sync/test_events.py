@@ -19,6 +19,7 @@ NEXT = FleetPosition({2: ("INSTANCE#ana", "IMAGE")}, "")
         ({"rebuild": "fleet"}, FleetPosition.start()),
         ({"rebuild": "fleet", "next": None}, FleetPosition.start()),
         ({"rebuild": "fleet", "next": NEXT.to_text()}, NEXT),
+        ({"verify": "audit"}, "verify_audit"),
         ({"release_claim": f"SHA256:{'A' * 64}"}, ClaimRelease(f"sha256:{'a' * 64}")),
     ],
 )
@@ -31,7 +32,8 @@ def test_events(event: object, meaning: object) -> None:
     "event",
     [None, [], "", 0, "{}", {"source": "aws.events"}, {"rebuild": "all"}, {"rebuild": ["kv"]},
      {"rebuild": "kv", "cap": 1}, {"rebuild": "kv", "next": None}, {"rebuild": "fleet", "x": 1},
-     {"x": 1}, {"release_claim": f"sha256:{'a' * 64}", "x": 1}],
+     {"x": 1}, {"verify": "all"}, {"verify": "audit", "x": 1},
+     {"release_claim": f"sha256:{'a' * 64}", "x": 1}],
 )  # fmt: skip
 def test_other_events(event: object) -> None:
     """An event that is none of these is refused."""

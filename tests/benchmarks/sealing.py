@@ -1,0 +1,96 @@
+"""What seals cost: whoever writes an event nothing, `sync` and verifying little."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, LiteralString
+
+import psycopg
+
+from shared.catalog.transaction import Catalog
+from shared.usecases.seal import seal_events
+from shared.usecases.verify_audit import verify_audit
+from tests.benchmarks.measuring import Measurement, at_most, ratio_of_medians, seconds
+from tests.support.stores import Stores
+
+EVENTS, MANY, ROUNDS = 10_000, 1_000_000, 3_000
+INSERT_RATIO, SEAL_MS, NEWEST_MS, ALL_SECONDS = 1.05, 500, 2_000, 60
+AS_BEFORE: LiteralString = """
+CREATE TABLE log_as_before (LIKE kiloclaw_audit_log INCLUDING CONSTRAINTS INCLUDING INDEXES
+                            INCLUDING IDENTITY INCLUDING DEFAULTS);
+ALTER TABLE log_as_before DROP COLUMN transaction_id
+"""
+EVENT: LiteralString = """
+       (actor, action, subject_kind, subject_id, before, after, reason, request_id)
+VALUES ('ada@example.com', 'pin.set', 'user', gen_random_uuid()::text,
+        '{"image_tag": "kiloclaw-2026.11.1", "expires_at": null}',
+        '{"image_tag": "kiloclaw-2026.11.2", "expires_at": null, "revision": 7}',
+        'Needs the fix of build 7', gen_random_uuid()::text)
+"""
+FILL: LiteralString = """
+INSERT INTO kiloclaw_audit_log
+       (at, actor, action, subject_kind, subject_id, before, after, reason, request_id)
+SELECT now() - (%(rest)s - n) * interval '1 second', 'actor-' || n %% 50,
+       'action-' || n %% 20, 'version', 'kiloclaw-' || n %% 5000,
+       jsonb_build_object('image_tag', 'kiloclaw-' || n, 'expires_at', NULL),
+       jsonb_build_object('image_tag', 'kiloclaw-' || n + 1, 'revision', n),
+       'Needs the fix of build ' || n, gen_random_uuid()::text
+  FROM generate_series(1, 10000) AS n
+"""
+
+
+def measure(stores: Stores) -> Iterator[Measurement]:
+    """Writing, sealing and verifying, the last two as the roles of the functions."""
+    yield _inserting(stores)
+    sync, api = stores.catalog("sync", 1e6), stores.catalog(seconds=1e6)
+    seal_events(sync, 1e6)
+    fill(stores, EVENTS)
+    yield at_most(f"sealing {EVENTS:,} events", 1000 * seconds(_sealing(sync)), SEAL_MS, "ms")
+    fill(stores, MANY)
+    seal_events(sync, 1e6)
+    newest = min(seconds(_verifying(api, EVENTS)) for _ in range(3))
+    yield at_most(f"verifying {EVENTS:,} of {MANY:,} events", 1000 * newest, NEWEST_MS, "ms")
+    everything = seconds(_verifying(api, MANY))
+    yield at_most(f"verifying {MANY:,} events", everything, ALL_SECONDS, "s")
+    for catalog in (sync, api):
+        catalog.database.close()
+
+
+def fill(stores: Stores, events: int) -> None:
+    """Write events, ten thousand a transaction, one a second."""
+    with stores.server_connection() as connection:
+        for written in range(0, events, 10_000):
+            connection.execute(FILL, {"rest": events - written})
+        connection.execute("VACUUM ANALYZE")
+
+
+def _inserting(stores: Stores) -> Measurement:
+    """An event in a transaction of its own, against a log without what seals need."""
+    with stores.server_connection() as connection:
+        connection.execute(AS_BEFORE)
+        ratio = ratio_of_medians(
+            _insert(connection, "INSERT INTO kiloclaw_audit_log" + EVENT),
+            _insert(connection, "INSERT INTO log_as_before" + EVENT),
+            ROUNDS,
+        )
+    return at_most("an event written, against a log without seals", ratio, INSERT_RATIO)
+
+
+def _insert(
+    connection: psycopg.Connection[Any], statement: LiteralString
+) -> Callable[[], object]:
+    return lambda: connection.execute(statement)
+
+
+def _sealing(catalog: Catalog) -> Callable[[], None]:
+    def seal() -> None:
+        assert seal_events(catalog, 1e6).sealed == EVENTS
+
+    return seal
+
+
+def _verifying(catalog: Catalog, events: int) -> Callable[[], None]:
+    def verify() -> None:
+        found = verify_audit(catalog, events=events)
+        assert found.ok
+        assert found.events >= events
+
+    return verify
