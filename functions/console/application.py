@@ -30,8 +30,10 @@ class ConsoleRouter(PowertoolsRouter):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
 
-    def page(self, rule: str) -> Callable[[Handler], Handler]:
-        return self._operation("GET", rule, ("viewer", "publisher"))
+    def page(
+        self, rule: str, requires: Roles = ("viewer", "publisher")
+    ) -> Callable[[Handler], Handler]:
+        return self._operation("GET", rule, requires)
 
     def action(self, rule: str, requires: Roles = "admin") -> Callable[[Handler], Handler]:
         return self._operation("POST", rule, requires)

@@ -40,8 +40,8 @@ class FilledForm:
         return cls(values, {error["field"]: error["message"] for error in errors})
 
     def value(self, name: str, otherwise: object = "") -> object:
-        """What was typed into a field; `otherwise` if the form was not filled in yet."""
-        return self.values.get(name, "" if self.values else otherwise)
+        """What was typed into a field; `otherwise` if it was in no form yet."""
+        return self.values.get(name, otherwise)
 
 
 def parse_form(body: str, is_base64: bool) -> Form:

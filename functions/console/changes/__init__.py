@@ -3,8 +3,21 @@
 from collections.abc import Mapping
 
 from functions.console.changes.base import Change
+from functions.console.changes.kill_switch import Disable
 from functions.console.changes.pins import EraseUser, PinUser, Unpin
-from functions.console.changes.versions import Promote
+from functions.console.changes.publishing import Publish
+from functions.console.changes.versions import Activate, Deprecate, EditNotes, Promote, Retire
 
-ALL: tuple[type[Change], ...] = (Promote, PinUser, Unpin, EraseUser)
+ALL: tuple[type[Change], ...] = (
+    Publish,
+    Promote,
+    Deprecate,
+    Activate,
+    Disable,
+    EditNotes,
+    Retire,
+    PinUser,
+    Unpin,
+    EraseUser,
+)
 CHANGES: Mapping[str, type[Change]] = {kind.name: kind for kind in ALL}

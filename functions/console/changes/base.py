@@ -14,6 +14,7 @@ from shared.domain.model import Initiator
 from shared.domain.roles import Role
 from shared.domain.values import Reason
 from shared.kv import KV
+from shared.runtime.settings import Settings
 from shared.usecases.preview import Preview
 
 ETags = Mapping[str, str | None]
@@ -41,6 +42,7 @@ class Change(BaseModel, ABC):
     done: ClassVar[str]
     """What the next page says once it is made."""
     requires: ClassVar[Role] = "admin"
+    """The role without which its form is of no use."""
     is_dangerous: ClassVar[bool] = False
     """Whether it takes something away that does not come back by itself."""
 
@@ -62,7 +64,16 @@ class Change(BaseModel, ABC):
     @property
     @abstractmethod
     def goes_to(self) -> str:
-        """The page to show once it is made, and to go back to instead."""
+        """The page to show once it is made."""
+
+    @property
+    def goes_back_to(self) -> str:
+        """The page to go back to instead."""
+        return self.goes_to
+
+    def role(self, _settings: Settings, /) -> Role:
+        """Return the role that this very change needs."""
+        return self.requires
 
     @abstractmethod
     def subjects(self, tx: Transaction, /) -> tuple[str, ...]:

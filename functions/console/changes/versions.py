@@ -1,25 +1,54 @@
-"""Changes of versions: promote."""
+"""Changes of one version: promote, deprecate, activate, edit notes, retire."""
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from functions.console.changes.base import Change, ETags, Stores
-from functions.console.rendering import quote_path
+from functions.console.rendering import counted, quote_path
 from shared.catalog.transaction import Transaction
-from shared.domain.etags import IfMatch
+from shared.domain.etags import IfMatch, variant_etag
 from shared.domain.model import Initiator
-from shared.domain.values import ImageTag
+from shared.domain.values import ImageTag, Notes
+from shared.usecases.disable import VersionChange
 from shared.usecases.preview import Preview
-from shared.usecases.preview_versions import preview_promotion
+from shared.usecases.preview_versions import (
+    preview_promotion,
+    preview_retirement,
+    preview_version_change,
+)
 from shared.usecases.promote import promote
+from shared.usecases.retire import retire
+from shared.usecases.versions import change
+
+NOT_RESTARTED = (
+    "Nobody is restarted. Instances move when they are next provisioned or upgraded."
+)
 
 
-class Promote(Change):
+class ChangeOfVersion(Change):
+    """A change of one version. It starts from the version and its variant as they were seen."""
+
+    image_tag: ImageTag
+
+    @property
+    def goes_to(self) -> str:
+        return f"/console/versions/{quote_path(self.image_tag)}"
+
+    def subjects(self, tx: Transaction) -> tuple[str, ...]:
+        return self.image_tag, tx.versions.get(self.image_tag).variant
+
+    def etags(self, tx: Transaction) -> ETags:
+        version = tx.versions.get(self.image_tag)
+        pointer = tx.variants.find_pointer(version.variant)
+        return {"version": version.etag, "variant": variant_etag(version.variant, pointer)}
+
+
+class Promote(ChangeOfVersion):
     """Make a version the latest of its variant."""
 
     name = "promote"
     done = "It is the latest now. Instances get it at their next provision or upgrade."
-
-    image_tag: ImageTag
 
     @property
     def title(self) -> str:
@@ -30,22 +59,17 @@ class Promote(Change):
         return "Promote"
 
     @property
-    def goes_to(self) -> str:
-        return f"/console/versions/{quote_path(self.image_tag)}"
-
-    def subjects(self, tx: Transaction) -> tuple[str, ...]:
-        return self.image_tag, tx.versions.get(self.image_tag).variant
-
-    @property
     def consequences(self) -> tuple[str, ...]:
         return (
-            "Nobody is restarted. Instances move when they are next provisioned or upgraded.",
+            NOT_RESTARTED,
             "A rollout of this version ends: then everybody gets it.",
+            "A rollback makes the present latest the latest again.",
         )
 
     def etags(self, tx: Transaction) -> ETags:
-        version = tx.versions.get(self.image_tag)
-        return {"variant": tx.variants.get(version.variant).etag, "version": version.etag}
+        """The variant comes first: that is what moves."""
+        etags = super().etags(tx)
+        return {"variant": etags["variant"], "version": etags["version"]}
 
     def preview(self, stores: Stores) -> Preview:
         return preview_promotion(self.image_tag, catalog=stores.catalog, kv=stores.kv)
@@ -54,3 +78,161 @@ class Promote(Change):
         return promote(
             self.image_tag, by=by, catalog=stores.catalog, kv=stores.kv, if_match=if_match
         )
+
+
+class EditVersion(ChangeOfVersion):
+    """A change of a version's status or notes, which `wanted` says."""
+
+    @property
+    @abstractmethod
+    def wanted(self) -> VersionChange:
+        """What to change."""
+
+    def preview(self, stores: Stores) -> Preview:
+        return preview_version_change(
+            self.image_tag, self.wanted, catalog=stores.catalog, kv=stores.kv
+        )
+
+    def act(self, stores: Stores, by: Initiator, if_match: IfMatch) -> Any:
+        return change(
+            self.image_tag,
+            self.wanted,
+            by=by,
+            catalog=stores.catalog,
+            kv=stores.kv,
+            if_match=if_match,
+        )
+
+
+class Deprecate(EditVersion):
+    """Keep a version from being promoted, and warn of pins to it."""
+
+    name = "deprecate"
+    done = "It is deprecated now."
+
+    @property
+    def title(self) -> str:
+        return f"Deprecate {self.image_tag}"
+
+    @property
+    def button(self) -> str:
+        return "Deprecate"
+
+    @property
+    def wanted(self) -> VersionChange:
+        return VersionChange("deprecated")
+
+    @property
+    def consequences(self) -> tuple[str, ...]:
+        return (
+            "Pins to it hold, and who pins a user to it is warned.",
+            "It cannot become latest or a candidate; where it is one already, it stays so.",
+            "It can be reactivated at any time.",
+        )
+
+
+class Activate(EditVersion):
+    """Make a deprecated or disabled version active again."""
+
+    name = "activate"
+    done = "It is active now."
+
+    @property
+    def title(self) -> str:
+        return f"Activate {self.image_tag}"
+
+    @property
+    def button(self) -> str:
+        return "Activate"
+
+    @property
+    def wanted(self) -> VersionChange:
+        return VersionChange("active")
+
+    @property
+    def consequences(self) -> tuple[str, ...]:
+        return ("It may run, be pinned and be promoted again. It becomes no latest by itself.",)
+
+    def warnings(self, tx: Transaction) -> Sequence[str]:
+        pins = tx.pins.count(self.image_tag)
+        if not pins or tx.versions.get(self.image_tag).status != "disabled":
+            return ()
+        return (f"{counted(pins, 'suspended pin')} will apply again, from the next start on.",)
+
+    def etags(self, tx: Transaction) -> ETags:
+        return {**super().etags(tx), "pins": str(tx.pins.count(self.image_tag))}
+
+
+class EditNotes(EditVersion):
+    """Write a version's notes anew; empty ones are none."""
+
+    name = "notes"
+    done = "The notes are saved."
+
+    notes: Notes = ""
+
+    @property
+    def title(self) -> str:
+        return f"Edit the notes of {self.image_tag}"
+
+    @property
+    def button(self) -> str:
+        return "Save notes"
+
+    @property
+    def wanted(self) -> VersionChange:
+        return VersionChange(notes=self.notes)
+
+    @property
+    def consequences(self) -> tuple[str, ...]:
+        if not self.notes:
+            return ("It will have no notes. Those it has stay in the audit log.",)
+        return (f"The notes will be: “{self.notes}”", "The old ones stay in the audit log.")
+
+
+class Retire(ChangeOfVersion):
+    """Delete a version for good."""
+
+    name = "retire"
+    done = "It is retired: it starts nowhere, and no list has it."
+    is_dangerous = True
+
+    @property
+    def title(self) -> str:
+        return f"Retire {self.image_tag}"
+
+    @property
+    def button(self) -> str:
+        return "Retire for good"
+
+    @property
+    def must_type(self) -> str:
+        return self.image_tag
+
+    @property
+    def consequences(self) -> tuple[str, ...]:
+        return (
+            "This cannot be undone. To take it out of service for a while, disable it instead.",
+            "It starts nowhere any more and disappears from every list.",
+            "Its tag and its digest stay taken: neither can be published again.",
+        )
+
+    def warnings(self, tx: Transaction) -> Sequence[str]:
+        instances = tx.fleet.count(self.image_tag)
+        return (_warn_of_instances(instances),) if instances else ()
+
+    def etags(self, tx: Transaction) -> ETags:
+        return {**super().etags(tx), "pins": str(tx.pins.count(self.image_tag))}
+
+    def preview(self, stores: Stores) -> Preview:
+        return preview_retirement(self.image_tag, catalog=stores.catalog, kv=stores.kv)
+
+    def act(self, stores: Stores, by: Initiator, if_match: IfMatch) -> Any:
+        return retire(
+            self.image_tag, by=by, catalog=stores.catalog, kv=stores.kv, if_match=if_match
+        )
+
+
+def _warn_of_instances(instances: int) -> str:
+    run = "runs" if instances == 1 else "run"
+    return f"{counted(instances, 'instance')} {run} it now, until the next start."

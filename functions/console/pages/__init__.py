@@ -6,6 +6,7 @@ from functions.console.pages import (
     changes,
     instances,
     overview,
+    publish_form,
     search,
     sync,
     users,
@@ -17,6 +18,7 @@ from functions.console.pages import (
 ROUTERS = (
     assets.router,
     overview.router,
+    publish_form.router,
     versions.router,
     version.router,
     variant.router,

@@ -19,8 +19,10 @@ from shared.catalog.audit import Event, EventFilter
 from shared.catalog.transaction import Transaction
 from shared.domain.errors import InvalidRequest, Refused, StaleRevision
 from shared.domain.etags import IfMatch
+from shared.domain.roles import Role
 from shared.http.auth import Caller
 from shared.http.problems import PROBLEMS, Forbidden, UnknownPath
+from shared.usecases.disable import Changed
 
 router = ConsoleRouter()
 
@@ -55,6 +57,7 @@ def make_change(name: str) -> Response[str]:
         change = validate(kind, fields)
     except InvalidRequest as invalid:
         return _give_back(kind, fields, invalid)
+    _authorize(change.role(deps().settings))
     if controls["seen"] is None:
         return _confirm(change, fields)
     if change.must_type is not None and controls["typed"] != change.must_type:
@@ -66,9 +69,13 @@ def _find_kind(name: str) -> type[Change]:
     kind = CHANGES.get(name)
     if kind is None:
         raise UnknownPath("there is no such change")
-    if not Caller(session().actor, session().roles).may(kind.requires):
-        raise Forbidden(f"the role {kind.requires} is needed")
+    _authorize(kind.requires)
     return kind
+
+
+def _authorize(role: Role) -> None:
+    if not Caller(session().actor, session().roles).may(role):
+        raise Forbidden(f"the role {role} is needed")
 
 
 def _give_back(kind: type[Change], fields: Form, refusal: Refused) -> Response[str]:
@@ -82,10 +89,12 @@ def _give_back(kind: type[Change], fields: Form, refusal: Refused) -> Response[s
 def _make(change: Change, fields: Form, controls: dict[str, Any]) -> Response[str]:
     try:
         if_match = _check_seen(change, controls["seen"])
-        change.act(_stores(), initiator(change.reason), if_match)
+        made = change.act(_stores(), initiator(change.reason), if_match)
     except StaleRevision:
         since = str(controls["seen_event"])
         return _confirm(change, fields, since=since, status=HTTPStatus.PRECONDITION_FAILED)
+    if isinstance(made, Changed) and made.suspended:
+        deps().telemetry.count("PinsSuspended", made.suspended)
     return redirect(change.goes_to, done=change.name)
 
 

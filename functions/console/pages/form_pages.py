@@ -5,9 +5,12 @@ from collections.abc import Callable, Mapping
 from aws_lambda_powertools.event_handler import Response
 
 from functions.console.forms import FilledForm
-from functions.console.pages import users
+from functions.console.pages import publish_form, users, version
 
 FORM_PAGES: Mapping[str, Callable[[FilledForm], Response[str]]] = {
     "pin": users.show_pin_form,
+    "publish": publish_form.show_publish_form,
+    "disable": version.show_version_form,
+    "notes": version.show_version_form,
 }
 """What shows the form of a change again, by the change's name."""

@@ -1,0 +1,72 @@
+"""The kill switch: disable a version, and say what becomes of who has it."""
+
+from collections.abc import Sequence
+
+from functions.console.changes.base import ETags
+from functions.console.changes.versions import EditVersion
+from functions.console.rendering import counted
+from shared.catalog.transaction import Transaction
+from shared.domain.model import Version
+from shared.domain.values import ImageTag
+from shared.usecases.disable import VersionChange
+
+
+class Disable(EditVersion):
+    """Take a version out of service everywhere. A replacement wins over `force`."""
+
+    name = "disable"
+    done = "It is disabled: no instance starts with it any more."
+    is_dangerous = True
+
+    replacement: ImageTag | None = None
+    force: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"Disable {self.image_tag}"
+
+    @property
+    def button(self) -> str:
+        return "Disable"
+
+    @property
+    def wanted(self) -> VersionChange:
+        return VersionChange("disabled", replacement=self.replacement, force=self.force)
+
+    @property
+    def consequences(self) -> tuple[str, ...]:
+        later = "It can be enabled again."
+        if self.replacement:
+            later += f" What moved to {self.replacement} stays there then."
+        return (
+            "It starts nowhere any more, from the next start on. What runs now is not stopped.",
+            later,
+            "It works while DynamoDB is down: then starts follow the catalog at once.",
+        )
+
+    def warnings(self, tx: Transaction) -> Sequence[str]:
+        version = tx.versions.get(self.image_tag)
+        pins = tx.pins.count(self.image_tag)
+        return [*self._warn_of_moves(version), *self._warn_of_pins(pins)]
+
+    def _warn_of_moves(self, version: Version) -> list[str]:
+        if self.replacement is None:
+            return []
+        if version.is_latest:
+            return [f"{self.replacement} becomes the latest of {version.variant} in its place."]
+        if version.rollout_percent is not None:
+            return ["Its rollout ends: everybody gets the latest."]
+        return []
+
+    def _warn_of_pins(self, pins: int) -> list[str]:
+        if pins and self.replacement:
+            return [
+                f"{counted(pins, 'pin')} will move to {self.replacement}, and not back later."
+            ]
+        if pins and self.force:
+            users = "until it is enabled again, their users get what everybody gets"
+            return [f"{counted(pins, 'pin')} will be suspended: {users}."]
+        return []
+
+    def etags(self, tx: Transaction) -> ETags:
+        return {**super().etags(tx), "pins": str(tx.pins.count(self.image_tag))}
