@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shared.domain.model import Source
 from shared.domain.resolution import RULES, RuleName, Step
 from shared.usecases.explanation import Explanation
 
@@ -61,12 +60,6 @@ NOT_ASKED: Mapping[RuleName, str] = {
 }
 """What to say of the other rules, by the rule that decided."""
 UNREAD = "the KV did not answer, so nobody knows what runs"
-CHOSEN_BY: Mapping[Source, str] = {
-    "pin": "the pin",
-    "rollout": "a rollout",
-    "latest": "latest",
-    "instance": "what it ran before",
-}
 
 
 @dataclass(frozen=True, slots=True)

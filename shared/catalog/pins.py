@@ -91,6 +91,10 @@ _IN_STATE: LiteralString = """
                                              WHEN v.status = 'disabled' THEN 'suspended'
                                              ELSE 'applied' END)
 """
+_IN_TIME: LiteralString = """
+(NOT %(ending)s::boolean
+ OR (p.expires_at > now() AND p.expires_at <= now() + interval '7 days'))
+"""
 STALE: LiteralString = f"""
 {COLUMNS}
   FROM (
@@ -98,7 +102,7 @@ STALE: LiteralString = f"""
        FROM kiloclaw_version_pins p
        JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
       {_WANTED} AND p.expires_at IS NULL AND p.created_at < now() - interval '90 days'
-        AND {_IN_STATE}
+        AND {_IN_STATE} AND {_IN_TIME}
     {_PAGE})
      UNION
     (SELECT p.*
@@ -106,6 +110,7 @@ STALE: LiteralString = f"""
       CROSS JOIN LATERAL (
             {_PINS}
              WHERE p.image_tag = v.image_tag AND {_MATCHING} AND {_OLDER} AND {_IN_STATE}
+               AND {_IN_TIME}
             {_PAGE}
       ) AS p
       WHERE v.status = 'deprecated' AND {_OF_TAG}
@@ -114,6 +119,15 @@ STALE: LiteralString = f"""
   JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
 {_PAGE}
 """  # noqa: S608  constants alone
+# OFFSET 0, as for expired pins: those that end soon are few among all.
+ENDING: LiteralString = f"""
+{COLUMNS}
+  FROM ({_PINS} {_WANTED} AND p.expires_at > now()
+           AND p.expires_at <= now() + interval '7 days' OFFSET 0) AS p
+  JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
+ WHERE {_IN_STATE}
+{_PAGE}
+"""
 PAGES: Mapping[State | None, tuple[LiteralString, ...]] = {
     None: (ALL,),
     "applied": (APPLIED,),
@@ -128,13 +142,21 @@ class PinFilter:
     """`q` is part of a user id or of a reason, in either case.
 
     `stale` asks for pins without an end that are older than 90 days, and for pins to deprecated
-    versions.
+    versions; `ending` for those that end within seven days.
     """
 
     image_tag: ImageTag | None = None
     state: State | None = None
     q: str | None = None
     stale: bool = False
+    ending: bool = False
+
+    @property
+    def statements(self) -> tuple[LiteralString, ...]:
+        """Statements to be tried in turn until one fills the page; the last is always right."""
+        if self.stale:
+            return (STALE,)
+        return (ENDING,) if self.ending else PAGES[self.state]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +208,11 @@ class Pins:
         created_at, user_id = after or (None, None)
         parameters = {
             "image_tag": wanted.image_tag, "state": wanted.state, "q": wanted.q,
-            "created_at": created_at, "user_id": user_id, "limit": limit,
+            "ending": wanted.ending, "created_at": created_at, "user_id": user_id,
+            "limit": limit,
         }  # fmt: skip
         pins: list[Pin] = []
-        for query in (STALE,) if wanted.stale else PAGES[wanted.state]:
+        for query in wanted.statements:
             pins = fetch(self.connection, Pin, query, parameters)
             if len(pins) == limit:
                 break

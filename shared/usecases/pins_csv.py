@@ -24,9 +24,13 @@ TAKEN = (*REQUIRED, "reason", "expires_at")
 COLUMNS = (*TAKEN, "state", "pinned_by", "created_at")
 """The columns of an export. An import needs the first two and ignores the last three."""
 
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""Apostrophes count too, so that a cell which has them of its own comes back as it was."""
+FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
+"""Full-width signs count as well. So do apostrophes, so that a cell which has them of its own
+comes back as it was."""
 BYTE_ORDER_MARK = "\ufeff"
+"""Tells spreadsheets that the file is UTF-8."""
+DELIMITERS = ",;\t"
+"""In some countries spreadsheets save with semicolons, and all of them copy with tabs."""
 
 
 class Fault(NamedTuple):
@@ -48,6 +52,7 @@ class Import:
 def write_pins(pins: Iterable[Pin]) -> str:
     """Write pins as CSV, with a line of column names."""
     text = StringIO(newline="")
+    text.write(BYTE_ORDER_MARK)
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for pin in pins:
@@ -92,13 +97,15 @@ def _read_rows(
 
 def _rows(text: str, faults: list[Fault]) -> Iterator[tuple[int, list[str]]]:
     """Return the rows that are not empty, each with the line on which it starts."""
-    reader = csv.reader(StringIO(text, newline=""), strict=True)
+    head = text.partition("\n")[0]
+    delimiter = max(DELIMITERS, key=head.count)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
         try:
             cells = next(reader, None)
         except csv.Error:
-            faults.append(Fault(line, "", "must be CSV: commas, and quotes in pairs"))
+            faults.append(Fault(line, "", "must be CSV, with quotes in pairs"))
             return
         if cells is None:
             return

@@ -9,3 +9,18 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     setTimeout(() => { text.data = "Copy"; }, 2000);
   });
 }
+
+// Suggestions for a field that has a list: some that hold what is typed in so far.
+for (const field of document.querySelectorAll("[data-suggestions]")) {
+  let waiting;
+  field.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(async () => {
+      const asked = field.value;
+      const answer = await fetch(`${field.dataset.suggestions}?q=${encodeURIComponent(asked)}`);
+      if (!answer.ok || answer.redirected || field.value !== asked) return;
+      const { users } = await answer.json();
+      field.list.replaceChildren(...users.map((user) => new Option(user, user)));
+    }, 200);
+  });
+}

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from functions.console.application import ConsoleRouter
 from functions.console.changes.pins import find_pinnable
 from functions.console.current import deps, path_value, query, show
-from functions.console.explanations import CHOSEN_BY, Line, explain_rules
+from functions.console.explanations import Line, explain_rules
 from functions.console.forms import FilledForm
 from shared.catalog.audit import Event, EventFilter
 from shared.catalog.transaction import Transaction
@@ -130,7 +130,7 @@ def _show(
     user_id: UserId, intent: Intent | None, filled: FilledForm | None = None
 ) -> Response[str]:
     user = _read(user_id, intent)
-    return show("user.html", user=user, chosen_by=CHOSEN_BY, filled=filled)
+    return show("user.html", user=user, filled=filled)
 
 
 def _read(user_id: UserId, wanted: Intent | None) -> UserState:

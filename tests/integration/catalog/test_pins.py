@@ -133,6 +133,32 @@ def test_stale_pins_are_old_without_an_end_or_to_a_deprecated_version(
         assert read_statistics(aged.connection).pins_stale == len(expected)
 
 
+@pytest.mark.parametrize("state", [None, "applied", "suspended", "expired"])
+@pytest.mark.parametrize("stale", [False, True])
+def test_pins_that_end_within_seven_days(catalog: Catalog, state: Any, *, stale: bool) -> None:
+    """The filter leaves out what has ended, ends later or never, and combines with others."""
+    ends = {"past": -1, "soon": 1, "sooner": 6, "later": 8, "never": None}
+    with catalog.transaction() as tx:
+        for tag in ("stable", "bad", "old"):
+            for name, days in ends.items():
+                end = datetime.now(UTC) + timedelta(days=days) if days else None
+                tx.pins.put(f"{tag}-{name}", tag, BY, end)
+        everything = tx.pins.page(PinFilter(None, state), None, 100)
+        expected = [
+            pin
+            for pin in everything
+            if pin.user_id.endswith(("soon", "sooner"))
+            and (pin.image_tag == "old" or not stale)
+        ]
+        assert bool(expected) == (
+            state in {None, "applied"} or (state == "suspended" and not stale)
+        )
+        for limit in LIMITS:
+            page = partial(tx.pins.page, PinFilter(None, state, stale=stale, ending=True))
+            walked = walk(page, lambda pin: (rfc3339(pin.created_at), pin.user_id), limit)
+            assert walked == expected
+
+
 def test_a_pin_says_its_state(listed: Transaction) -> None:
     """The state is what a start at this moment would see."""
     pins = listed.pins.page(ALL, None, 100)
