@@ -68,6 +68,9 @@ ALTER ROLE kiloclaw_admin_api SET idle_in_transaction_session_timeout = '25s';
 ALTER ROLE kiloclaw_console SET statement_timeout = '25s';
 ALTER ROLE kiloclaw_console SET lock_timeout = '5s';
 ALTER ROLE kiloclaw_console SET idle_in_transaction_session_timeout = '25s';
+-- Grouping a large fleet by what decides about it stays in memory; in 4 MB it would be sorted on disk.
+ALTER ROLE kiloclaw_admin_api SET work_mem = '16MB';
+ALTER ROLE kiloclaw_console SET work_mem = '16MB';
 ALTER ROLE kiloclaw_sync SET statement_timeout = '50s';
 ALTER ROLE kiloclaw_sync SET lock_timeout = '5s';
 ALTER ROLE kiloclaw_sync SET idle_in_transaction_session_timeout = '60s';

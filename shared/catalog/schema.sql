@@ -4,10 +4,10 @@
 CREATE FUNCTION kiloclaw_bucket(salt text, user_id text) RETURNS integer
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
-    SELECT (('0x' || encode(substr(sha256(
-               decode(replace(salt, '\', '\\'), 'escape') || '\x00'::bytea
-               || decode(replace(user_id, '\', '\\'), 'escape')), 1, 8), 'hex')
-           )::xid8::text::numeric % 10000)::integer
+    SELECT (((('x' || encode(substr(sha256(
+                 decode(replace(salt, '\', '\\'), 'escape') || '\x00'::bytea
+                 || decode(replace(user_id, '\', '\\'), 'escape')), 1, 8), 'hex'))::bit(64)
+             # ('x8' || repeat('0', 15))::bit(64))::bigint % 10000 + 15808) % 10000)::integer
 $$;
 
 CREATE FUNCTION kiloclaw_check_named_versions() RETURNS trigger

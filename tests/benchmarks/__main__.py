@@ -11,6 +11,7 @@ import botocore.session
 from infra.local.postgres import Postgres
 from tests.benchmarks import (
     bulk,
+    console,
     copying,
     deciding,
     fleet,
@@ -58,6 +59,7 @@ def _measurements() -> Iterator[Measurement]:
         yield from bulk.measure(make_stores(server, client))
         yield from sealing.measure(make_stores(server, client))
         yield from previewing.measure(make_stores(server, client), make_stores(server, client))
+        yield from console.measure(make_stores(server, client), make_stores(server, client))
     finally:
         server.stop()
         dynamodb.stop()

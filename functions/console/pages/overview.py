@@ -15,6 +15,7 @@ from functions.console.distribution import (
     join_versions,
     make_distribution,
 )
+from functions.console.figures import read_figures
 from functions.console.rendering import redirect
 from shared.catalog.audit import Event, EventFilter
 from shared.catalog.fleet import Share
@@ -25,7 +26,7 @@ from shared.catalog.variants import Mirror, Promotion
 from shared.domain.errors import CatalogUnavailable
 from shared.domain.model import Version
 from shared.domain.values import ImageTag, Variant
-from shared.usecases.instances import FleetCounts, count_instances
+from shared.usecases.instances import FleetCounts
 
 router = ConsoleRouter()
 
@@ -90,20 +91,23 @@ def show_overview() -> Response[str]:
 
 
 def _read(tx: Transaction, variant: Variant | None) -> Overview:
-    mirrors, shares = tx.variants.page(None, MOST_VARIANTS), tx.fleet.distribution(None)
-    versions = tx.versions.find_all(_tags(mirrors, shares))
-    running = join_versions(shares, versions)
+    mirrors = tx.variants.page(None, MOST_VARIANTS)
+    events = tx.audit.page(EventFilter(), None, SHOWN)
+    newest = events[0].id if events else None
+    figures = read_figures(tx, deps().kv, deps().database, newest)
+    versions = tx.versions.find_all(_tags(mirrors, figures.shares))
+    running = join_versions(figures.shares, versions)
     chosen = variant or (mirrors[0].variant if mirrors else None)
     runs = tx.runs.page(None, 1)
     return Overview(
         statistics=read_statistics(tx.connection),
-        counts=count_instances(tx, deps().kv),
-        as_of=tx.fleet.as_of(),
+        counts=figures.counts,
+        as_of=figures.as_of,
         everybody=_everybody(mirrors, versions, tx.variants.newest_promotions(), running),
         distribution=make_distribution(chosen, _of(chosen, running)) if chosen else None,
         last_run=runs[0] if runs else None,
         findings=tx.runs.findings(None, SHOWN),
-        events=tx.audit.page(EventFilter(), None, SHOWN),
+        events=events,
         now=tx.now(),
     )
 

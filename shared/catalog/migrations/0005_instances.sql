@@ -44,11 +44,12 @@ GRANT SELECT, DELETE ON kiloclaw_instances TO kiloclaw_admin_api;
 -- The user's place in 0..9,999 under a rollout's salt: the first 8 bytes of a hash, big-endian, modulo
 -- 10,000. The same as `bucket` in shared/domain/rollout.py, which a test compares.
 -- One expression, so that it becomes part of the statement that uses it: a million calls of a function
--- would take ten times as long. xid8 is the unsigned type of 64 bits that reads hexadecimal digits.
+-- would take ten times as long. bigint is signed, so 2^63 is taken from the number and 5,808, which is
+-- 2^63 modulo 10,000, is added again; 10,000 more keep the sum positive.
 CREATE FUNCTION kiloclaw_bucket(salt text, user_id text) RETURNS integer
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT (('0x' || encode(substr(sha256(
-               decode(replace(salt, '\', '\\'), 'escape') || '\x00'::bytea
-               || decode(replace(user_id, '\', '\\'), 'escape')), 1, 8), 'hex')
-           )::xid8::text::numeric % 10000)::integer
+    SELECT (((('x' || encode(substr(sha256(
+                 decode(replace(salt, '\', '\\'), 'escape') || '\x00'::bytea
+                 || decode(replace(user_id, '\', '\\'), 'escape')), 1, 8), 'hex'))::bit(64)
+             # ('x8' || repeat('0', 15))::bit(64))::bigint % 10000 + 15808) % 10000)::integer
 $$;

@@ -1,0 +1,72 @@
+"""The overview: every figure of the fleet, and what a large fleet costs."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from functions.console import figures
+from infra.local.postgres import Postgres
+from tests.support.concurrent_actors import Sandbox
+from tests.support.console import Person, console_on
+from tests.support.fleet_copy import copy_fleet
+from tests.support.statements import statements
+from tests.support.stores import Stores, make_stores
+from tests.support.stream_records import instance_item
+
+PAGE = "/console"
+
+
+def start(stores: Stores, user: str, tag: str) -> None:
+    stores.put(f"INSTANCE#{user}", "IMAGE", **instance_item(user, running_tag=tag))
+    copy_fleet(stores)
+
+
+@pytest.fixture(scope="module")
+def admin(postgres_server: Postgres, dynamodb: Any, client: Any) -> Iterator[Person]:
+    """`two` is latest, and of two instances one still runs `one`."""
+    stores = make_stores(postgres_server, dynamodb)
+    with closing(Sandbox(stores, client)) as sandbox:
+        for tag in ("one", "two"):
+            sandbox.publish(tag)
+        sandbox.promote("two")
+    start(stores, "ana", "two")
+    start(stores, "old", "one")
+    with console_on(stores) as person:
+        yield person
+
+
+def test_figures_of_a_large_fleet_are_kept(
+    admin: Person, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a minute, and not when a decision has changed; those of a small one never."""
+    assert "2 instances" in admin.get(PAGE).text
+    start(admin.stores, "new", "one")
+    assert "3 instances" in admin.get(PAGE).text
+    monkeypatch.setattr(figures, "LARGE", 2)
+    with statements() as counting:
+        assert "2 behind latest" in admin.get(PAGE).text
+    start(admin.stores, "later", "one")
+    with statements() as keeping:
+        assert "3 instances" in admin.get(PAGE).text
+    assert len(keeping) < len(counting)
+    with closing(Sandbox(admin.stores, client)) as sandbox:
+        sandbox.promote("one")
+    assert "4 instances" in admin.get(PAGE).text
+    assert "1 behind latest" in admin.get(PAGE).text
+    start(admin.stores, "last", "two")
+    monkeypatch.setattr(figures, "monotonic", lambda: float("inf"))
+    assert "2 behind latest" in admin.get(PAGE).text
+
+
+def test_the_page_costs_a_fixed_number_of_statements(admin: Person) -> None:
+    """However many instances there are and whatever they run."""
+    costs = []
+    for number in range(3):
+        start(admin.stores, f"more-{number}", f"tag-{number}")
+        with statements() as run:
+            admin.get(PAGE)
+        costs.append(len(run))
+    assert len(set(costs)) == 1
+    assert costs[0] <= 20
