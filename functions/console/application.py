@@ -80,7 +80,8 @@ def _admit(app: Console, next_middleware: Any) -> Response[Any]:
         _authorize(session, route)
         if route.method != "GET":
             refuse_foreign_post(event.headers, deps.origin)
-            form = parse_form(event.body or "", bool(event.is_base64_encoded))
+            kind = event.headers.get("content-type", "")
+            form = parse_form(event.body or "", bool(event.is_base64_encoded), kind)
             token = form.pop(FORM_TOKEN, None)
             refuse_wrong_token(token if isinstance(token, str) else None, session.id)
             app.context["form"] = form

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, PlainSerializer, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
+from functions.console.uploads import is_upload, parse_upload
 from shared.domain.errors import InvalidRequest, InvalidValue, Refused
 from shared.domain.values import TEXT_BREAKERS, parse_moment, rfc3339
 from shared.http.faults import name_fault
@@ -44,13 +45,14 @@ class FilledForm:
         return self.values.get(name, otherwise)
 
 
-def parse_form(body: str, is_base64: bool) -> Form:
-    """Parse a urlencoded body. A field given several times is a list. Raises InvalidRequest."""
+def parse_form(body: str, is_base64: bool, content_type: str = "") -> Form:
+    """Parse a form, urlencoded or with files; a field given several times is a list.
+
+    The content of a file is in base64. Raises InvalidRequest.
+    """
     try:
-        text = b64decode(body).decode() if is_base64 else body
-        pairs = parse_qsl(
-            text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
-        )
+        raw = b64decode(body) if is_base64 else body.encode()
+        pairs = _parse(raw, content_type)
     except ValueError:
         raise InvalidRequest(("form", "cannot be read")) from None
     form: Form = {}
@@ -60,6 +62,14 @@ def parse_form(body: str, is_base64: bool) -> Form:
         earlier = form.get(name)
         form[name] = value if earlier is None else [*_listed(earlier), value]
     return form
+
+
+def _parse(raw: bytes, content_type: str) -> list[tuple[str, str]]:
+    if is_upload(content_type):
+        return parse_upload(raw, content_type)
+    return parse_qsl(
+        raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
+    )
 
 
 def validate(model: type[Model], given: Mapping[str, Any]) -> Model:

@@ -24,6 +24,7 @@ ADVICE: Mapping[str, str] = {
     "version_disabled": "Choose a version that is not disabled.",
     "version_in_use": "Name a replacement, or move the variant's latest first.",
     "version_pinned": "Name a replacement for its pins, or leave them suspended.",
+    "bulk_rejected": "Leave these users out, or correct what is wrong, and try again.",
     "too_many_pins": "Move some of its pins first, in parts.",
     "invalid_replacement": "Choose an active version of the same variant.",
     "no_version_available": "Promote a version of the variant first.",

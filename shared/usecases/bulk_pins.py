@@ -6,7 +6,7 @@ from typing import Literal
 
 from shared.catalog.pins import PinChange
 from shared.catalog.transaction import Catalog
-from shared.domain.errors import BulkRejected, Refused
+from shared.domain.errors import BulkRejected, Refused, StaleRevision
 from shared.domain.model import Initiator, PinContent, Version
 from shared.domain.values import ImageTag, Reason, UserId
 from shared.usecases.pins import check_expiry, check_pinnable
@@ -36,11 +36,17 @@ class BulkResult:
 
 
 def change_pins(
-    items: Sequence[BulkItem], mode: Mode, *, by: Initiator, catalog: Catalog
+    items: Sequence[BulkItem],
+    mode: Mode,
+    *,
+    by: Initiator,
+    catalog: Catalog,
+    seen: Mapping[UserId, PinContent | None] | None = None,
 ) -> list[BulkResult]:
     """Pin and unpin users, each named once; the results are in the order of the items.
 
-    An atomic call raises BulkRejected if an item is refused, and does nothing.
+    An atomic call raises BulkRejected if an item is refused, and does nothing. `seen` are the
+    pins on which the items rest: if one has changed since, StaleRevision is raised.
 
     Locks are taken as by every other change of pins: aliases, then versions, then pins, each
     in order. So two calls about the same users wait for each other and never deadlock.
@@ -55,6 +61,7 @@ def change_pins(
         versions = tx.versions.find_all(tags)
         refusals = {**refusals, **check_items(wanted, mode, versions)}
         before = tx.pins.lock_all(aliases)
+        check_seen(seen or {}, before)
         changes = [
             PinChange(
                 item.user_id,
@@ -69,6 +76,14 @@ def change_pins(
         tx.pins.write_all(changes, by)
     changed = {change.user_id for change in changes}
     return [_result(item, versions, refusals, changed) for item in items]
+
+
+def check_seen(
+    seen: Mapping[UserId, PinContent | None], present: Mapping[UserId, PinContent]
+) -> None:
+    """Raises StaleRevision if a pin is not as it was seen; None is no pin."""
+    if any(present.get(user_id) != content for user_id, content in seen.items()):
+        raise StaleRevision("a pin has changed since")
 
 
 def check_items(

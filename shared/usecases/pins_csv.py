@@ -43,9 +43,10 @@ class Fault(NamedTuple):
 
 @dataclass(slots=True)
 class Import:
-    """The pins of a file, in its order. With any faults nothing should be done."""
+    """The pins of a file, in its order, with their lines. With any faults do nothing."""
 
     items: list[BulkItem] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -93,6 +94,7 @@ def _read_rows(
             read.faults.append(Fault(line, "user_id", f"must not be the user of line {first}"))
         elif item:
             read.items.append(item)
+            read.lines.append(line)
 
 
 def _rows(text: str, faults: list[Fault]) -> Iterator[tuple[int, list[str]]]:

@@ -10,6 +10,15 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
+// A box that ticks all boxes of its table.
+for (const all of document.querySelectorAll("[data-tick-all]")) {
+  all.hidden = false;
+  all.addEventListener("change", () => {
+    const boxes = all.closest("table").querySelectorAll("tbody input[type=checkbox]");
+    for (const box of boxes) box.checked = all.checked;
+  });
+}
+
 // Suggestions for a field that has a list: some that hold what is typed in so far.
 for (const field of document.querySelectorAll("[data-suggestions]")) {
   let waiting;

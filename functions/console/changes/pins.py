@@ -73,7 +73,7 @@ class PinUser(UserChange):
 
     def warnings(self, tx: Transaction) -> Sequence[str]:
         version, pin = tx.versions.get(self.image_tag), tx.pins.find(self.user_id)
-        return (*_warn_of_status(version), *_warn_of_replacing(pin, self.image_tag))
+        return (*warn_of_status(version), *_warn_of_replacing(pin, self.image_tag))
 
     def etags(self, tx: Transaction) -> ETags:
         pin, version = tx.pins.find(self.user_id), tx.versions.get(self.image_tag)
@@ -176,7 +176,8 @@ class EraseUser(UserChange):
         pins.erase_user(self.user_id, by=by, catalog=stores.catalog, kv=stores.kv)
 
 
-def _warn_of_status(version: Version) -> list[str]:
+def warn_of_status(version: Version) -> list[str]:
+    """Say of a deprecated version that it is one."""
     if version.status != "deprecated":
         return []
     return [

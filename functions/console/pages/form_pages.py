@@ -17,6 +17,8 @@ def _show_pin_form(filled: FilledForm) -> Response[str]:
 
 FORM_PAGES: Mapping[str, Callable[[FilledForm], Response[str]]] = {
     "pin": _show_pin_form,
+    "change-pins": pins.show_ticked_form,
+    "import": pins.show_import_form,
     "publish": publish_form.show_publish_form,
     "disable": version.show_version_form,
     "notes": version.show_version_form,

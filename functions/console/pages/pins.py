@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -92,6 +92,28 @@ def show_pins() -> Response[str]:
 def show_pin_form(filled: FilledForm) -> Response[str]:
     """Show the form again that pins a user."""
     return _show(PinListQuery(), filled)
+
+
+def show_ticked_form(filled: FilledForm) -> Response[str]:
+    """Show what to do with the pins that were ticked; if none was, show the pins."""
+    users = filled.values.get("user_id")
+    if not users:
+        return _show(PinListQuery(), replace(filled, values={}))
+    listed = [users] if isinstance(users, str) else users
+    with deps().catalog.transaction() as tx:
+        versions = find_pinnable(tx)
+    corrected = replace(filled, values={**filled.values, "user_id": listed})
+    return show("ticked_pins.html", filled=corrected, versions=versions)
+
+
+@router.page("/console/pins/import")
+def show_import() -> Response[str]:
+    return show_import_form(FilledForm())
+
+
+def show_import_form(filled: FilledForm) -> Response[str]:
+    """Show the form that takes a file of pins."""
+    return show("import_pins.html", filled=filled)
 
 
 @router.page("/console/pins.csv")
