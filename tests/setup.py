@@ -31,7 +31,8 @@ def debian_programs() -> Path | None:
 
 def install_programs() -> None:
     """Install Debian's server, without starting a cluster of its own, and its browser."""
-    found = {"postgresql": debian_programs(), "chromium": shutil.which("chromium")}
+    found: dict[str, object] = {"postgresql": debian_programs()}
+    found |= {name: shutil.which(name) for name in ("chromium", "curl", "jq")}
     missing = [package for package, place in found.items() if place is None]
     if not missing:
         return

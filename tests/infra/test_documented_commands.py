@@ -9,7 +9,7 @@ import pytest
 from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel
 
-DOCUMENTS = ("docs/deploy.md", "docs/operations.md")
+DOCUMENTS = ("docs/deploy.md", "docs/operations.md", "docs/pipelines.md")
 GLOBAL_OPTIONS = {"--cli-binary-format", "--output", "--query"}
 CODE = re.compile(r"^```sh\n(.*?)^```|`([^`]+)`", re.MULTILINE | re.DOTALL)
 NESTED = re.compile(r"\$\(([^()]*)\)")
