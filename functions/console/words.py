@@ -6,6 +6,7 @@ from typing import Any
 from shared.catalog.audit import Event
 from shared.domain.errors import Refused
 from shared.domain.model import Version
+from shared.domain.pointer import Brake, Reports
 from shared.domain.values import DEFAULT_VARIANT
 
 ADVICE: Mapping[str, str] = {
@@ -27,6 +28,12 @@ ADVICE: Mapping[str, str] = {
     "bulk_rejected": "Leave these users out, or correct what is wrong, and try again.",
     "too_many_pins": "Move some of its pins first, in parts.",
     "invalid_replacement": "Choose an active version of the same variant.",
+    "no_latest": "Promote a version of the variant first.",
+    "already_latest": "Everybody gets it already. Choose another version.",
+    "rollout_in_progress": "Promote or abort the rollout that runs first.",
+    "rollout_held": "Look at the failed starts, then resume or abort the rollout.",
+    "not_held": "Somebody may have resumed or aborted it already.",
+    "nothing_to_roll_back_to": "Promote the version that everybody should get.",
     "no_version_available": "Promote a version of the variant first.",
     "stale_revision": "Look at what has changed, and decide again.",
     "invalid_request": "Go back and correct it.",
@@ -89,10 +96,12 @@ ACTIONS: Mapping[str, str] = {
     "latest.promoted": "moved latest of",
     "latest.adopted": "moved latest of",
     "latest.reverted": "was refused a move of",
-    "rollout.adopted": "changed the rollout of",
+    "rollout.adopted": "changed the candidate of",
     "rollout.ended": "ended the rollout of",
     "rollout.reverted": "was refused a rollout of",
-    "rollout.set": "set the rollout of",
+    "latest.rolled_back": "rolled back",
+    "rollout.set": "set the candidate of",
+    "rollout.aborted": "aborted the rollout of",
     "rollout.held": "held the rollout of",
     "rollout.resumed": "resumed the rollout of",
     "pin.set": "pinned",
@@ -100,8 +109,6 @@ ACTIONS: Mapping[str, str] = {
     "user.erased": "erased",
     "sync.finished": "ran the sync",
 }
-
-
 FIELDS: Mapping[str, str] = {
     "image_tag": "Image tag",
     "image_digest": "Digest",
@@ -117,6 +124,9 @@ def field(name: str) -> str:
 
 def sentence(event: Event) -> str:
     """Say what an event did, up to the name of what it was done to."""
+    before, after = event.before or {}, event.after or {}
+    if event.action == "rollout.adopted" and after.get("held") and not before.get("held"):
+        return "learned that the brake held the rollout of"
     return ACTIONS.get(event.action, event.action)
 
 
@@ -124,6 +134,8 @@ def tag_after(event: Event) -> str | None:
     """The tag to which something was pinned or moved, if the event says one."""
     after: Mapping[str, Any] = event.after or {}
     tag = after.get("image_tag") or after.get("latest_tag")
+    if event.action.startswith("rollout."):
+        tag = after.get("candidate_tag") if sentence(event).endswith("candidate of") else None
     return tag if isinstance(tag, str) else None
 
 
@@ -142,3 +154,15 @@ def _describe(version: Version) -> str:
         *(["latest"] if version.is_latest else []),
     ]
     return ", ".join([f"{version.image_tag} — OpenClaw {version.openclaw_version}", *words])
+
+
+def reported(reports: Reports, brake: Brake | None) -> str:
+    """`4 of 9 starts failed; your limit is 3 and 30 %`."""
+    total = reports.ok + reports.failed
+    if not total:
+        return "no start was reported yet"
+    starts = f"{reports.failed:,} of {total:,} {'start' if total == 1 else 'starts'} failed"
+    if brake is None:
+        return starts
+    limit = f"{brake.min_failures:,} and {brake.percent}\N{NO-BREAK SPACE}%"
+    return f"{starts}; your limit is {limit}"

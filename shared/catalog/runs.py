@@ -44,6 +44,11 @@ class OpenFinding:
     first_seen: datetime
     last_seen: datetime
 
+    @property
+    def is_of_pointer(self) -> bool:
+        """Whether it is about a variant's pointer; else it is about a tag."""
+        return self.code in {"invalid_pointer", "pointer_pending"}
+
 
 @dataclass(frozen=True, slots=True)
 class Runs:
@@ -242,4 +247,18 @@ class Runs:
              LIMIT %(limit)s
             """,
             {"after": after, "limit": limit},
+        )
+
+    def findings_about(self, name: str) -> list[OpenFinding]:
+        """List the open findings about a tag, or about the variant of this name."""
+        return fetch(
+            self.connection,
+            OpenFinding,
+            """
+            SELECT id, image_tag, code, detail, first_seen, last_seen
+              FROM kiloclaw_sync_findings
+             WHERE resolved_at IS NULL AND image_tag = %(name)s
+             ORDER BY id DESC
+            """,
+            {"name": name},
         )

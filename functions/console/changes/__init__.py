@@ -7,6 +7,7 @@ from functions.console.changes.kill_switch import Disable
 from functions.console.changes.many_pins import ChangeTickedPins, ImportPins
 from functions.console.changes.pins import EraseUser, PinUser, Unpin
 from functions.console.changes.publishing import Publish
+from functions.console.changes.rollouts import Abort, Resume, RollBack, RollOut
 from functions.console.changes.versions import Activate, Deprecate, EditNotes, Promote, Retire
 
 ALL: tuple[type[Change], ...] = (
@@ -17,6 +18,10 @@ ALL: tuple[type[Change], ...] = (
     Disable,
     EditNotes,
     Retire,
+    RollOut,
+    Resume,
+    Abort,
+    RollBack,
     PinUser,
     Unpin,
     EraseUser,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from aws_lambda_powertools.event_handler import Response
 
 from functions.console.forms import FilledForm
-from functions.console.pages import pins, publish_form, users, version
+from functions.console.pages import pins, publish_form, users, variant, version
 
 
 def _show_pin_form(filled: FilledForm) -> Response[str]:
@@ -20,6 +20,7 @@ FORM_PAGES: Mapping[str, Callable[[FilledForm], Response[str]]] = {
     "change-pins": pins.show_ticked_form,
     "import": pins.show_import_form,
     "publish": publish_form.show_publish_form,
+    "rollout": variant.show_variant_form,
     "disable": version.show_version_form,
     "notes": version.show_version_form,
 }

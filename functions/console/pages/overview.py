@@ -25,8 +25,10 @@ from shared.catalog.transaction import Transaction
 from shared.catalog.variants import Mirror, Promotion
 from shared.domain.errors import CatalogUnavailable
 from shared.domain.model import Version
+from shared.domain.pointer import Reports
 from shared.domain.values import ImageTag, Variant
 from shared.usecases.instances import FleetCounts
+from shared.usecases.rollout import read_reports
 
 router = ConsoleRouter()
 
@@ -44,13 +46,17 @@ class OverviewQuery(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Everybody:
-    """What everybody of a variant gets who has no pin, and since when."""
+    """What everybody of a variant gets who has no pin, and since when.
+
+    `reports` are read for a held rollout alone.
+    """
 
     mirror: Mirror
     latest: Version | None
     candidate: Version | None
     moved: Promotion | None
     instances: int
+    reports: Reports | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,9 @@ def _read(tx: Transaction, variant: Variant | None) -> Overview:
         statistics=read_statistics(tx.connection),
         counts=figures.counts,
         as_of=figures.as_of,
-        everybody=_everybody(mirrors, versions, tx.variants.newest_promotions(), running),
+        everybody=_everybody(
+            mirrors, versions, tx.variants.newest_promotions(), running, _read_held(mirrors)
+        ),
         distribution=make_distribution(chosen, _of(chosen, running)) if chosen else None,
         last_run=runs[0] if runs else None,
         findings=tx.runs.findings(None, SHOWN),
@@ -122,6 +130,7 @@ def _everybody(
     versions: Mapping[ImageTag, Version],
     moves: Mapping[Variant, Promotion],
     running: Sequence[Running],
+    reports: Mapping[Variant, Reports],
 ) -> list[Everybody]:
     return [
         Everybody(
@@ -130,9 +139,22 @@ def _everybody(
             versions.get(mirror.candidate_tag or ""),
             moves.get(mirror.variant),
             sum(one.instances for one in _of(mirror.variant, running)),
+            reports.get(mirror.variant),
         )
         for mirror in mirrors
     ]
+
+
+def _read_held(mirrors: Iterable[Mirror]) -> dict[Variant, Reports]:
+    """Read the reports of held rollouts, as far as the KV answers."""
+    found: dict[Variant, Reports] = {}
+    for mirror in mirrors:
+        if mirror.held:
+            reports = read_reports(mirror.pointer, kv=deps().kv)
+            if reports is None:
+                break
+            found[mirror.variant] = reports
+    return found
 
 
 def _of(variant: Variant, running: Iterable[Running]) -> list[Running]:

@@ -27,7 +27,6 @@ ADDRESS = "/console/sync"
 RUN_SECONDS = 20.0
 """After these a run takes no more new versions."""
 SHOWN_FINDINGS = 25
-OF_POINTERS = {"invalid_pointer", "pointer_pending"}
 """Findings whose subject is a variant, not a tag."""
 
 
@@ -52,10 +51,6 @@ class SyncPage:
     findings: Sequence[OpenFinding]
     more_findings: bool
     versions: Mapping[ImageTag, Version]
-
-    def is_of_pointer(self, finding: OpenFinding) -> bool:
-        """Whether it is about the pointer of a variant."""
-        return finding.code in OF_POINTERS
 
 
 @router.page(ADDRESS)

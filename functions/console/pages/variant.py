@@ -1,6 +1,7 @@
 """One variant: what everybody gets, what is rolled out, what runs, and how latest moved."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,12 +10,15 @@ from aws_lambda_powertools.event_handler import Response
 from functions.console.application import ConsoleRouter
 from functions.console.current import deps, path_value, show
 from functions.console.distribution import Distribution, join_versions, make_distribution
+from functions.console.forms import FilledForm
+from shared.catalog.runs import OpenFinding
 from shared.catalog.transaction import Transaction
 from shared.catalog.variants import Mirror, Promotion
 from shared.catalog.versions import VersionFilter
 from shared.domain.errors import CatalogUnavailable
 from shared.domain.model import Version
 from shared.domain.values import VARIANT, ImageTag, Variant
+from shared.usecases.rollout import read_reports
 
 router = ConsoleRouter()
 
@@ -26,15 +30,19 @@ MOST_CHOICES = 200
 class VariantDetail:
     """All that the page shows. `active` are the versions that may become latest, newest first.
 
-    `versions` has every version that the pointer and its history name.
+    `versions` has every version that the pointer names or an instance runs; `rollback_target`
+    is what a rollback would make the latest.
     """
 
     mirror: Mirror
     versions: Mapping[ImageTag, Version]
     moves: Sequence[Promotion]
+    rollback_target: ImageTag | None
     running: Distribution
+    on_candidate: int
     as_of: datetime | None
     active: Sequence[Version]
+    findings: Sequence[OpenFinding]
 
     @property
     def latest(self) -> Version | None:
@@ -52,26 +60,39 @@ class VariantDetail:
 @router.page("/console/variants/<variant>")
 def show_variant(variant: str) -> Response[str]:
     """Show a variant, from its first published version on."""
-    name = path_value(VARIANT, variant)
-    try:
+    return _show(path_value(VARIANT, variant))
+
+
+def show_variant_form(filled: FilledForm) -> Response[str]:
+    """Show the page of a variant with its rollout's form, which has to be corrected."""
+    return _show(path_value(VARIANT, str(filled.value("variant"))), filled)
+
+
+def _show(variant: Variant, filled: FilledForm | None = None) -> Response[str]:
+    detail, reports = None, None
+    with suppress(CatalogUnavailable):
         with deps().catalog.transaction() as tx:
-            detail = _read(tx, name)
-    except CatalogUnavailable:
-        detail = None
-    return show("variant.html", variant=name, detail=detail)
+            detail = _read(tx, variant)
+        reports = read_reports(detail.mirror.pointer, kv=deps().kv)
+    return show("variant.html", filled=filled, variant=variant, detail=detail, reports=reports)
 
 
 def _read(tx: Transaction, variant: Variant) -> VariantDetail:
     mirror = tx.variants.get(variant)
-    moves, shares = tx.variants.promotions(variant, SHOWN_MOVES), tx.fleet.distribution(variant)
+    shares = tx.fleet.distribution(variant)
     named = {mirror.latest_tag, mirror.candidate_tag, *(share.image_tag for share in shares)}
     versions = tx.versions.find_all(tag for tag in named if tag)
     wanted = VersionFilter("active", variant)
     return VariantDetail(
         mirror=mirror,
         versions=versions,
-        moves=moves,
+        moves=tx.variants.promotions(variant, SHOWN_MOVES),
+        rollback_target=tx.variants.rollback_target(variant, mirror.latest_tag),
         running=make_distribution(variant, join_versions(shares, versions)),
+        on_candidate=sum(
+            share.instances for share in shares if share.image_tag == mirror.candidate_tag
+        ),
         as_of=tx.fleet.as_of(),
         active=tx.versions.page(wanted, "published_at", "desc", None, MOST_CHOICES),
+        findings=[one for one in tx.runs.findings_about(variant) if one.is_of_pointer],
     )

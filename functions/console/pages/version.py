@@ -1,8 +1,9 @@
 """One version: its facts, who has it, what was done to it, and what can be done."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from aws_lambda_powertools.event_handler import Response
 
@@ -12,9 +13,10 @@ from functions.console.forms import FilledForm
 from shared.catalog.audit import Event, EventFilter
 from shared.catalog.fleet import Share
 from shared.catalog.pins import PinFilter
+from shared.catalog.runs import OpenFinding
 from shared.catalog.transaction import Transaction
 from shared.catalog.versions import VersionFilter
-from shared.domain.errors import CatalogUnavailable, VersionNotFound
+from shared.domain.errors import CatalogUnavailable, KVUnavailable, VersionNotFound
 from shared.domain.model import Pin, Version
 from shared.domain.values import IMAGE_TAG, ImageTag
 
@@ -34,6 +36,7 @@ class VersionDetail:
     as_of: datetime | None
     pins: Sequence[Pin]
     events: Sequence[Event]
+    findings: Sequence[OpenFinding]
     replacements: Sequence[Version]
 
 
@@ -49,18 +52,33 @@ def show_version_form(filled: FilledForm) -> Response[str]:
 
 
 def _show(tag: ImageTag, filled: FilledForm | None = None) -> Response[str]:
-    try:
+    detail = None
+    with suppress(CatalogUnavailable):
         with deps().catalog.transaction() as tx:
-            detail = _read(tx, tag)
-    except CatalogUnavailable:
-        detail = None
+            version, findings = tx.versions.find(tag), _findings(tx, tag)
+            if version is not None:
+                detail = _read(tx, version, findings)
+        if detail is None:
+            return _show_unknown(tag, findings)
     return show("version.html", filled=filled, image_tag=tag, detail=detail)
 
 
-def _read(tx: Transaction, tag: ImageTag) -> VersionDetail:
-    version = tx.versions.find(tag)
-    if version is None:
+def _show_unknown(tag: ImageTag, findings: Sequence[OpenFinding]) -> Response[str]:
+    """Show what the KV knows of a tag that is not in the catalog. Raises VersionNotFound."""
+    entry = None
+    with suppress(KVUnavailable):
+        entry = deps().kv.entries.find_all([tag], datetime.now(UTC)).get(tag)
+    if entry is None and not findings:
         raise VersionNotFound("no version has this tag")
+    return show("version/unknown.html", image_tag=tag, entry=entry, findings=findings)
+
+
+def _findings(tx: Transaction, tag: ImageTag) -> list[OpenFinding]:
+    return [one for one in tx.runs.findings_about(tag) if not one.is_of_pointer]
+
+
+def _read(tx: Transaction, version: Version, findings: Sequence[OpenFinding]) -> VersionDetail:
+    tag = version.image_tag
     active = VersionFilter("active", version.variant)
     others = tx.versions.page(active, "published_at", "desc", None, MOST_REPLACEMENTS)
     return VersionDetail(
@@ -68,6 +86,7 @@ def _read(tx: Transaction, tag: ImageTag) -> VersionDetail:
         share=tx.fleet.shares([tag])[tag],
         as_of=tx.fleet.as_of(),
         pins=tx.pins.page(PinFilter(image_tag=tag), None, SHOWN_PINS),
-        events=tx.audit.page(EventFilter(subject=tag), None, SHOWN_EVENTS),
+        events=tx.audit.page(EventFilter(subject=tag, kind="version"), None, SHOWN_EVENTS),
+        findings=findings,
         replacements=[other for other in others if other.image_tag != tag],
     )

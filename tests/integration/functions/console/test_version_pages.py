@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from infra.local.postgres import Postgres
+from shared.kv import KV
 from tests.support.concurrent_actors import Sandbox, digest
 from tests.support.console import Page, Person, console_on
-from tests.support.failing_clients import closed_database
+from tests.support.failing_clients import closed_database, unreachable
 from tests.support.fleet_copy import copy_fleet
 from tests.support.statements import statements
 from tests.support.stores import Stores, make_stores
@@ -173,6 +174,28 @@ def test_a_variant(admin: Person, actor: Sandbox) -> None:
     assert "Latest has never moved." in lonely.text
     actor.retire("lonely-1")
     assert "Publish a version of it" in admin.get("/console/variants/lonely").text
+
+
+def test_what_the_catalog_does_not_know_yet(admin: Person, actor: Sandbox) -> None:
+    """A tag that only the KV has, one that sync refuses, a pointer to nothing: what to do."""
+    stores = admin.stores
+    stores.put("POINTER", "beta", revision=2, latest_tag="ghost", updated_at="", moved_by="ci")
+    stores.put_entry("broken", openclaw_version="none")
+    actor.sync()
+    stores.put_entry("fresh")
+    beta = admin.get("/console/variants/beta").text
+    assert "Sync found:" in beta
+    assert "names a version whose entry is not there yet" in beta
+    fresh = admin.get("/console/versions/fresh")
+    assert "Sync takes it in within a minute" in fresh.text
+    broken = admin.get("/console/versions/broken")
+    assert "Correct it in the KV" in broken.text
+    assert len(broken.forms("/console/sync")) == 1
+    assert (
+        admin.signed_in("viewer").get("/console/versions/broken").forms("/console/sync") == []
+    )
+    down = replace(admin.wired(), kv=KV(unreachable(), stores.table))
+    replace(admin, wired=lambda: down).get("/console/versions/fresh", 404)
 
 
 @pytest.mark.parametrize("path", ["versions", "versions/v1", "variants/default"])
