@@ -42,8 +42,8 @@ def measure(stores: Stores) -> Iterator[Measurement]:
     yield _inserting(stores)
     sync, api = stores.catalog("sync", 1e6), stores.catalog(seconds=1e6)
     seal_events(sync, 1e6)
-    fill(stores, EVENTS)
-    yield at_most(f"sealing {EVENTS:,} events", 1000 * seconds(_sealing(sync)), SEAL_MS, "ms")
+    sealing = min(_seconds_to_seal(stores, sync) for _ in range(3))
+    yield at_most(f"sealing {EVENTS:,} events", 1000 * sealing, SEAL_MS, "ms")
     fill(stores, MANY)
     seal_events(sync, 1e6)
     newest = min(seconds(_verifying(api, EVENTS)) for _ in range(3))
@@ -80,11 +80,12 @@ def _insert(
     return lambda: connection.execute(statement)
 
 
-def _sealing(catalog: Catalog) -> Callable[[], None]:
+def _seconds_to_seal(stores: Stores, catalog: Catalog) -> float:
     def seal() -> None:
         assert seal_events(catalog, 1e6).sealed == EVENTS
 
-    return seal
+    fill(stores, EVENTS)
+    return seconds(seal)
 
 
 def _verifying(catalog: Catalog, events: int) -> Callable[[], None]:

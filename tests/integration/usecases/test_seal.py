@@ -253,6 +253,9 @@ CHANGES: dict[str, tuple[int, LiteralString]] = {
         5, "UPDATE kiloclaw_audit_sealed_events SET hash = sha256('') WHERE event_id = 5"
     ),
     "an event left out": (5, "DELETE FROM kiloclaw_audit_sealed_events WHERE event_id = 5"),
+    "all events left out": (
+        4, "DELETE FROM kiloclaw_audit_sealed_events WHERE seal_id = 2"
+    ),
     "a seal removed": (4, "DELETE FROM kiloclaw_audit_seals WHERE id = 2"),
     "the first seal removed": (1, "DELETE FROM kiloclaw_audit_seals WHERE id = 1"),
     "a seal removed with what it covers": (

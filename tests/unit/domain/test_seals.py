@@ -1,6 +1,7 @@
 """Seals: the canonical form of events, and what a link of the chain says."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +12,15 @@ from hypothesis import strategies as st
 from shared.domain.seals import (
     MAX_NUMBER,
     NO_LIMIT,
+    NO_SEAL,
     Horizons,
     LoggedEvent,
     Seal,
+    SealedEvent,
     canonical_json,
+    find_bad_events,
+    find_doubt,
+    make_seal,
 )
 
 TEXTS = st.text(st.characters(codec="utf-8"))
@@ -110,3 +116,96 @@ def test_before_the_first_seal_nothing_is_settled() -> None:
     assert horizons.settled(None) == (0, 0)
     assert (horizons.ended(None), horizons.open(None)) == ([(0, 5)], [(0, 9)])
     assert Horizons(5, 9).ended(_seal(10)) == [(10, NO_LIMIT), (0, 5)]
+
+
+def _chain() -> list[tuple[Seal, list[SealedEvent]]]:
+    """Three seals over the events 1 to 3, 5 and 7 (where 4 comes late), and what they cover."""
+    links: list[tuple[Seal, list[SealedEvent]]] = []
+    previous: Seal | None = None
+    for ids in ((1, 2, 3), (5, 7), (4,)):
+        events = [_event(id=event_id, actor=f"actor {event_id}") for event_id in ids]
+        seal, hashes = make_seal(previous, events, 99)
+        covered = [
+            SealedEvent(event.id, content, event, is_late=False)
+            for event, content in zip(events, hashes, strict=True)
+        ]
+        links.append((seal, covered))
+        previous = seal
+    return links
+
+
+def _doubts(links: list[tuple[Seal, list[SealedEvent]]]) -> list[tuple[int, int] | None]:
+    before = [None, *(seal for seal, _ in links)]
+    return [
+        find_doubt(previous, seal, covered)
+        for previous, (seal, covered) in zip(before, links, strict=False)
+    ]
+
+
+def test_a_chain_that_nobody_touched_holds() -> None:
+    """Each seal counts its events, and knows the one before."""
+    links = _chain()
+    assert [
+        (seal.id, seal.first_event_id, seal.last_event_id, seal.events, seal.sealed_through)
+        for seal, _ in links
+    ] == [(1, 1, 3, 3, 3), (2, 5, 7, 2, 7), (3, 4, 4, 1, 7)]
+    assert links[0][0].previous_hash == NO_SEAL
+    assert [seal.previous_hash for seal, _ in links[1:]] == [seal.hash for seal, _ in links[:2]]
+    assert _doubts(links) == [None] * 3
+    assert [find_bad_events(covered) for _, covered in links] == [[]] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "bad"),
+    [
+        ({"event": _event(id=5, actor="forged")}, [5]),
+        ({"event": None}, [5]),
+        ({"hash": bytes(32)}, [5]),
+        ({"is_late": True}, [5]),
+    ],
+)
+def test_an_event_that_is_not_what_was_sealed(change: dict[str, Any], bad: list[int]) -> None:
+    """It is named; the others of its seal are not."""
+    _, (_, covered), _ = _chain()
+    assert find_bad_events([replace(covered[0], **change), covered[1]]) == bad
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": 4},
+        {"first_event_id": 4},
+        {"last_event_id": 8},
+        {"events": 3},
+        {"previous_hash": bytes(32)},
+        {"hash": bytes(32)},
+        {"sealed_through": 9},
+    ],
+)
+def test_a_seal_that_was_changed(changes: dict[str, Any]) -> None:
+    """The seal is in doubt with all that it covers, or says it does."""
+    links = _chain()
+    seal, covered = links[1]
+    links[1] = replace(seal, **changes), covered
+    assert _doubts(links)[:2] == [None, (5, 7)]
+
+
+def test_a_seal_remade_over_forged_events_is_given_away_by_the_next() -> None:
+    """It holds by itself, but is not the one that the next seal followed."""
+    links = _chain()
+    forged = [_event(id=5, actor="forged"), _event(id=7)]
+    seal, hashes = make_seal(links[0][0], forged, 99)
+    pairs = zip(forged, hashes, strict=True)
+    links[1] = (
+        seal,
+        [SealedEvent(one.id, content, one, is_late=False) for one, content in pairs],
+    )
+    assert _doubts(links) == [None, None, (5, 7)]
+
+
+def test_a_seal_without_events_or_without_the_one_before_is_in_doubt() -> None:
+    """Nothing else could say which events it covered."""
+    first, second, third = _chain()
+    assert find_doubt(first[0], second[0], []) == (5, 7)
+    assert find_doubt(first[0], third[0], third[1]) == (4, 4)
+    assert find_doubt(None, second[0], second[1]) == (5, 7)
