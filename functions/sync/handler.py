@@ -135,6 +135,7 @@ def _run_sync(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:
         _seal(deps)  # the log goes on while the KV is down
     with deps.catalog.transaction() as tx:
         tx.runs.prune()
+        tx.keys.prune()
         open_findings = tx.runs.count_open()
     deps.telemetry.count("OpenFindings", open_findings)
     _tell(report, age, deps)

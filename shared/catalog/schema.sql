@@ -152,6 +152,25 @@ END, '-beta.'::text, '.0.'::text), '-'::text, '.2.'::text), '.'::text))::integer
     CONSTRAINT versions_variant_check CHECK ((variant ~ '^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$'::text))
 );
 
+CREATE TABLE kiloclaw_idempotency_keys (
+    call_hash text NOT NULL COLLATE pg_catalog."C",
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    content_hash text NOT NULL,
+    state text NOT NULL,
+    answer text,
+    target text,
+    user_ids text[] DEFAULT '{}'::text[] NOT NULL COLLATE pg_catalog."C",
+    running_until timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT idempotency_keys_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text])))
+);
+
+COMMENT ON COLUMN kiloclaw_idempotency_keys.id IS 'The cause of what the call moves. An expired key that is used again gets a new one.';
+
+COMMENT ON COLUMN kiloclaw_idempotency_keys.target IS 'The version that a rollback goes to, so that a repeat goes no further back.';
+
+COMMENT ON COLUMN kiloclaw_idempotency_keys.user_ids IS 'Whom the answer names, so that an erasure finds it. They need have no alias.';
+
 CREATE TABLE kiloclaw_instances (
     user_id text NOT NULL COLLATE pg_catalog."C",
     image_tag text NOT NULL COLLATE pg_catalog."C",
@@ -280,6 +299,9 @@ ALTER TABLE ONLY kiloclaw_audit_seals
 ALTER TABLE ONLY kiloclaw_available_versions
     ADD CONSTRAINT kiloclaw_available_versions_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY kiloclaw_idempotency_keys
+    ADD CONSTRAINT kiloclaw_idempotency_keys_pkey PRIMARY KEY (call_hash);
+
 ALTER TABLE ONLY kiloclaw_instances
     ADD CONSTRAINT kiloclaw_instances_pkey PRIMARY KEY (user_id);
 
@@ -340,6 +362,14 @@ CREATE INDEX audit_sealed_events_by_seal ON kiloclaw_audit_sealed_events USING b
 
 COMMENT ON INDEX audit_sealed_events_by_seal IS 'Query: the events of a seal.';
 
+CREATE INDEX idempotency_keys_by_expires_at ON kiloclaw_idempotency_keys USING btree (expires_at);
+
+COMMENT ON INDEX idempotency_keys_by_expires_at IS 'Query: the keys that have expired.';
+
+CREATE INDEX idempotency_keys_by_user_id ON kiloclaw_idempotency_keys USING gin (user_ids);
+
+COMMENT ON INDEX idempotency_keys_by_user_id IS 'Query: the answers that name a person.';
+
 CREATE INDEX instances_by_group ON kiloclaw_instances USING btree (image_tag, variant, source, user_id);
 
 COMMENT ON INDEX instances_by_group IS 'Query: filtered instances by user id, how many run a version, and which groups there are.';
@@ -351,6 +381,8 @@ COMMENT ON INDEX instances_by_group_resolved_at IS 'Query: filtered instances, l
 CREATE INDEX instances_by_resolved_at ON kiloclaw_instances USING btree (resolved_at, user_id);
 
 COMMENT ON INDEX instances_by_resolved_at IS 'Query: the list of instances, latest start first, and the age of the copy.';
+
+COMMENT ON INDEX kiloclaw_idempotency_keys_pkey IS 'Invariant: one record a call, which its repeats wait for.';
 
 COMMENT ON INDEX kiloclaw_instances_pkey IS 'Invariant: one row a user. Query: the list of instances by user id.';
 
@@ -507,6 +539,13 @@ GRANT UPDATE(revision) ON TABLE kiloclaw_available_versions TO kiloclaw_sync;
 GRANT UPDATE(missing_since) ON TABLE kiloclaw_available_versions TO kiloclaw_sync;
 
 GRANT UPDATE(updated_at) ON TABLE kiloclaw_available_versions TO kiloclaw_sync;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE kiloclaw_idempotency_keys TO kiloclaw_admin_api;
+GRANT DELETE ON TABLE kiloclaw_idempotency_keys TO kiloclaw_sync;
+
+GRANT SELECT(call_hash) ON TABLE kiloclaw_idempotency_keys TO kiloclaw_sync;
+
+GRANT SELECT(expires_at) ON TABLE kiloclaw_idempotency_keys TO kiloclaw_sync;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE kiloclaw_instances TO kiloclaw_fleet;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE kiloclaw_instances TO kiloclaw_sync;

@@ -13,6 +13,7 @@ from shared.catalog.batches import Batches
 from shared.catalog.connection import Database, RawConnection
 from shared.catalog.constraints import domain_errors
 from shared.catalog.fleet import Fleet
+from shared.catalog.idempotency import IdempotencyKeys
 from shared.catalog.pins import Pins, Users
 from shared.catalog.runs import Runs
 from shared.catalog.seals import Seals
@@ -35,6 +36,7 @@ class Transaction:
         self.batches = Batches(connection)
         self.fleet = Fleet(connection)
         self.seals = Seals(connection)
+        self.keys = IdempotencyKeys(connection)
 
     def now(self) -> datetime:
         """When the transaction began: the time by which statements judge expiry."""

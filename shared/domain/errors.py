@@ -143,6 +143,18 @@ class BulkRejected(Refused):
     code = "bulk_rejected"
 
 
+class IdempotencyMismatch(Refused):
+    """The key belongs to another request."""
+
+    code = "idempotency_mismatch"
+
+
+class IdempotencyInProgress(Refused):
+    """The first request with this key still runs. Retry."""
+
+    code = "idempotency_in_progress"
+
+
 class NoVersionAvailable(Refused):
     """No rule yields a version that may run."""
 

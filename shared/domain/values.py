@@ -117,6 +117,8 @@ USER_ID = TextRule(
     limit=255,
 )
 """Whatever an identity provider calls a user, as long as it fits into the path of a URL."""
+IDEMPOTENCY_KEY = TextRule("1 to 255 printable ASCII characters", r"[ -~]{1,255}")
+"""The header `Idempotency-Key`: whatever a client makes up for one call and its repeats."""
 NOTES = TextRule("at most 2000 characters", limit=2000, trim=True)
 REASON = TextRule("at most 500 characters", limit=500, trim=True)
 

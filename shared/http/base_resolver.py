@@ -68,6 +68,11 @@ class BaseResolver(APIGatewayHttpResolver):
     def routes(self) -> list[Route]:
         return [*self._static_routes, *self._dynamic_routes]
 
+    def serialize(self, body: Any) -> str:
+        """The text of a body that is JSON."""
+        text: str = self._serializer(body)
+        return text
+
     def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answer an event (payload format 2.0), with the request's id in a header."""
         answer = super().resolve(event, context)

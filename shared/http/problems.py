@@ -37,12 +37,6 @@ class Unexpected(Refused):
     code = "internal_error"
 
 
-class NotBuilt(Refused):
-    """Part of the contract that is not built yet."""
-
-    code = "not_implemented"
-
-
 class Problem(NamedTuple):
     """The HTTP status and title of a code."""
 
@@ -76,11 +70,12 @@ PROBLEMS: Mapping[str, Problem] = {
     "already_latest": Problem(409, "Already latest"),
     "nothing_to_roll_back_to": Problem(409, "Nothing to roll back to"),
     "no_version_available": Problem(409, "No version available"),
+    "idempotency_in_progress": Problem(409, "Idempotency key in progress"),
     "stale_revision": Problem(412, "Stale revision"),
     "invalid_request": Problem(422, "Invalid request"),
     "bulk_rejected": Problem(422, "Bulk rejected"),
+    "idempotency_mismatch": Problem(422, "Idempotency key mismatch"),
     "internal_error": Problem(500, "Internal error"),
-    "not_implemented": Problem(501, "Not implemented"),
     "catalog_unavailable": Problem(503, "Catalog unavailable"),
     "kv_unavailable": Problem(503, "KV unavailable"),
 }

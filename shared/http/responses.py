@@ -7,13 +7,18 @@ from typing import Any, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from shared.domain.errors import CatalogUnavailable, InvalidRequest, Refused
+from shared.domain.errors import (
+    CatalogUnavailable,
+    IdempotencyInProgress,
+    IdempotencyMismatch,
+    InvalidRequest,
+    Refused,
+)
 from shared.http.problems import (
     CONTENT_TYPE,
     PROBLEMS,
     Forbidden,
     MethodNotAllowed,
-    NotBuilt,
     UnknownPath,
 )
 
@@ -190,8 +195,8 @@ def _anywhere(method: str, rule: str, roles: tuple[str, ...]) -> Iterable[type[R
         yield from (Forbidden, CatalogUnavailable)
     if "<" in rule:
         yield from (UnknownPath, MethodNotAllowed)
-    if method != "GET":
-        yield NotBuilt
+    if method == "POST" and roles:
+        yield from (IdempotencyMismatch, IdempotencyInProgress)
 
 
 def _problems(refusals: tuple[type[Refused], ...]) -> dict[int, Any]:

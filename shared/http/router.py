@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.api_gateway import Router as PowertoolsRouter
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 
 from shared.domain.errors import Refused
 from shared.domain.roles import Role
-from shared.http.problems import NotBuilt
+from shared.domain.values import IDEMPOTENCY_KEY
 from shared.http.responses import describe_problems, describe_successes
 
 if TYPE_CHECKING:
@@ -25,6 +25,21 @@ if TYPE_CHECKING:
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Roles = Role | tuple[Role, ...]
 """Who may use a route: any of these, and always admins. Empty: no token is needed."""
+
+KEY_HEADER = "Idempotency-Key"
+KEY = Parameter(
+    "idempotency_key",
+    Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        Annotated[str, IDEMPOTENCY_KEY] | None,
+        Header(
+            alias=KEY_HEADER,
+            description="Names this call: a repeat in 24 hours gets the first success again.",
+            examples=["6f1e9f5c-0c5b-4a53-8f34-1f0d2f7b9c11"],
+        ),
+    ],
+)
 
 ROLES = "x-required-roles"
 SCHEME = "token"
@@ -68,11 +83,6 @@ class Router(PowertoolsRouter):
     ) -> Callable[[Handler], Handler]:
         return self._operation("DELETE", rule, requires, **facts)
 
-    def planned(self, method: str, rule: str) -> None:
-        """An operation of the contract that is still to be built: 501, and not documented."""
-        requires: Roles = "viewer" if method == "GET" else "admin"
-        self._operation(method, rule, requires, include_in_schema=False)(_refuse)
-
     def _operation(
         self,
         method: str,
@@ -89,6 +99,7 @@ class Router(PowertoolsRouter):
         `media` names content types with the types of what they hold, where that is no model.
         """
         roles = (requires,) if isinstance(requires, str) else requires
+        taken = take_key if method == "POST" else _as_it_is
 
         def register(function: Handler) -> Handler:
             summary, _, rest = cleandoc(function.__doc__ or "").partition("\n")
@@ -105,7 +116,7 @@ class Router(PowertoolsRouter):
                 | describe_problems(method, rule, refuses, roles),
                 openapi_extensions={ROLES: roles},
                 **more,
-            )(spread_query(function))
+            )(taken(spread_query(function)))
             return function
 
         return register
@@ -135,6 +146,24 @@ def spread_query(function: Handler) -> Handler:
     return cast("Handler", called)
 
 
+def take_key(function: Handler) -> Handler:
+    """Let a function's route take `Idempotency-Key`, which is read before the function runs."""
+    takes = signature(function)
+
+    @wraps(function)
+    def called(**given: Any) -> Any:
+        given.pop(KEY.name)
+        return function(**given)
+
+    spread = takes.replace(parameters=[*takes.parameters.values(), KEY])
+    setattr(called, "__signature__", spread)  # noqa: B010  what inspect looks for
+    return cast("Handler", called)
+
+
+def _as_it_is(function: Handler) -> Handler:
+    return function
+
+
 def _parameter(item: tuple[str, Any]) -> Parameter:
     name, field = item
     described = Query(description=field.description, examples=field.examples)
@@ -146,7 +175,3 @@ def _parameter(item: tuple[str, Any]) -> Parameter:
 def _role_sentence(roles: tuple[Role, ...]) -> list[str]:
     named = " or ".join(f"`{role}`" for role in dict.fromkeys((*roles, "admin")))
     return [f"Needs the role {named}."] if roles else ["Needs no token."]
-
-
-def _refuse() -> None:
-    raise NotBuilt("this is not built yet")

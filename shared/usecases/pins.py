@@ -112,7 +112,7 @@ def remove_pin(
 
 
 def erase_user(user_id: UserId, *, by: Initiator, catalog: Catalog, kv: KV) -> None:
-    """Forget a person: pin, instance record, and whom the log's alias stands for.
+    """Forget a person: pin, instance record, stored answers, and whom the alias stands for.
 
     The record is deleted last, inside the transaction. So nothing changes while the KV is down,
     and a repeat finishes what a crash cut short. Raises CatalogUnavailable, KVUnavailable.
@@ -124,6 +124,7 @@ def erase_user(user_id: UserId, *, by: Initiator, catalog: Catalog, kv: KV) -> N
         had_pin = tx.pins.remove(user_id)
         tx.users.forget(user_id)
         tx.fleet.forget(user_id)
+        tx.keys.forget(user_id)
         had_instance = kv.instances.forget(user_id)
         if was_known or had_pin or had_instance:
             tx.audit.record(by, "user.erased", "user", alias)

@@ -53,11 +53,22 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Context:
+    """Lambda's context of an event: how long its process may still live."""
+
+    seconds: float = 29
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
+@dataclass(frozen=True)
 class Api:
     """The handler as a client sees it, on stores of its own; `wired` is what it works with."""
 
     stores: Stores
     wired: Callable[[], Dependencies]
+    context: Context = Context()
 
     def call(
         self,
@@ -83,7 +94,7 @@ class Api:
     def send(self, request: Request, roles: Sequence[str] | None = ADMIN) -> Reply:
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(handler, "dependencies", self.wired)
-            return reply(invoke(event_of(request, claims(roles))))
+            return reply(invoke(event_of(request, claims(roles)), self.context))
 
     def get(self, path: str, **more: Any) -> Any:
         """What a successful GET answers."""
@@ -158,9 +169,10 @@ def event_of(request: Request, of: Mapping[str, object] | None) -> dict[str, Any
     return event(request, find_route(request.method, path), path, of)
 
 
-def invoke(content: Mapping[str, object]) -> bytes:
+def invoke(content: Mapping[str, object], context: Context | None = None) -> bytes:
     """The handler's answer; both ways through JSON, as on Lambda."""
-    return json.dumps(handler.handler(json.loads(json.dumps(content)), None)).encode()
+    event = json.loads(json.dumps(content))
+    return json.dumps(handler.handler(event, context or Context())).encode()
 
 
 def reply(answer: bytes) -> Reply:

@@ -1,6 +1,6 @@
 """Pins: who is held at which version."""
 
-from functions.admin_api.current import deps, initiator
+from functions.admin_api.current import answer_will_name, deps, initiator
 from functions.admin_api.fields import DryRun, IfMatchHeader, UserIdPath
 from functions.admin_api.inputs import (
     BulkPinItem,
@@ -49,6 +49,7 @@ def change_pins(body: BulkPinsInput, dry_run: DryRun = "false") -> BulkOutput | 
     if dry_run == "true":
         impact = preview_change_pins(items, body.mode, catalog=catalog, kv=deps().kv)
         return PreviewOutput.of(impact)
+    answer_will_name([item.user_id for item in items])
     return BulkOutput.of(
         bulk_pins.change_pins(items, body.mode, by=initiator(), catalog=catalog)
     )

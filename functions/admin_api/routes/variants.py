@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from functions.admin_api.current import deps, initiator
+from functions.admin_api.current import deps, initiator, kept_target
 from functions.admin_api.fields import DryRun, IfMatchHeader, VariantPath
 from functions.admin_api.inputs import (
     ReasonQuery,
@@ -100,7 +100,7 @@ def roll_variant_back(
     given = _stores(if_match)
     if dry_run == "true":
         return PreviewOutput.of(preview_rollback(variant, **given))
-    roll_back(variant, by=initiator(body.reason), **given)
+    roll_back(variant, by=initiator(body.reason), kept=kept_target(), **given)
     return _moved(variant)
 
 

@@ -21,6 +21,7 @@ GRANTS = {
     ("kiloclaw_admin_api", "kiloclaw_audit_sealed_events"): ADD,
     ("kiloclaw_admin_api", "kiloclaw_audit_seals"): ADD,
     ("kiloclaw_admin_api", "kiloclaw_available_versions"): CHANGE,
+    ("kiloclaw_admin_api", "kiloclaw_idempotency_keys"): ALL,
     ("kiloclaw_admin_api", "kiloclaw_instances"): {"SELECT", "DELETE"},
     ("kiloclaw_admin_api", "kiloclaw_promotions"): ADD,
     ("kiloclaw_admin_api", "kiloclaw_sync_findings"): CHANGE,
@@ -36,6 +37,7 @@ GRANTS = {
     ("kiloclaw_sync", "kiloclaw_audit_sealed_events"): ADD,
     ("kiloclaw_sync", "kiloclaw_audit_seals"): ADD,
     ("kiloclaw_sync", "kiloclaw_available_versions"): READ,
+    ("kiloclaw_sync", "kiloclaw_idempotency_keys"): {"DELETE"},
     ("kiloclaw_sync", "kiloclaw_instances"): ALL,
     ("kiloclaw_sync", "kiloclaw_promotions"): ADD,
     ("kiloclaw_sync", "kiloclaw_sync_findings"): ALL,
@@ -55,6 +57,7 @@ COLUMN_GRANTS = {
     ("kiloclaw_sync", "kiloclaw_available_versions", "UPDATE"): {
         "image_digest", "openclaw_version", "missing_since", "revision", "updated_at",
     },
+    ("kiloclaw_sync", "kiloclaw_idempotency_keys", "SELECT"): {"call_hash", "expires_at"},
     ("kiloclaw_sync", "kiloclaw_version_pins", "SELECT"): {"image_tag"},
 }  # fmt: skip
 TABLES = (
@@ -62,6 +65,7 @@ TABLES = (
     "kiloclaw_audit_sealed_events",
     "kiloclaw_audit_seals",
     "kiloclaw_available_versions",
+    "kiloclaw_idempotency_keys",
     "kiloclaw_instances",
     "kiloclaw_migrations",
     "kiloclaw_promotions",

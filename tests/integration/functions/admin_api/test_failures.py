@@ -13,10 +13,10 @@ from infra.local.postgres import Postgres
 from infra.local.processes import free_port
 from shared.kv.table import CALL_SECONDS
 from tests.support.admin_api import Api, api_on
-from tests.support.operations import BUILT, Operation
+from tests.support.operations import OPERATIONS, Operation
 from tests.support.stores import Stores, make_stores
 
-BEHIND_A_TOKEN = [one for one in BUILT if one.roles]
+BEHIND_A_TOKEN = [one for one in OPERATIONS if one.roles]
 TAG = "2026.11.1-r1"
 BODY = {"image_tag": TAG, "openclaw_version": "2026.11.1", "percent": 5}
 BAD = "2026.11.1-r2"

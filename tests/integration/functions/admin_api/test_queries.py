@@ -7,10 +7,10 @@ import pytest
 
 from infra.local.postgres import Postgres
 from tests.support.admin_api import Api, api_on
-from tests.support.operations import BUILT, LISTS, VALUES, Operation
+from tests.support.operations import LISTS, OPERATIONS, VALUES, Operation
 from tests.support.stores import make_stores
 
-WITH_VALUES = [one for one in BUILT if one.variables]
+WITH_VALUES = [one for one in OPERATIONS if one.variables]
 GOOD = {"image_tag": "one", "openclaw_version": "2026.1.1"}
 MARK = "do-not-repeat-me"
 
@@ -58,7 +58,7 @@ def test_the_path_is_decoded_once(api: Api, raw: str, user_id: str) -> None:
     assert api.call("POST", f"/v1/users/{raw}/erase").status == 204
 
 
-@pytest.mark.parametrize("endpoint", BUILT, ids=str)
+@pytest.mark.parametrize("endpoint", OPERATIONS, ids=str)
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -95,7 +95,8 @@ def test_the_smallest_and_the_largest_limit(api: Api, endpoint: Operation) -> No
         assert page.keys() == {"items", "next_cursor"} | age
 
 
-REPEATABLE = [(one, name) for one in BUILT for name in one.parameters if one.method == "GET"]
+GETS = [one for one in OPERATIONS if one.method == "GET"]
+REPEATABLE = [(one, name) for one in GETS for name in one.parameters]
 
 
 @pytest.mark.parametrize(

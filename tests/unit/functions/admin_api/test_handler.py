@@ -19,7 +19,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("one", GUARDED, ids=str)
 def test_every_operation_against_every_role(one: Operation, role: Role) -> None:
-    """Viewers read, a publisher publishes, admins may do all; what is to be built says so."""
+    """Viewers read, a publisher publishes, admins may do all."""
     may: set[Role] = {"admin"}
     if one.method == "GET":
         may.add("viewer")
@@ -27,7 +27,6 @@ def test_every_operation_against_every_role(one: Operation, role: Role) -> None:
         may.add("publisher")
     status, code = answer(event(one.method, one.path, role)).refusal
     assert (status == 403, code == "forbidden") == (role not in may,) * 2
-    assert role not in may or (status == 501) == (not one.built)
 
 
 @pytest.mark.parametrize("one", OPERATIONS, ids=str)
@@ -92,21 +91,6 @@ def test_wrong_methods(method: str, path: str, allow: str) -> None:
     assert reply.headers["allow"] == reply.json["allow"] == allow
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "parameters", "named"),
-    [
-        ("POST", "/v1/sync", {"Idempotency_Key": "k"}, "Idempotency-Key"),
-    ],
-)
-def test_what_comes_later(
-    method: str, path: str, parameters: dict[str, Any], named: str
-) -> None:
-    """Is refused by name, never ignored."""
-    reply = answer(event(method, path, "admin", **parameters))
-    assert reply.refusal == (501, "not_implemented")
-    assert reply.json["detail"].endswith(f": {named}")
-
-
 @pytest.mark.parametrize("path", ["/v1/users/ana/erase", "/v1/sync"])
 def test_a_condition_that_nothing_could_meet(path: str) -> None:
     """What is changed there has no ETag, so the change does not begin."""
@@ -158,7 +142,7 @@ def test_answers_are_kept_by_no_cache() -> None:
     assert reply.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("one", [one for one in OPERATIONS if one.built], ids=str)
+@pytest.mark.parametrize("one", OPERATIONS, ids=str)
 def test_a_body_that_nobody_reads(one: Operation) -> None:
     """It is refused like an unknown field, by GETs too."""
     if one.body is None:
