@@ -2,25 +2,28 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, TypeVar, cast
-from urllib.parse import quote
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.api_gateway import Router as PowertoolsRouter
 
-from functions.console.forms import FORM_TOKEN, parse_form
-from functions.console.rendering import PageContext, show_refusal
+from functions.console.forms import FORM_TOKEN, pairs, parse_form
+from functions.console.rendering import PageContext, redirect, render, show_refusal
 from shared.domain.errors import Refused
 from shared.http.auth import Caller
 from shared.http.base_resolver import BaseResolver
 from shared.http.cookies import ConsoleCookie
-from shared.http.problems import Forbidden
+from shared.http.problems import Forbidden, NoRole
 from shared.http.router import ROLES, Roles, required_roles
 from shared.http.same_origin import refuse_foreign_post, refuse_wrong_token
 from shared.kv.sessions import Session
 
 SIGN_IN = "/console/sign-in"
+NOT_TYPED = {FORM_TOKEN, "seen", "seen_event"}
+"""Fields of forms that no person fills in."""
+MOST_SHOWN = 50
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
@@ -75,7 +78,7 @@ def _admit(app: Console, next_middleware: Any) -> Response[Any]:
         cookie = ConsoleCookie.of(deps.origin).read(event.raw_event.get("cookies", []))
         session = deps.sessions.find(cookie, datetime.now(UTC))
         if session is None:
-            return _to_sign_in(route, event.path, event.raw_query_string)
+            return _to_sign_in(app) if route.method == "GET" else _tell_of_end(app)
         app.context["session"] = session
         _authorize(session, route)
         if route.method != "GET":
@@ -91,12 +94,30 @@ def _admit(app: Console, next_middleware: Any) -> Response[Any]:
 def _authorize(session: Session, route: Route) -> None:
     caller = Caller(session.actor, session.roles)
     roles = required_roles(route) or ()
+    if not session.roles:
+        raise NoRole("you are signed in, but have no role here")
     if not any(map(caller.may, roles)):
         raise Forbidden(f"the role {' or '.join(roles)} is needed")
 
 
-def _to_sign_in(route: Route, path: str, query: str) -> Response[Any]:
+def _to_sign_in(app: Console) -> Response[Any]:
     """Lead to the sign-in, and back to the page from there."""
-    wanted = f"{path}?{query}" if query else path
-    back = f"?next={quote(wanted, safe='')}" if route.method == "GET" else ""
-    return Response(303, headers={"location": f"{SIGN_IN}{back}"})
+    path, query = app.event.path, app.event.raw_query_string
+    return redirect(SIGN_IN, next=f"{path}?{query}" if query else path)
+
+
+def _tell_of_end(app: Console) -> Response[str]:
+    """Show what was sent after the session's end, so that nobody has to type it again."""
+    event, origin = app.event, app.context["deps"].origin
+    refuse_foreign_post(event.headers, origin)
+    form = parse_form(event.body or "", bool(event.is_base64_encoded))
+    typed = [(name, text) for name, text in pairs(form) if name not in NOT_TYPED and text]
+    came_from = event.headers.get("referer", "").removeprefix(origin)
+    return render(
+        "session_ended.html",
+        app.page_context,
+        status=HTTPStatus.FORBIDDEN,
+        typed=typed[:MOST_SHOWN],
+        left_out=len(typed[MOST_SHOWN:]),
+        back=came_from if came_from.startswith("/console") else "/console",
+    )

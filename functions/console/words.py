@@ -8,10 +8,11 @@ from shared.domain.errors import Refused
 from shared.domain.model import Version
 from shared.domain.pointer import Brake, Reports
 from shared.domain.values import DEFAULT_VARIANT
+from shared.http.problems import ForeignPost, NoRole, StaleForm
 
 ADVICE: Mapping[str, str] = {
     "forbidden": "Ask an administrator to do it, or to give you the role, and sign in again.",
-    "not_found": "Look for it with the search box above.",
+    "not_found": "Check the address, or start from the overview.",
     "version_not_found": "It may be retired, or not published yet. See all versions.",
     "variant_not_found": "A variant exists from its first published version on.",
     "pin_not_found": "Somebody may have removed it already.",
@@ -43,9 +44,20 @@ ADVICE: Mapping[str, str] = {
 }
 
 
+SPECIAL_ADVICE: Mapping[type[Refused], str] = {
+    NoRole: "Ask an administrator to put you into one of the groups viewer, publisher and "
+    "admin. Then sign out and sign in again: roles are read at the sign-in.",
+    ForeignPost: "If you meant to do this, do it on the console's own page.",
+    StaleForm: "You have signed in again since the page was loaded. Load it again, and "
+    "repeat what you did.",
+}
+"""Where the code alone does not tell."""
+
+
 def advice(refusal: Refused) -> str:
     """Say what to do about a refusal."""
-    return ADVICE.get(refusal.code, "Go back and try again.")
+    special = SPECIAL_ADVICE.get(type(refusal))
+    return special or ADVICE.get(refusal.code, "Go back and try again.")
 
 
 SOURCES: Mapping[str, str] = {

@@ -21,6 +21,18 @@ class Forbidden(Refused):
     code = "forbidden"
 
 
+class NoRole(Forbidden):
+    """The caller has no role at all."""
+
+
+class ForeignPost(Forbidden):
+    """Another site made the caller's browser send this."""
+
+
+class StaleForm(Forbidden):
+    """The form is of another session than the one that sends it."""
+
+
 class UnknownPath(Refused):
     code = "not_found"
 

@@ -33,3 +33,43 @@ for (const field of document.querySelectorAll("[data-suggestions]")) {
     }, 200);
   });
 }
+
+// The overview shows how things are, so it is read again while somebody looks at it. What they
+// have focused or selected stays until they are done with it.
+const REFRESH_MS = 15_000;
+const main = document.querySelector("main");
+
+function isInUse() {
+  const focused = document.activeElement;
+  const selection = getSelection();
+  return (focused !== main && main.contains(focused))
+    || (!selection.isCollapsed && main.contains(selection.anchorNode));
+}
+
+function tell(text) {
+  const live = document.getElementById("live");
+  live.textContent = text;
+  live.hidden = false;
+}
+
+if (document.getElementById("live")) {
+  let refreshed = new Date();
+  const timer = setInterval(async () => {
+    if (document.hidden || isInUse()) return;
+    try {
+      const answer = await fetch(location.href, { redirect: "manual" });
+      if (answer.type === "opaqueredirect") {
+        clearInterval(timer);
+        tell("You are signed out. Load the page again to sign in.");
+        return;
+      }
+      if (!answer.ok) throw new Error(answer.statusText);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (isInUse()) return;
+      main.replaceChildren(...page.querySelector("main").childNodes);
+      refreshed = new Date();
+    } catch {
+      tell(`Not refreshed since ${refreshed.toLocaleTimeString()}. Trying again.`);
+    }
+  }, REFRESH_MS);
+}

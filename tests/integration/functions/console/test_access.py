@@ -7,10 +7,19 @@ from typing import Any
 import pytest
 
 from infra.local.postgres import Postgres
-from tests.support.console import Person, console_on
+from shared.kv.sessions import Sessions
+from shared.kv.table import Table
+from tests.support.admin_api import EMAIL
+from tests.support.console import ORIGIN, Fields, Person, console_on
+from tests.support.failing_clients import unreachable
 from tests.support.stores import make_stores
 
 CHANGE = "/console/changes/promote"
+
+
+def no_sessions() -> Sessions:
+    """Sessions that nobody can read."""
+    return Sessions(Table(unreachable(), "none"))
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +42,16 @@ def test_pages_need_a_session(admin: Person) -> None:
 def test_posts_need_the_token_of_the_session(admin: Person) -> None:
     """A form of another session changes nothing, nor does one from another site."""
     other = admin.signed_in("admin")
-    for answer in (
-        admin.post(CHANGE, {"form_token": other.token, "image_tag": "v1"}),
-        admin.post(CHANGE, {"form_token": "", "image_tag": "v1"}),
-        admin.post(CHANGE, {"image_tag": "v1"}, origin="https://example.com"),
+    for answer, advice in (
+        (admin.post(CHANGE, {"form_token": other.token, "image_tag": "v1"}), "Load it again"),
+        (admin.post(CHANGE, {"form_token": "", "image_tag": "v1"}), "Load it again"),
+        (
+            admin.post(CHANGE, {"image_tag": "v1"}, origin="https://example.com"),
+            "on the console's own page",
+        ),
     ):
         assert (answer.status, answer.heading) == (403, "Forbidden")
+        assert advice in answer.text
 
 
 def test_viewers_see_and_change_nothing(admin: Person) -> None:
@@ -46,4 +59,57 @@ def test_viewers_see_and_change_nothing(admin: Person) -> None:
     viewer = admin.signed_in("viewer")
     assert viewer.get("/console").forms("/console/sync") == []
     assert len(admin.get("/console").forms("/console/sync")) == 1
-    assert viewer.post(CHANGE, {"image_tag": "v1"}).status == 403
+    refused = viewer.post(CHANGE, {"image_tag": "v1"})
+    assert refused.status == 403
+    assert "The role admin is needed. Ask an administrator" in refused.text
+
+
+def test_a_post_after_the_end_of_the_session(admin: Person) -> None:
+    """Nobody types it twice: the page shows what was sent, and leads back after a sign-in."""
+    person = admin.signed_in("admin")
+    assert person.session is not None
+    person.wired().sessions.end(person.session.id)
+    typed: Fields = {
+        "image_tag": "v1",
+        "reason": "<b>long & dear</b>",
+        "seen": "",
+        "user": ["a", "b"],
+    }
+    page = person.post(CHANGE, typed, referer=f"{ORIGIN}/console/versions/v1?x=1")
+    assert (page.status, page.heading) == (403, "Your session has ended")
+    assert "Nothing was changed." in page.text
+    assert "Reason <b>long & dear</b> User a User b" in page.text
+    assert person.token not in page.html
+    assert page.addresses == ["/console/sign-in?next=%2Fconsole%2Fversions%2Fv1%3Fx%3D1"]
+    elsewhere = person.post(CHANGE, typed, referer="https://example.com/console")
+    assert elsewhere.addresses == ["/console/sign-in?next=%2Fconsole"]
+    foreign = person.post(CHANGE, typed, origin="https://example.com")
+    assert "long" not in foreign.text
+
+
+def test_somebody_without_a_role(admin: Person) -> None:
+    """They are told so on every page, and may sign out; there is nothing else to click."""
+    nobody = admin.signed_in()
+    for page in (nobody.get("/console", 403), nobody.post(CHANGE, {"image_tag": "v1"})):
+        assert page.status == 403
+        assert "You are signed in, but have no role here." in page.text
+        assert "sign out and sign in again" in page.text
+        assert page.links == []
+        forms = [form.get("action") for form in page.tree.iter("form")]
+        assert forms == ["/console/sign-out"]
+
+
+def test_refusals_say_what_to_do(admin: Person) -> None:
+    """Each in words, with the request that the log names; a path of no page names nobody."""
+    unknown = admin.get("/console/nowhere", 404)
+    assert "start from the overview" in unknown.text
+    assert EMAIL not in unknown.html
+    wrong = admin.send("DELETE", "/console")
+    assert (wrong.status, wrong.reply.headers["allow"]) == (405, "GET")
+    assert "use the page's own buttons" in wrong.text
+    broken = admin.get("/console?variant=%3Cb%3E", 422)
+    assert "Variant must be a variant" in broken.text.replace("variant must", "Variant must")
+    down = replace(admin, wired=lambda: replace(admin.wired(), sessions=no_sessions()))
+    assert "DynamoDB does not answer. Nothing was changed." in down.get("/console", 503).text
+    for page in (unknown, wrong, broken):
+        assert page.reply.headers["x-request-id"] in page.text

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from infra.local.postgres import Postgres
+from shared.usecases.seal import seal_events
 from tests.support.concurrent_actors import Sandbox
 from tests.support.console import Page, Person, console_on, text_of
 from tests.support.statements import statements
@@ -96,7 +97,9 @@ def test_filters(admin: Person) -> None:
         "?since=2020-01-01T00:00&until=2099-01-01T00:00&action=user.erased": ["user.erased"],
     }.items():
         assert actions(admin.get(PAGE + query)) == found, query
-    [form] = admin.get(f"{PAGE}?since=2099-01-01T10:30&actor=%22%3E&action=pin.set").forms(PAGE)
+    [_, form] = admin.get(f"{PAGE}?since=2099-01-01T10:30&actor=%22%3E&action=pin.set").forms(
+        PAGE
+    )
     assert form == {
         "subject": "", "actor": '">', "action": "pin.set", "since": "2099-01-01T10:30:00",
         "until": "",
@@ -117,7 +120,7 @@ def test_pages(admin: Person) -> None:
         seen += actions(page)
         path = dict(page.links).get("Next page", "")
     assert seen == actions(admin.get(PAGE))
-    assert costs == {1}
+    assert costs == {2}
 
 
 def test_nothing_to_show(admin: Person, stores: Stores) -> None:
@@ -127,3 +130,27 @@ def test_nothing_to_show(admin: Person, stores: Stores) -> None:
     down = admin.without_catalog().get(f"{PAGE}?action=pin.set")
     assert "The catalog does not answer, so the log cannot be shown now." in down.text
     assert admin.without_kv().get(PAGE).rows()
+
+
+def test_the_verification(stores: Stores, client: Any) -> None:
+    """The log says through which event it verifies, and names the first one that was forged."""
+    with closing(Sandbox(stores, client, "sync")) as runner, console_on(stores) as person:
+        assert "No event is sealed yet" in person.get(PAGE).text
+        stores.put_entry("one")
+        runner.sync()
+        seal_events(runner.catalog, 60)
+        runner.sync()
+        stores.put_entry("two")
+        runner.sync()
+        page = person.signed_in("viewer").get(f"{PAGE}?verify=true")
+        assert "Verified through event 2. 2 events under 1 seal are as they were" in page.text
+        assert "2 not sealed yet" in page.text
+        assert "verify" not in "".join(page.addresses)
+        stores.sql(
+            "ALTER TABLE kiloclaw_audit_log DISABLE TRIGGER ALL;"
+            "UPDATE kiloclaw_audit_log SET actor = 'mallory' WHERE id = 1;"
+            "ALTER TABLE kiloclaw_audit_log ENABLE TRIGGER ALL"
+        )
+        forged = person.get(f"{PAGE}?verify=true")
+        assert "The log does not verify. The first event" in forged.text
+        assert "put in is 1." in forged.text
