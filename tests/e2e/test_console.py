@@ -1,5 +1,6 @@
 """The console in a browser, against the local system: what an administrator comes to do."""
 
+import time
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
@@ -46,6 +47,42 @@ def browser() -> Iterator[Browser]:
 def provisioned(system: RunningSystem, user_id: str) -> Any:
     path = "/2015-03-31/functions/provisioning/invocations"
     return system.call("POST", path, {"user_id": user_id, "intent": "upgrade"}).json
+
+
+def publish(system: RunningSystem, variant: str, *tags: str) -> None:
+    """Publish versions of a variant of the test's own; the first becomes latest."""
+    for tag in tags:
+        version = {"image_tag": tag, "openclaw_version": "2026.11.1", "variant": variant}
+        version["set_latest"] = tag == tags[0]
+        path = "/v1/versions"
+        assert system.call("POST", path, version, system.bearer("admin")).status == 201
+
+
+def upgraded(system: RunningSystem, variant: str, users: list[str]) -> dict[str, str]:
+    """Upgrade the users' instances; return which tag each runs."""
+    path = "/2015-03-31/functions/provisioning/invocations"
+    starts = {
+        user: {"user_id": user, "variant": variant, "intent": "upgrade"} for user in users
+    }
+    return {
+        user: system.call("POST", path, start).json["image_tag"]
+        for user, start in starts.items()
+    }
+
+
+def report_failure(system: RunningSystem, user: str, tag: str) -> Any:
+    path = "/2015-03-31/functions/provisioning/invocations"
+    failure = {"user_id": user, "intent": "report", "image_tag": tag, "outcome": "failed"}
+    return system.call("POST", path, failure | {"start_id": f"start of {user}"}).json
+
+
+def reload_until(user: Person, path: str, text: str) -> None:
+    """Load a page until it says so: counts of instances are seconds behind."""
+    give_up = time.monotonic() + 20
+    user.go(path)
+    while text not in user.page.get_by_role("main").inner_text():
+        assert time.monotonic() < give_up, text
+        user.page.reload()
 
 
 def confirm(user: Person, button: str) -> None:
@@ -107,6 +144,66 @@ def test_the_latest_is_killed_with_a_replacement(
         confirm(user, "Disable")
         expect(page.get_by_role("main")).to_contain_text("disabled")
     assert provisioned(system, sample)["image_tag"] == "2026.10.9-gpu-r1"
+
+
+def test_a_rollout_from_its_preview_to_its_end(system: RunningSystem, browser: Browser) -> None:
+    """Start at 10 %, raise, be held by failures, abort, promote another, roll back, kill."""
+    first, bad, other = "walk-1", "walk-2", "walk-3"
+    publish(system, "walk", first, bad, other)
+    users = [f"walker-{number}" for number in range(40)]
+    upgraded(system, "walk", users)
+    with person(browser, system.url) as user:
+        page, main = user.page, user.page.get_by_role("main")
+        user.sign_in()
+        user.go("/console/variants/walk")
+        page.get_by_label("Candidate").select_option(bad)
+        page.get_by_label("10 %", exact=True).check()
+        page.get_by_role("button", name="Roll out").click()
+        expect(main).to_contain_text("estimate")
+        confirm(user, "Roll out to 10 %")
+        expect(main).to_contain_text("to 10 % of the users")
+
+        page.get_by_label("50 %", exact=True).check()
+        page.get_by_role("button", name="Change the share").click()
+        confirm(user, "Roll out to 50 %")
+        told = upgraded(system, "walk", users)
+        members = [one for one, tag in told.items() if tag == bad]
+        reload_until(user, f"/console/versions/{bad}", f"{len(members)} instances")
+        for one in members[:2]:
+            assert report_failure(system, one, bad) == {"counted": True, "held": False}
+        assert report_failure(system, members[2], bad) == {"counted": True, "held": True}
+        assert bad not in upgraded(system, "walk", users).values()
+
+        user.go("/console")
+        page.get_by_role("button", name="Sync now").click()
+        user.go("/console/variants/walk")
+        expect(main).to_contain_text("Held by its brake")
+        expect(main).to_contain_text("3 of 3 starts failed")
+        page.get_by_role("button", name="Abort").click()
+        confirm(user, "Abort the rollout")
+        expect(main).to_contain_text("None: everybody gets latest.")
+
+        page.get_by_label("Version", exact=True).select_option(other)
+        page.get_by_role("button", name="Promote").click()
+        confirm(user, "Promote")
+        user.go("/console/variants/walk")
+        page.get_by_role("button", name=f"Roll back to {first}").click()
+        confirm(user, "Roll back")
+        assert set(upgraded(system, "walk", users).values()) == {first}
+
+        put = {"image_tag": bad}
+        system.call("PUT", f"/v1/users/{users[0]}/pin", put, system.bearer("admin"))
+        user.go(f"/console/versions/{bad}")
+        page.get_by_label("Replacement").select_option(other)
+        page.get_by_role("button", name="Disable").click()
+        confirm(user, "Disable")
+        user.go(f"/console/users/{users[0]}")
+        expect(page.locator(".decides")).to_contain_text(other)
+
+        user.go("/console/audit?subject=walk")
+        expect(main).to_contain_text("aborted the rollout of walk")
+    verified = system.get("/v1/audit/verification", **system.bearer("viewer")).json
+    assert verified["ok"] is True
 
 
 def test_what_changed_since_the_preview_is_not_overrun(
