@@ -11,8 +11,20 @@ from typing import Literal
 Trigger = Literal["control_plane", "deployment", "http_api", "schedule", "table_stream"]
 """What invokes a function. Operators may invoke any of them by hand as well."""
 
-Items = Literal["IMAGE", "DIGEST", "POINTER", "ROLLOUT", "INSTANCE#*"]
+Items = Literal["IMAGE", "DIGEST", "POINTER", "ROLLOUT", "REPORT#*", "INSTANCE#*"]
 """Partition keys of the table; `*` stands for any text, slashes included."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartOf:
+    """Items of which only these attributes may be named in a call, besides their keys."""
+
+    items: Items
+    attributes: tuple[str, ...]
+
+
+HOLD = PartOf("POINTER", ("held", "moved_by", "revision", "updated_at"))
+"""What the brake writes when it holds a rollout."""
 
 SessionItems = Literal["SESSION#*", "SIGN_IN#*"]
 """Partition keys of the table of sessions."""
@@ -78,7 +90,7 @@ class Function:
     memory_mib: int = 1024
     database_role: str | None
     variables: tuple[Variable, ...] = ()
-    rights: Mapping[Operation, tuple[Items, ...]] = field(default_factory=dict)
+    rights: Mapping[Operation, tuple[Items | PartOf, ...]] = field(default_factory=dict)
     session_rights: Mapping[Operation, tuple[SessionItems, ...]] = field(default_factory=dict)
     p99_ms: int
     alarms: tuple[MetricAlarm, ...] = ()
@@ -92,11 +104,11 @@ class Function:
         return f"functions.{self.name}.handler.handler"
 
 
-_ADMINISTRATION: Mapping[Operation, tuple[Items, ...]] = {
+_ADMINISTRATION: Mapping[Operation, tuple[Items | PartOf, ...]] = {
     "Query": ("IMAGE", "POINTER"),
     "BatchGetItem": ("IMAGE", "DIGEST", "POINTER", "ROLLOUT", "INSTANCE#*"),
     "PutItem": ("IMAGE", "DIGEST", "POINTER"),
-    "UpdateItem": ("IMAGE",),
+    "UpdateItem": ("IMAGE", HOLD),
     "DeleteItem": ("IMAGE", "DIGEST", "ROLLOUT", "INSTANCE#*"),
 }
 """What people do, through the API or the console."""
@@ -160,14 +172,16 @@ _ALL = (
         database_role="kiloclaw_provisioning",
         variables=("TABLE_NAME",),
         rights={
-            "BatchGetItem": ("IMAGE", "POINTER", "INSTANCE#*"),
-            "PutItem": ("INSTANCE#*",),
+            "BatchGetItem": ("IMAGE", "POINTER", "ROLLOUT", "INSTANCE#*"),
+            "PutItem": ("INSTANCE#*", "REPORT#*"),
+            "UpdateItem": ("ROLLOUT", HOLD),
             "DeleteItem": ("INSTANCE#*",),
         },
         p99_ms=2_000,
         alarms=(
             MetricAlarm("PinNotApplied", "PinNotApplied", "pin not applied"),
             MetricAlarm("DegradedAnswers", "DegradedAnswer", "degraded answers"),
+            MetricAlarm("RolloutHeld", "RolloutHeld", "rollout held: just now"),
         ),
         # The start of an instance waits while the package is loaded.
         max_package_megabytes=30,
@@ -200,15 +214,16 @@ _ALL = (
         variables=("TABLE_NAME", "SYNC_MAX_NEW"),
         rights={
             "Query": ("IMAGE", "DIGEST", "POINTER"),
-            "BatchGetItem": ("IMAGE", "DIGEST", "POINTER", "INSTANCE#*"),
+            "BatchGetItem": ("IMAGE", "DIGEST", "POINTER", "ROLLOUT", "INSTANCE#*"),
             "Scan": (),
             "PutItem": ("IMAGE", "DIGEST", "POINTER"),
-            "UpdateItem": ("IMAGE",),
+            "UpdateItem": ("IMAGE", HOLD),
             "DeleteItem": ("DIGEST",),
         },
         p99_ms=45_000,
         alarms=(
             MetricAlarm("OpenFindings", "OpenFindings", "open findings", "Maximum"),
+            MetricAlarm("HeldRollouts", "HeldRollouts", "rollout held: still", "Maximum"),
             # One run may meet a variant that somebody is just moving.
             MetricAlarm("FailedVariants", "FailedVariants", "failed variants", periods=3),
             MetricAlarm("OverdueEvents", "OverdueEvents", "unsealed events", "Maximum"),

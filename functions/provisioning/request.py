@@ -1,13 +1,15 @@
 """The payload of an invocation, hostile until parsed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeGuard
 
 from shared.domain.errors import InvalidRequest, InvalidValue
 from shared.domain.values import IMAGE_TAG, USER_ID, VARIANT, UserId
 from shared.usecases.provision import Start
 
 INTENTS = ("provision", "restart", "upgrade", "destroy")
+REPORT = "report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +19,24 @@ class Destroy:
     user_id: UserId
 
 
-def _intent(value: object) -> str:
-    if value not in INTENTS:
-        raise InvalidValue("must be one of " + ", ".join(INTENTS))
-    return str(value)
+Rules = Mapping[str, Callable[[object], str]]
+"""What is done to each field's value; raises InvalidValue."""
 
 
-FIELDS: dict[str, Callable[[object], str]] = {
+def one_of(*words: str) -> Callable[[object], str]:
+    """Make a rule that allows these words."""
+
+    def rule(value: object) -> str:
+        if value not in words:
+            raise InvalidValue("must be one of " + ", ".join(words))
+        return str(value)
+
+    return rule
+
+
+RULES: Rules = {
     "user_id": USER_ID.parse,
-    "intent": _intent,
+    "intent": one_of(*INTENTS, REPORT),
     "variant": VARIANT.parse,
     "running_tag": IMAGE_TAG.parse,
 }
@@ -38,21 +49,32 @@ def parse(event: object) -> Start | Destroy:
     """
     if not isinstance(event, dict):
         raise InvalidRequest(("payload", "must be an object"))
-    given = {name: value for name, value in event.items() if value is not None}
-    errors = [(_shown(name), "is not a known field") for name in event if name not in FIELDS]
-    errors += [("user_id", "is required")] if "user_id" not in given else []
-    errors += [fault for name in FIELDS for fault in _faults(name, given.get(name))]
-    if errors:
-        raise InvalidRequest(*errors)
+    given = check(event, RULES, required=("user_id",))
     if given.get("intent") == "destroy":
         return Destroy(given["user_id"])
     return Start(**given)
 
 
-def _faults(name: str, value: object) -> list[tuple[str, str]]:
+def is_report(event: object) -> TypeGuard[dict[object, object]]:
+    """Whether this is a report of how a start went, well-formed or not."""
+    return isinstance(event, dict) and event.get("intent") == REPORT
+
+
+def check(event: Mapping[Any, Any], rules: Rules, *, required: Iterable[str]) -> dict[str, Any]:
+    """Return the fields that are given. Raises InvalidRequest naming each that is wrong."""
+    given = {name: value for name, value in event.items() if value is not None}
+    errors = [(_shown(name), "is not a known field") for name in event if name not in rules]
+    errors += [(name, "is required") for name in required if name not in given]
+    errors += [fault for name in rules for fault in _faults(rules[name], name, given.get(name))]
+    if errors:
+        raise InvalidRequest(*errors)
+    return given
+
+
+def _faults(rule: Callable[[object], str], name: str, value: object) -> list[tuple[str, str]]:
     try:
         if value is not None:
-            FIELDS[name](value)
+            rule(value)
     except InvalidValue as error:
         return [(name, str(error))]
     return []

@@ -137,6 +137,8 @@ def _run_sync(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:
         tx.runs.prune()
         tx.keys.prune()
         open_findings = tx.runs.count_open()
+        held = tx.variants.count_held()
+    deps.telemetry.count("HeldRollouts", held)
     deps.telemetry.count("OpenFindings", open_findings)
     _tell(report, age, deps)
     return report.as_json()

@@ -1,6 +1,6 @@
 """The DynamoDB tables, and the rights on their items."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
@@ -10,7 +10,7 @@ from constructs import Construct
 from infra.aws.acknowledged import acknowledge
 from infra.aws.logs import kept
 from infra.aws.network import Network
-from infra.functions import FUNCTIONS, Items, Operation, SessionItems
+from infra.functions import FUNCTIONS, Items, Operation, PartOf, SessionItems
 from infra.settings import Stage
 
 RECOVERY_DAYS = 35
@@ -24,7 +24,7 @@ class KvTable(Construct):
         self.table = self._existing(stage) if stage.table_name else self._new(stage)
 
     def grant(
-        self, grantee: iam.IGrantable, rights: Mapping[Operation, Iterable[Items]]
+        self, grantee: iam.IGrantable, rights: Mapping[Operation, Iterable[Items | PartOf]]
     ) -> None:
         """Allow operations, each only on items with the given partition keys, if any."""
         _grant(self.table, grantee, rights)
@@ -49,6 +49,7 @@ class KvTable(Construct):
             sort_key=_text("sk"),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
+            time_to_live_attribute="expires_at",
             encryption=dynamodb.TableEncryption.AWS_MANAGED,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True, recovery_period_in_days=RECOVERY_DAYS
@@ -91,18 +92,35 @@ class SessionTable(Construct):
 def _grant(
     table: dynamodb.ITable,
     grantee: iam.IGrantable,
-    rights: Mapping[Operation, Iterable[str]],
+    rights: Mapping[Operation, Iterable[str | PartOf]],
 ) -> None:
     for operation, items in rights.items():
-        keys = list(items)
-        limits = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
-        grantee.grant_principal.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=[f"dynamodb:{operation}"],
-                resources=[table.table_arn],
-                conditions=limits if keys else None,
+        for limits in _limits(list(items)):
+            grantee.grant_principal.add_to_principal_policy(
+                iam.PolicyStatement(
+                    actions=[f"dynamodb:{operation}"],
+                    resources=[table.table_arn],
+                    conditions=limits,
+                )
             )
-        )
+
+
+def _limits(items: Sequence[str | PartOf]) -> Iterator[dict[str, dict[str, list[str]]] | None]:
+    """Yield the conditions of each statement: one for all whole items, one for each part."""
+    whole = [item for item in items if isinstance(item, str)]
+    if whole:
+        yield _leading(whole)
+    for part in items:
+        if isinstance(part, PartOf):
+            attributes = sorted({"pk", "sk", *part.attributes})
+            named = {"ForAllValues:StringEquals": {"dynamodb:Attributes": attributes}}
+            yield _leading([part.items]) | named
+    if not items:
+        yield None
+
+
+def _leading(keys: list[str]) -> dict[str, dict[str, list[str]]]:
+    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
 
 
 def _lead(

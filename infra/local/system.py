@@ -87,6 +87,9 @@ def running(options: Options, stop: StopSignal) -> Generator[System]:
         stack.callback(server.stop)
         if not options.empty:
             demo.load(url, stores.dynamodb, stop.check)
+            # These load while a person opens the address.
+            for name in ("console", "sign_in"):
+                functions[name].warm(1)
         mapping = EventSourceMapping.start(stores.dynamodb.stream(), functions["fleet"])
         stack.callback(mapping.stop)
         if options.schedule:

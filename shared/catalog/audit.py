@@ -36,6 +36,8 @@ Action = Literal[
     "sync.finished",
 ]
 Content = Mapping[str, object] | None
+NO_ID = 2**63 - 1
+"""Every event's id is lower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,12 @@ class Audit:
         )  # fmt: skip
 
     def page(self, wanted: EventFilter, after: int | None, limit: int) -> list[Event]:
-        """List up to `limit` events older than the one with id `after`, newest first."""
+        """List up to `limit` events older than the one with id `after`, newest first.
+
+        A time is turned into bounds of ids, so that every index serves it. `at` is when the
+        transaction began, and the id is drawn later, but within the quarter of an hour that a
+        function can run at most.
+        """
         return fetch(
             self.connection,
             Event,
@@ -135,8 +142,14 @@ class Audit:
                         SELECT alias::text FROM kiloclaw_user_aliases
                          WHERE user_id = %(subject)s)]))
                AND (%(kind)s::text IS NULL OR l.subject_kind = %(kind)s)
-               AND (%(since)s::timestamptz IS NULL OR l.at >= %(since)s)
-               AND (%(until)s::timestamptz IS NULL OR l.at < %(until)s)
+               AND (%(since)s::timestamptz IS NULL OR l.at >= %(since)s AND l.id > coalesce((
+                    SELECT id FROM kiloclaw_audit_log
+                     WHERE at <= %(since)s::timestamptz - interval '15 minutes'
+                     ORDER BY at DESC, id DESC LIMIT 1), 0))
+               AND (%(until)s::timestamptz IS NULL OR l.at < %(until)s AND l.id < coalesce((
+                    SELECT id FROM kiloclaw_audit_log
+                     WHERE at >= %(until)s::timestamptz + interval '15 minutes'
+                     ORDER BY at, id LIMIT 1), %(no_id)s::bigint))
                AND (%(after)s::bigint IS NULL OR l.id < %(after)s)
              ORDER BY l.id DESC
              LIMIT %(limit)s
@@ -144,6 +157,6 @@ class Audit:
             {
                 "actor": wanted.actor, "action": wanted.action, "subject": wanted.subject,
                 "kind": wanted.kind, "since": wanted.since, "until": wanted.until,
-                "after": after, "limit": limit,
+                "no_id": NO_ID, "after": after, "limit": limit,
             },
         )  # fmt: skip

@@ -350,6 +350,10 @@ CREATE INDEX audit_by_subject ON kiloclaw_audit_log USING btree (subject_id, id)
 
 COMMENT ON INDEX audit_by_subject IS 'Query: the history of one version, variant or user.';
 
+CREATE INDEX audit_by_time ON kiloclaw_audit_log USING btree (at, id);
+
+COMMENT ON INDEX audit_by_time IS 'Query: between which ids the events of a time are.';
+
 CREATE INDEX audit_by_transaction ON kiloclaw_audit_log USING btree (transaction_id, id);
 
 COMMENT ON INDEX audit_by_transaction IS 'Query: the events that no seal covers yet.';

@@ -134,6 +134,13 @@ class Variants:
         """Read every mirror."""
         return {m.variant: m.pointer for m in fetch(self.connection, Mirror, MIRROR, {})}
 
+    def count_held(self) -> int:
+        """Count the rollouts that are held."""
+        [(held,)] = self.connection.execute(
+            "SELECT count(*) FROM kiloclaw_variants WHERE held"
+        ).fetchall()
+        return int(held)
+
     def save(self, variant: Variant, pointer: Pointer) -> None:
         """Write the mirror's content, revision and cause."""
         rollout = pointer.rollout

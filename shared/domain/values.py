@@ -105,6 +105,7 @@ OPENCLAW_VERSION = TextRule(
 )
 """As OpenClaw releases are numbered. The third number starts as the day of the month and
 counts on past its last day: `2026.7.35` was released."""
+START_ID = TextRule("1 to 255 printable ASCII characters without spaces", r"[!-~]{1,255}")
 VARIANT = TextRule(
     "a variant: lower-case letters, digits, `-`, at most 64 characters,"
     " not starting or ending with `-`",

@@ -51,7 +51,6 @@ def _counts(item: Attributes | None) -> Reports:
     """Read a counter; what is no number was not written by us and counts as 0."""
     counts = plain(item or {})
     ok, failed = (
-        count if isinstance(count, int) else 0
-        for count in (counts.get("ok"), counts.get("failed"))
+        count if type(count) is int else 0 for count in (counts.get("ok"), counts.get("failed"))
     )
     return Reports(ok, failed)

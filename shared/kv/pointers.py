@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.domain.pointer import Pointer, Rollout, StoredPointer, parse_pointer
+from shared.domain.pointer import BRAKE, Pointer, Rollout, StoredPointer, parse_pointer
 from shared.domain.values import Actor, Variant, rfc3339
 from shared.kv.bulk import read_partition
 from shared.kv.counters import counter_key
@@ -84,6 +84,30 @@ class Pointers:
         except ConditionFailed as failed:
             # If a reply was lost, the second attempt met what the first had written.
             return failed.stored == item
+        return True
+
+    def hold(self, variant: Variant, over: StoredPointer, at: datetime) -> bool:
+        """Hold the rollout if the KV still holds what was read; False if it does not.
+
+        Nothing else of the pointer changes, not even its cause. Raises KVUnavailable.
+        """
+        condition = as_read({"revision": over.token}, "revision").parameters()
+        values = {
+            ":next": {"N": str(over.revision + 1)},
+            ":held": {"BOOL": True},
+            **texts(**{":by": BRAKE, ":at": rfc3339(at)}),
+        }
+        condition["ExpressionAttributeValues"] |= values
+        try:
+            self.table.call(
+                "update_item",
+                Key=key("POINTER", variant),
+                UpdateExpression="SET revision = :next, held = :held, moved_by = :by,"
+                " updated_at = :at",
+                **condition,
+            )
+        except ConditionFailed:
+            return False
         return True
 
 

@@ -122,6 +122,8 @@ def weigh_change(
     tags = {tag for one in (before, after) for tag in _tags(one)}
     images, stored = _images(tags, before.stored, tx, kv, now)
     images = {**images_within(tx.connection, after.images), **images}
+    if after.stored == before.stored:
+        after = replace(after, stored=stored)
     before = replace(before, stored=stored)
     switched = _switched(images, after.images)
     others = _others(variant, tx, kv) if switched else Situations(now, {}, None, {})

@@ -1,10 +1,13 @@
 """What seals cost: whoever writes an event nothing, `sync` and verifying little."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 import psycopg
 
+from shared.catalog.audit import EventFilter
 from shared.catalog.transaction import Catalog
 from shared.usecases.seal import seal_events
 from shared.usecases.verify_audit import verify_audit
@@ -13,10 +16,12 @@ from tests.support.stores import Stores
 
 EVENTS, MANY, ROUNDS = 10_000, 1_000_000, 3_000
 INSERT_RATIO, SEAL_MS, NEWEST_MS, ALL_SECONDS = 1.05, 500, 2_000, 60
+PAGE_MS = 50
 AS_BEFORE: LiteralString = """
 CREATE TABLE log_as_before (LIKE kiloclaw_audit_log INCLUDING CONSTRAINTS INCLUDING INDEXES
                             INCLUDING IDENTITY INCLUDING DEFAULTS);
-ALTER TABLE log_as_before DROP COLUMN transaction_id
+ALTER TABLE log_as_before DROP COLUMN transaction_id;
+DROP INDEX log_as_before_at_id_idx
 """
 EVENT: LiteralString = """
        (actor, action, subject_kind, subject_id, before, after, reason, request_id)
@@ -48,6 +53,7 @@ def measure(stores: Stores) -> Iterator[Measurement]:
     seal_events(sync, 1e6)
     newest = min(seconds(_verifying(api, EVENTS)) for _ in range(3))
     yield at_most(f"verifying {EVENTS:,} of {MANY:,} events", 1000 * newest, NEWEST_MS, "ms")
+    yield from _listing(api)
     everything = seconds(_verifying(api, MANY))
     yield at_most(f"verifying {MANY:,} events", everything, ALL_SECONDS, "s")
     for catalog in (sync, api):
@@ -78,6 +84,30 @@ def _insert(
     connection: psycopg.Connection[Any], statement: LiteralString
 ) -> Callable[[], object]:
     return lambda: connection.execute(statement)
+
+
+def _listing(catalog: Catalog) -> Iterator[Measurement]:
+    """Pages of the log within a time in its midst."""
+    start = datetime.now(UTC) - timedelta(seconds=MANY / 2)
+    day = EventFilter(since=start, until=start + timedelta(days=1))
+    filters = {
+        "since": EventFilter(since=start),
+        "until": EventFilter(until=start),
+        "a day of one actor": replace(day, actor="actor-7"),
+        "a day of nobody": replace(day, actor="nobody"),
+        "a day of nothing": replace(day, action="action-7", kind="variant"),
+    }
+
+    def page(wanted: EventFilter) -> Callable[[], object]:
+        def read() -> object:
+            with catalog.transaction() as tx:
+                return tx.audit.page(wanted, None, 26)
+
+        return read
+
+    for name, wanted in filters.items():
+        taken = 1000 * min(seconds(page(wanted)) for _ in range(10))
+        yield at_most(f"a page of {MANY:,} events, {name}", taken, PAGE_MS, "ms")
 
 
 def _seconds_to_seal(stores: Stores, catalog: Catalog) -> float:

@@ -97,6 +97,7 @@ def test_a_look_into_the_database(started: Started) -> None:
 def test_what_else_is_printed_is_there(started: Started) -> None:
     """The printed page, endpoint and folder of logs exist."""
     addresses = dict(re.findall(r"^  (\w+) +(\S+?),?(?: .*)?$", started.printed, re.MULTILINE))
+    assert addresses["Console"] == f"{started.system.url}/console"
     assert addresses["API"] == f"{started.system.url}/docs"
     assert addresses["DynamoDB"] == started.system.status()["dynamodb"]["endpoint"]
     assert list(Path(addresses["logs"]).glob("admin_api.log"))
@@ -108,8 +109,9 @@ def test_what_the_readme_shows_is_what_is_printed(started: Started) -> None:
         r"^```text\n(KiloClaw runs on .*?)^```", README, re.DOTALL | re.MULTILINE
     )
     assert _without_chance(started.printed).startswith(_without_chance(shown))
-    page = re.findall(r"http://127\.0\.0\.1:8080(/\S+)", shown)
-    assert [started.system.get(path).status for path in page] == [200]
+    pages = re.findall(r"http://127\.0\.0\.1:8080(/\S+)", shown)
+    found = {path: started.system.get(path).status for path in pages}
+    assert found == {"/console": 303, "/docs": 200}
 
 
 def test_the_answer_that_the_readme_shows(started: Started) -> None:

@@ -1,6 +1,7 @@
 """Functions use every right on the table that they have: rights against recorded calls."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -60,7 +61,17 @@ def _needed(operation: str, params: dict[str, Any]) -> Iterator[Right]:
         case "Query":
             yield _right(operation, {"pk": params["ExpressionAttributeValues"][":pk"]})
         case _:
-            yield _right(operation, params.get("Item") or params["Key"])
+            action, table, (key,) = _right(operation, params.get("Item") or params["Key"])
+            yield (action, table, (key + _part(operation, key, params),))
+
+
+def _part(operation: str, key: str, params: dict[str, Any]) -> str:
+    """The attributes that an update of a pointer names, the keys included."""
+    if (operation, key) != ("UpdateItem", "POINTER"):
+        return ""
+    written = re.findall(r"(\w+) = ", params["UpdateExpression"])
+    checked = params["ExpressionAttributeNames"].values()
+    return f": {' '.join(sorted({'pk', 'sk', *written, *checked}))}"
 
 
 def _right(operation: str, item: dict[str, Any]) -> Right:
@@ -126,19 +137,25 @@ def undo_publish(kv: KV) -> None:
     assert kv.entries.find(entry.image_tag, now) is None
 
 
-def hold(stores: Stores) -> None:
-    """Hold the rollout as the brake does."""
-    pointer = stores.item("POINTER", "default") or {}
-    held = {"revision": {"N": str(int(pointer["revision"]["N"]) + 1)}, "held": {"BOOL": True}}
-    stores.client.put_item(TableName=stores.table, Item=pointer | held)
+def start_rollout(stores: Stores, tag: str, failed: int = 0) -> None:
+    """Roll a version out to everybody; so many of its starts have failed so far."""
+    rollout = {"candidate_tag": tag, "percent": 100, "salt": "salt"}
+    brake = {"brake_min_failures": 1, "brake_percent": 1}
+    stores.put("POINTER", "default", revision=9, latest_tag=NEW, **rollout, **brake)
+    stores.put("ROLLOUT", "salt", ok=0, failed=failed)
 
 
 def test_provisioning_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
-    """It starts a user on a version that only the KV knows, and destroys an instance."""
+    """It starts users on a version that the KV alone knows, holds it, and destroys one."""
     stores.put_entry(NEW)
     stores.put("POINTER", "default", revision=1, latest_tag=NEW)
     record, invoke = used(provisioning, "provisioning")
     assert invoke({"user_id": "u1"})["image_tag"] == NEW
+    stores.put_entry(OLD)
+    start_rollout(stores, OLD)
+    assert invoke({"user_id": "u1"})["source"] == "rollout"
+    report = {"intent": "report", "image_tag": OLD, "outcome": "failed", "start_id": "1"}
+    assert invoke({"user_id": "u1"} | report) == {"counted": True, "held": True}
     assert invoke({"user_id": "u1", "intent": "destroy"})["destroyed"]
     assert record.rights == granted("provisioningrole")
 
@@ -147,7 +164,7 @@ def test_sync_uses_all_that_it_may(stores: Stores, used: UseOf) -> None:
     """It imports entries, writes a tombstone, copies pointers and rebuilds both copies."""
     stores.put_entry(OLD, image_digest=DIGESTS[1])
     stores.put_entry(NEW, image_digest=DIGESTS[2])
-    stores.put("POINTER", "default", revision=1, latest_tag=NEW)
+    start_rollout(stores, "kiloclaw-nowhere", failed=1)
     stores.put("POINTER", "lts", revision=1, latest_tag="kiloclaw-nowhere")
     record, invoke = used(sync, "sync")
     assert invoke({})["inserted"] == 2
@@ -207,7 +224,7 @@ def test_the_admin_api_uses_all_that_it_may(stores: Stores, used: UseOf) -> None
     undo_publish(KV(record.connect(), stores.table))
     assert ask("POST", f"/v1/versions/{NEW}/promote", {}) == 200
     assert ask("PUT", "/v1/variants/default/rollout", {"image_tag": OLD, "percent": 5}) == 200
-    hold(stores)
+    start_rollout(stores, OLD, failed=1)
     assert ask("POST", "/v1/sync") == 200
     assert ask("POST", "/v1/variants/default/rollout/resume") == 200
     assert ask("GET", "/v1/variants/default") == 200

@@ -18,12 +18,14 @@ from shared.domain.model import Initiator, Instance, Intent, PinContent, Version
 from shared.domain.pointer import Brake, Pointer
 from shared.domain.sync_report import SyncReport
 from shared.kv import KV
+from shared.kv.counters import StartOutcome
 from shared.usecases.bulk_pins import BulkItem, BulkResult, Mode, change_pins
 from shared.usecases.disable import VersionChange
 from shared.usecases.pins import Pinned, erase_user, put_pin, remove_pin
 from shared.usecases.promote import promote
 from shared.usecases.provision import Provisioned, Start, provision
 from shared.usecases.publish import Publication, Published, publish
+from shared.usecases.report import Report, Reported, report
 from shared.usecases.retire import retire
 from shared.usecases.rollback import roll_back
 from shared.usecases.rollout import WantedRollout, abort, resume, roll_out
@@ -80,6 +82,9 @@ class Sandbox:
 
     def roll_back(self, variant: str = "default") -> Pointer:
         return roll_back(variant, by=BY, catalog=self.catalog, kv=self.kv)
+
+    def report(self, user_id: str, tag: str, outcome: StartOutcome, start_id: str) -> Reported:
+        return report(Report(user_id, tag, outcome, start_id), kv=self.kv)
 
     def disable(
         self, tag: str, replacement: str | None = None, *, force: bool = False
@@ -147,6 +152,11 @@ class _Remembering:
     def put_item(self, **parameters: Any) -> Any:
         answer = self._client.put_item(**parameters)
         self._remember(parameters["Item"])
+        return answer
+
+    def update_item(self, **parameters: Any) -> Any:
+        answer = self._client.update_item(**parameters | {"ReturnValues": "ALL_NEW"})
+        self._remember(answer["Attributes"])
         return answer
 
     def transact_write_items(self, **parameters: Any) -> Any:

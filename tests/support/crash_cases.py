@@ -10,6 +10,7 @@ from shared.usecases.disable import VersionChange
 from shared.usecases.pins import erase_user
 from shared.usecases.promote import promote
 from shared.usecases.publish import Publication, publish
+from shared.usecases.report import Report, report
 from shared.usecases.retire import retire
 from shared.usecases.rollback import roll_back
 from shared.usecases.rollout import WantedRollout, abort, resume, roll_out
@@ -26,8 +27,10 @@ class Call:
 
     `done` selects the names (of `%(names)s`) with which it has happened. One that `moves` the
     pointer has a variant of that name, whose latest is `…-old`; `rollout` are attributes of its
-    pointer besides. `promoted`, `pinned` and `disabled` are the ends of the tags which are made
-    latest, to which `…-user` is pinned, and which are disabled.
+    pointer besides, with a salt of that name, and of its counter. `promoted`, `pinned` and
+    `disabled` are the ends of the tags which are made latest, to which `…-user` is pinned, and
+    which are disabled. `started` says whether `…-user` has an instance. The mirror learns of a
+    call `by_sync`.
     """
 
     make: Callable[[Mortal, str], object]
@@ -37,6 +40,8 @@ class Call:
     promoted: str | None = None
     pinned: str | None = None
     disabled: str | None = None
+    started: bool = False
+    by_sync: bool = False
 
 
 def _publish(mortal: Mortal, name: str, *, end: str = "new", latest: bool = False) -> None:
@@ -62,6 +67,10 @@ def _resume(mortal: Mortal, name: str) -> None:
 
 def _abort(mortal: Mortal, name: str) -> None:
     abort(name, by=BY, catalog=mortal.catalog, kv=mortal.kv)
+
+
+def _report(mortal: Mortal, name: str) -> None:
+    report(Report(f"{name}-user", f"{name}-next", "failed", "start-1"), kv=mortal.kv)
 
 
 def _roll_back(mortal: Mortal, name: str) -> None:
@@ -107,8 +116,8 @@ SELECT name FROM unnest(%(names)s::text[]) AS name
  WHERE NOT EXISTS (SELECT FROM kiloclaw_user_aliases WHERE user_id = name || '-user')
 """
 
-RUNNING = {"candidate_tag": "-next", "percent": 10, "salt": "salt"}
-HELD = RUNNING | {"held": True}
+RUNNING = {"percent": 100, "brake_min_failures": 9, "brake_percent": 1, "failed": 8}
+HELD = RUNNING | {"held": True, "failed": 9}
 
 CALLS: dict[str, Call] = {
     "publish": Call(_publish, VERSION + "'-new'"),
@@ -133,6 +142,9 @@ CALLS: dict[str, Call] = {
     "resume": Call(_resume, ROLLOUT + "NOT held", moves=True, rollout=HELD),
     "abort": Call(_abort, ROLLOUT + "candidate_tag IS NULL", moves=True, rollout=RUNNING),
     "roll back": Call(_roll_back, LATEST + "'-old'", moves=True, promoted="next"),
+    "report": Call(
+        _report, ROLLOUT + "held", moves=True, rollout=RUNNING, started=True, by_sync=True
+    ),
     "disable with a replacement": Call(
         _replace, VERSION + "'-old' AND status = 'disabled'", moves=True, pinned="old"
     ),

@@ -11,6 +11,7 @@ from shared.domain.sync_report import Finding
 from shared.domain.values import VARIANT, Variant
 from shared.kv import KV
 from shared.usecases.reconcile import reconcile
+from shared.usecases.report import judge
 
 
 @dataclass(slots=True)
@@ -25,7 +26,7 @@ class PointerCounts:
 def reconcile_all(
     catalog: Catalog, kv: KV, started_at: datetime, ends: float | None
 ) -> PointerCounts:
-    """Reconcile every variant that either store knows, each in transactions of its own.
+    """Judge and reconcile every variant that either store knows, each for itself.
 
     A variant fails if it is locked for too long, its pointer cannot be read or written, or no
     time is left; the others go on. Raises CatalogUnavailable, KVUnavailable if a store's
@@ -62,6 +63,8 @@ def _list_variants(catalog: Catalog, kv: KV) -> tuple[set[Variant], list[Finding
 
 def _reconcile(variant: Variant, catalog: Catalog, kv: KV, counts: PointerCounts) -> None:
     try:
+        # Whoever counted the last report may have died before it judged the rollout.
+        judge(variant, kv=kv)
         reconciled = reconcile(variant, catalog=catalog, kv=kv)
     except (CatalogUnavailable, KVUnavailable):
         counts.failed.append(variant)

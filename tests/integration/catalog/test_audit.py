@@ -138,3 +138,24 @@ def _record_and_fail(catalog: Catalog) -> None:
     with catalog.transaction() as tx:
         tx.audit.record(ADA, "latest.promoted", "variant", "default")
         raise ZeroDivisionError
+
+
+def test_events_of_a_time_are_found_though_ids_are_not_in_its_order(
+    store: CatalogStore,
+) -> None:
+    """An event's time is that of its transaction's start, up to a quarter of an hour before."""
+    store.sql(
+        "INSERT INTO kiloclaw_audit_log (at, actor, action, subject_kind, subject_id)"
+        " SELECT timestamptz '2026-11-01Z' + n * interval '1 minute'"
+        "          - n * 7 % 16 * interval '59 seconds', 'eve', 'pin.set', 'version', 'one'"
+        "   FROM generate_series(1, 200) AS n"
+    )
+    catalog = store.catalog()
+    with catalog.transaction() as tx:
+        everything = tx.audit.page(ALL, None, 300)
+        times = sorted(event.at for event in everything)
+        for since, until in zip(times[::7], times[20::7], strict=False):
+            wanted = EventFilter(since=since, until=until)
+            expected = [event for event in everything if since <= event.at < until]
+            assert tx.audit.page(wanted, None, 300) == expected
+    catalog.database.close()

@@ -1,6 +1,7 @@
 """What pages cost: a page reads about as many rows as it shows, wherever in the list it is."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString, Self, get_args
 
 import psycopg
@@ -37,8 +38,9 @@ INSERT INTO kiloclaw_version_pins (user_id, image_tag, pinned_by, created_at, ex
 SELECT 'user-' || n, 'tag-' || 1 + n % 50, 'eve', epoch - n * interval '10 minutes',
        CASE WHEN n > 19700 THEN epoch WHEN n % 10 = 0 THEN timestamptz '9000-01-01Z' END
   FROM generate_series(1, 20000) AS n, (SELECT timestamptz '2026-11-20Z') AS zero (epoch);
-INSERT INTO kiloclaw_audit_log (actor, action, subject_kind, subject_id)
-SELECT 'actor-' || n % 700, 'action-' || n % 700, 'version', 'tag-' || n % 700
+INSERT INTO kiloclaw_audit_log (at, actor, action, subject_kind, subject_id)
+SELECT epoch + n * interval '1 minute', 'actor-' || n % 700, 'action-' || n % 700, 'version',
+       'tag-' || n % 700
   FROM generate_series(1, 20000) AS n, (SELECT timestamptz '2026-11-20Z') AS zero (epoch);
 INSERT INTO kiloclaw_sync_runs (started_at, finished_at, outcome, counts, trigger)
 SELECT epoch - n * interval '1 minute', now(), 'ok', '{"seen": 1}', 'schedule'
@@ -52,6 +54,7 @@ SELECT 'user-' || md5(n::text), CASE WHEN n > 15000 THEN 'tag-1' ELSE 'tag-2' EN
   FROM generate_series(1, 20000) AS n,
        LATERAL (SELECT timestamptz '2026-11-20Z' - n * interval '1 second' AS at) AS started
 """
+EPOCH = datetime(2026, 11, 20, tzinfo=UTC)
 PLACES: dict[str, str] = {
     "published_at": "2026-11-18T12:00:00Z",
     "created_at": "2026-09-01T00:00:00Z",
@@ -189,12 +192,15 @@ def _middle(connection: psycopg.Connection[Any]) -> tuple[str, str]:
         EventFilter(actor="actor-7"),
         EventFilter(action="action-7"),
         EventFilter(subject="tag-7"),
+        EventFilter(since=EPOCH + timedelta(minutes=9_000)),
+        EventFilter(until=EPOCH + timedelta(minutes=9_000)),
+        EventFilter(actor="actor-7", until=EPOCH + timedelta(minutes=19_000)),
     ],
 )
 def test_a_page_of_the_log_costs_what_it_shows(
     connection: psycopg.Connection[Any], wanted: EventFilter, after: int | None
 ) -> None:
-    """This holds for all events and for those by actor, by action and by subject."""
+    """This holds for all events and for those by actor, action, subject and time."""
     _check_cost(Audit(connection).page(wanted, after, LIMIT))
 
 
@@ -266,3 +272,21 @@ def test_a_look_up_costs_what_it_finds(
     assert ask(connection)
     [plan] = _Explained.plans
     assert 1 <= _rows_read(plan) <= most
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        EventFilter(actor="actor-7", since=EPOCH + timedelta(minutes=19_000)),
+        EventFilter(until=EPOCH + timedelta(minutes=30)),
+        EventFilter(since=EPOCH + timedelta(minutes=19_990)),
+        EventFilter(action="none", since=EPOCH, until=EPOCH + timedelta(minutes=30)),
+    ],
+)
+def test_few_events_of_a_time_are_soon_found(
+    connection: psycopg.Connection[Any], wanted: EventFilter
+) -> None:
+    """A page that is not full does not search the rest of the log."""
+    assert len(Audit(connection).page(wanted, None, LIMIT + 10)) < LIMIT + 10
+    [plan] = _Explained.plans
+    assert _rows_read(plan) <= AT_MOST

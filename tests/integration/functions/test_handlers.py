@@ -123,6 +123,38 @@ def test_destroying(api: Api) -> None:
     assert provision(user_id="cleo")["source"] == "pin"
 
 
+def test_reporting_without_the_catalog(
+    api: Api, no_catalog: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reports are counted and hold the rollout while Postgres is down; the hold is counted."""
+    api.publish("three")
+    body = {"image_tag": "three", "percent": 100, "brake": {"min_failures": 2, "percent": 50}}
+    assert api.call("PUT", "/v1/variants/default/rollout", body).status == 200
+    assert provision(user_id="hal")["source"] == "rollout"
+    capsys.readouterr()
+    told = {"user_id": "hal", "intent": "report", "image_tag": "three", "outcome": "failed"}
+    with sandbox(provisioning, api.stores, "provisioning", DATABASE_CONNINFO=no_catalog):
+        assert provision(**told, start_id="1") == {"counted": True, "held": False}
+        assert provision(**told, start_id="1") == {"counted": False, "held": False}
+        assert counted(capsys) == set()
+        assert provision(**told, start_id="2") == {"counted": True, "held": True}
+        assert counted(capsys) == {"RolloutHeld"}
+        assert provision(**told, start_id="2") == {"counted": False, "held": True}
+    assert counted(capsys) == set()
+    assert provision(user_id="ida")["image_tag"] == "two"
+    assert api.call("DELETE", "/v1/variants/default/rollout").status == 204
+
+
+def test_reporting_without_the_kv(api: Api, no_kv: str) -> None:
+    """The caller is told to repeat it."""
+    told = {"user_id": "hal", "intent": "report", "image_tag": "three", "outcome": "failed"}
+    with (
+        sandbox(provisioning, api.stores, "provisioning", AWS_ENDPOINT_URL_DYNAMODB=no_kv),
+        pytest.raises(KVUnavailable),
+    ):
+        provision(**told, start_id="1")
+
+
 def test_nothing_to_run(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     """The refusal is raised and counted."""
     with pytest.raises(NoVersionAvailable):
@@ -171,7 +203,7 @@ def test_syncing(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     assert runs == [("direct",), ("schedule",)]
     assert {
         "SyncOk", "OpenFindings", "FailedVariants", "CatalogAge", "OverdueEvents", "NewestSeal",
-        "NewestSealHash",
+        "NewestSealHash", "HeldRollouts",
     } <= counted(capsys)  # fmt: skip
 
 

@@ -38,7 +38,8 @@ class FaultScenario:
                 self.sandbox.promote(f"{name}-{call.promoted}")
             if call.pinned:
                 self.sandbox.pin(f"{name}-user", f"{name}-{call.pinned}")
-                self.sandbox.provision(f"{name}-user")
+            if call.pinned or call.started:
+                self.sandbox.provision(f"{name}-user", variant=name if call.started else None)
             if call.disabled:
                 self.sandbox.disable(f"{name}-{call.disabled}")
 
@@ -48,12 +49,14 @@ class FaultScenario:
             for end in ("old", "next", "spare"):
                 self.stores.put_entry(f"{name}-{end}", variant=variant)
             if moves:
-                rollout = dict(CALLS[self.what].rollout or {})
-                if rollout:
-                    rollout["candidate_tag"] = f"{name}{rollout['candidate_tag']}"
-                self.stores.put(
-                    "POINTER", name, revision=1, latest_tag=f"{name}-old", **rollout
-                )
+                self._point(name)
+
+    def _point(self, name: str) -> None:
+        rollout = dict(CALLS[self.what].rollout or {})
+        if rollout:
+            self.stores.put("ROLLOUT", name, ok=0, failed=rollout.pop("failed"))
+            rollout |= {"candidate_tag": f"{name}-next", "salt": name}
+        self.stores.put("POINTER", name, revision=1, latest_tag=f"{name}-old", **rollout)
 
     def kinds(self) -> list[Kind]:
         """The steps that the call takes when nothing happens."""
@@ -72,6 +75,8 @@ class FaultScenario:
 
     def done(self, names: list[str]) -> list[bool]:
         """About which of the names the call has happened."""
+        if CALLS[self.what].by_sync:
+            self.sandbox.sync()
         rows = self.stores.sql(CALLS[self.what].done, names=names)
         return [(name,) in rows for name in names]
 
