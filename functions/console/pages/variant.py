@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel
 
 from functions.console.application import ConsoleRouter
-from functions.console.current import deps, path_value, show
+from functions.console.current import deps, path_value, query, show
 from functions.console.distribution import Distribution, join_versions, make_distribution
 from functions.console.forms import FilledForm
 from shared.catalog.runs import OpenFinding
@@ -57,10 +58,18 @@ class VariantDetail:
         return [version for version in self.active if not version.is_latest]
 
 
+class VariantPageQuery(BaseModel):
+    """The version that the form of a new rollout offers first."""
+
+    candidate: ImageTag | None = None
+
+
 @router.page("/console/variants/<variant>")
 def show_variant(variant: str) -> Response[str]:
     """Show a variant, from its first published version on."""
-    return _show(path_value(VARIANT, variant))
+    candidate = query(VariantPageQuery).candidate
+    filled = FilledForm({"image_tag": candidate}) if candidate else None
+    return _show(path_value(VARIANT, variant), filled)
 
 
 def show_variant_form(filled: FilledForm) -> Response[str]:

@@ -77,7 +77,12 @@ def test_from_the_first_percent_to_everybody(
     page = admin.get("/console/variants/way")
     [form] = page.forms(ROLLOUT)
     assert (form["step"], form["min_failures"], form["brake_percent"]) == ("1", "3", "30")
-    wanted = form | {"image_tag": "way-2", "step": "25"}
+    [link] = [
+        one for one in admin.get("/console/versions/way-2").addresses if "#rollout" in one
+    ]
+    [form] = admin.get(link.removesuffix("#rollout")).forms(ROLLOUT)
+    assert form["image_tag"] == "way-2"
+    wanted = form | {"step": "25"}
     shown = admin.post(ROLLOUT, wanted)
     assert shown.heading == "Roll way-2 out to 25 %"
     assert "About 3 users would run another image" in shown.text
