@@ -10,7 +10,13 @@ from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.api_gateway import Router as PowertoolsRouter
 
 from functions.console.forms import FORM_TOKEN, pairs, parse_form
-from functions.console.rendering import PageContext, redirect, render, show_refusal
+from functions.console.rendering import (
+    PageContext,
+    quote_path,
+    redirect,
+    render,
+    show_refusal,
+)
 from shared.domain.errors import Refused
 from shared.http.auth import Caller
 from shared.http.base_resolver import BaseResolver
@@ -102,7 +108,7 @@ def _authorize(session: Session, route: Route) -> None:
 
 def _to_sign_in(app: Console) -> Response[Any]:
     """Lead to the sign-in, and back to the page from there."""
-    path, query = app.event.path, app.event.raw_query_string
+    path, query = quote_path(app.event.path), app.event.raw_query_string
     return redirect(SIGN_IN, next=f"{path}?{query}" if query else path)
 
 

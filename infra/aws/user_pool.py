@@ -44,9 +44,9 @@ class UserPool(Construct):
             )
         domain = self.pool.add_domain(
             "Domain",
-            # The classic pages: those of managed login show nothing for a client until it has a
-            # branding of its own, and need a dearer plan. Amazon Cognito Developer Guide, "User
-            # pool managed login".
+            # The classic pages need nothing else. Those of managed login are shown only for
+            # clients with a style, and are not in every plan. Amazon Cognito Developer Guide,
+            # "User pool managed login".
             managed_login_version=cognito.ManagedLoginVersion.CLASSIC_HOSTED_UI,
             cognito_domain=cognito.CognitoDomainOptions(
                 # Domain prefixes are unique in a region; the account makes this one so.

@@ -68,7 +68,6 @@ class Endpoints:
                 Rule(f"{ISSUER}/authorize", methods=["GET"], endpoint=page.show),
                 Rule(f"{ISSUER}/authorize", methods=["POST"], endpoint=page.submit),
                 Rule(f"{ISSUER}/token", methods=["POST"], endpoint=page.token),
-                Rule(f"{ISSUER}/logout", methods=["GET"], endpoint=page.sign_out),
                 Rule(RULE, methods=["POST"], endpoint=invoke_api.invoke),
             ],
             strict_slashes=False,

@@ -69,7 +69,6 @@ def _environ(name: str, stores: LocalStores, origin: str) -> dict[str, str]:
         "CONSOLE_ORIGIN": origin,
         "ISSUER_URL": f"{origin}{ISSUER}",
         "CLIENT_ID": CLIENT_ID,
-        "SIGN_OUT_URL": f"{origin}{ISSUER}/logout",
         **database,
         "POWERTOOLS_SERVICE_NAME": name,
         "POWERTOOLS_METRICS_NAMESPACE": "KiloClaw/local",

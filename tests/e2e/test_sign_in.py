@@ -5,10 +5,12 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from markupsafe import Markup
 from playwright.sync_api import Browser, Page
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
 
 from infra.local.server import Server
+from shared.http.plain_page import plain_page
 from tests.support.browser import NARROW, WIDE, chromium, person
 from tests.support.local_system import RunningSystem, running
 
@@ -41,8 +43,8 @@ def test_a_person_comes_and_goes(
     system: RunningSystem, browser: Browser, *, scripts: bool
 ) -> None:
     """They land on the page that they wanted, and after signing out see nothing of it."""
-    by_name = f"http://localhost:{system.port}/console/instances?q=a%26b"
-    wanted = f"{system.url}/console/instances?q=a%26b"
+    by_name = f"http://localhost:{system.port}/console/users/acme%7C1007?intent=upgrade"
+    wanted = f"{system.url}/console/users/acme%7C1007?intent=upgrade"
     with person(browser, system.url, scripts=scripts) as user:
         page = user.page
         page.goto(by_name)
@@ -86,6 +88,34 @@ def test_another_site_cannot_sign_a_person_out(system: RunningSystem, browser: B
             ]
     finally:
         evil.stop()
+
+
+def test_signing_out_leads_to_the_issuer(browser: Browser) -> None:
+    """Browsers hold redirects after a form to its page's policy, but not what a page opens."""
+    issuer = Server(lambda _: Response("<h1>Signed out there</h1>", content_type="text/html"))
+    there = f"http://127.0.0.1:{issuer.port}/logout?client_id=a&logout_uri=b"
+    form = '<form method="post" action="/{}"><button>Sign out</button></form>'
+
+    def console(request: Request) -> Response:
+        if request.method == "POST":
+            page = plain_page("Signing you out", Markup(), then=there)
+            return Response(page.html, 200, page.headers, content_type="text/html")
+        policy = {"content-security-policy": "form-action 'self'"}
+        return Response(form, 200, policy, content_type="text/html")
+
+    server = Server(console)
+    for each in (issuer, server):
+        each.start()
+    try:
+        with person(browser, f"http://127.0.0.1:{server.port}", scripts=False) as user:
+            user.go("/")
+            user.page.get_by_role("button", name="Sign out").click()
+            user.page.get_by_role("heading", name="Signed out there").wait_for()
+            assert user.page.url == there
+            user.complaints.clear()  # about an icon that is not there
+    finally:
+        for each in (issuer, server):
+            each.stop()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

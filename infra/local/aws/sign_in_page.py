@@ -87,17 +87,6 @@ class SignInPage:
         )
         return _json(200, tokens) if tokens else _json(400, {"error": "invalid_grant"})
 
-    def sign_out(self, request: Request) -> Response:
-        """Lead back to the client, as Cognito's logout endpoint does; there is no session here.
-
-        https://docs.aws.amazon.com/cognito/latest/developerguide/logout-endpoint.html
-        """
-        asked = _fields(request.query_string.decode())
-        back = asked.get("logout_uri", "")
-        if asked.get("client_id") != CLIENT_ID or not self._issuer.may_redirect_to(back):
-            return _refused("This is no sign-out of the console here.")
-        return Response(status=302, headers={"location": back, **NOT_KEPT})
-
     def _refusal(self, asked: Mapping[str, str]) -> Response | None:
         """Why the request is refused, or None.
 

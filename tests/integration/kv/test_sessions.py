@@ -103,15 +103,29 @@ def test_use_is_noted_once_a_minute(sessions: Sessions, calls: list[str]) -> Non
 
 
 def test_an_ended_session_is_gone(sessions: Sessions) -> None:
-    """Nothing brings it back: neither a second end nor a request that is under way."""
+    """Others stay, and to end it twice is no error."""
     opened, other = (sessions.open(name, [], NOW) for name in ("ana", "bob"))
-    item = next(one for one in stored(sessions) if one["actor"]["S"] == "ana")
     sessions.end(opened.id)
     sessions.end(opened.id)
-    assert not sessions._touch(opened.id, item, int((NOW + 30 * MINUTE).timestamp()))
     assert sessions.find(opened.id, NOW) is None
     assert sessions.find(other.id, NOW) == other
     assert len(stored(sessions)) == 1
+
+
+def test_a_session_that_ends_while_it_is_looked_for(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noting its use does not bring it back, and nobody gets in with it."""
+    opened, call = sessions.open("ana", [], NOW), Table.call
+
+    def end_first(table: Table, operation: str, **parameters: Any) -> Any:
+        if operation == "update_item":
+            sessions.end(opened.id)
+        return call(table, operation, **parameters)
+
+    monkeypatch.setattr(Table, "call", end_first)
+    assert sessions.find(opened.id, NOW + 30 * MINUTE) is None
+    assert stored(sessions) == []
 
 
 def test_a_table_that_is_down_is_no_sign_out(

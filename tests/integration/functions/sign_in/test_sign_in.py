@@ -307,33 +307,52 @@ def test_the_issuer_may_say_no(system: SignInSystem, browser: Browser) -> None:
     assert system.items("SIGN_IN") == []
 
 
-@pytest.mark.parametrize("answer", ["down", "500", "html", "list", "another", "client"])
+DISCOVERY, KEYS, TOKENS = (
+    "GET /.well-known/openid-configuration",
+    "GET /jwks.json",
+    "POST /token",
+)
+UNAVAILABLE = "Signing in is not possible right now"
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "body"),
+    [
+        (DISCOVERY, 500, "{}"),
+        (DISCOVERY, 302, ""),
+        (DISCOVERY, 200, "<html>"),
+        (DISCOVERY, 200, "[]"),
+        (DISCOVERY, 200, '{"issuer": "https://another.example"}'),
+        (DISCOVERY, 200, '{"issuer": "ITSELF"}'),
+        (TOKENS, 500, "{}"),
+        (TOKENS, 200, "<html>"),
+        (TOKENS, 400, '{"error": "invalid_client"}'),
+        (KEYS, 503, "{}"),
+        (KEYS, 200, '{"keys": "none"}'),
+    ],
+)
 def test_an_issuer_that_fails(
-    client: Any, answer: str, monkeypatch: pytest.MonkeyPatch
+    system: SignInSystem,
+    browser: Browser,
+    call: str,
+    status: int,
+    body: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever it does wrong, the page says that signing in is not possible right now."""
-    replies = {
-        "500": Response("{}", 500),
-        "html": Response("<html>"),
-        "list": Response("[]", content_type="application/json"),
-        "client": Response('{"error": "invalid_client"}', 400, content_type="application/json"),
-    }
-    address = {"ISSUER_URL": f"http://127.0.0.1:{free_port()}"} if answer == "down" else {}
-    with sign_in_system(client, **address) as system:
-        browser, endpoints = system.browser(), system.served._endpoints
-        if answer == "another":
-            monkeypatch.setattr(system.served.issuer, "url", "http://127.0.0.1:1")
-        elif answer == "client":
-            back = consent(browser.begin())
-            endpoints["POST /token"] = lambda _: replies[answer]
-            failed = browser.get(back)
-        elif answer != "down":
-            for call in endpoints:
-                endpoints[call] = lambda _: replies[answer]
-        if answer != "client":
-            failed = browser.get("/console/sign-in")
-            assert failed.headers["retry-after"] == "5"
-        refused(system, failed, 503, "Signing in is not possible right now")
+    system.new_sandbox()
+    address = "/console/sign-in" if call == DISCOVERY else consent(browser.begin())
+    text = body.replace("ITSELF", system.served.issuer.url)
+    monkeypatch.setitem(system.served._endpoints, call, lambda _: Response(text, status))
+    answer = browser.get(address)
+    refused(system, answer, 503, UNAVAILABLE)
+    assert answer.headers["retry-after"] == "5"
+
+
+def test_an_issuer_that_is_down(client: Any) -> None:
+    """Nobody listens at its address."""
+    with sign_in_system(client, ISSUER_URL=f"http://127.0.0.1:{free_port()}") as system:
+        refused(system, system.browser().get("/console/sign-in"), 503, UNAVAILABLE)
 
 
 def test_a_table_that_is_down(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
