@@ -73,7 +73,7 @@ def upgraded(system: RunningSystem, variant: str, users: list[str]) -> dict[str,
 def report_failure(system: RunningSystem, user: str, tag: str) -> Any:
     path = "/2015-03-31/functions/provisioning/invocations"
     failure = {"user_id": user, "intent": "report", "image_tag": tag, "outcome": "failed"}
-    return system.call("POST", path, failure | {"start_id": f"start of {user}"}).json
+    return system.call("POST", path, failure | {"start_id": f"start-of-{user}"}).json
 
 
 def reload_until(user: Person, path: str, text: str) -> None:
@@ -154,8 +154,7 @@ def test_a_rollout_from_its_preview_to_its_end(system: RunningSystem, browser: B
     upgraded(system, "walk", users)
     with person(browser, system.url) as user:
         page, main = user.page, user.page.get_by_role("main")
-        user.sign_in()
-        user.go("/console/variants/walk")
+        user.sign_in(to="/console/variants/walk")
         page.get_by_label("Candidate").select_option(bad)
         page.get_by_label("10 %", exact=True).check()
         page.get_by_role("button", name="Roll out").click()

@@ -26,13 +26,15 @@ class Person:
     url: str
     complaints: list[str] = field(default_factory=list)
 
-    def sign_in(self, role: str = "admin", email: str = "dana@example.com") -> None:
-        """Sign in as one does by hand; leads to the overview."""
-        self.page.goto(f"{self.url}/")
+    def sign_in(
+        self, role: str = "admin", email: str = "dana@example.com", to: str = "/console"
+    ) -> None:
+        """Open a page and sign in as one does by hand, which leads back to the page."""
+        self.page.goto(f"{self.url}{to}")
         self.page.get_by_label("Email").fill(email)
         self.page.get_by_label("Role").select_option(role)
         self.page.get_by_role("button", name="Sign in").click()
-        self.page.wait_for_url(f"{self.url}/console")
+        self.page.wait_for_url(f"{self.url}{to}")
 
     def go(self, path: str) -> None:
         self.page.goto(f"{self.url}{path}")
