@@ -137,7 +137,7 @@ def test_the_latest_is_killed_with_a_replacement(
         page = user.page
         user.sign_in()
         user.go("/console/versions/2026.10.3-gpu-r1")
-        page.get_by_label("Replacement").select_option("2026.10.9-gpu-r1")
+        page.get_by_label("Replacement", exact=True).select_option("2026.10.9-gpu-r1")
         page.get_by_role("button", name="Disable").click()
         expect(page.get_by_role("main")).to_contain_text("would run another image")
         sample = page.locator(".sample a").first.inner_text()
@@ -192,7 +192,7 @@ def test_a_rollout_from_its_preview_to_its_end(system: RunningSystem, browser: B
         put = {"image_tag": bad}
         system.call("PUT", f"/v1/users/{users[0]}/pin", put, system.bearer("admin"))
         user.go(f"/console/versions/{bad}")
-        page.get_by_label("Replacement").select_option(other)
+        page.get_by_label("Replacement", exact=True).select_option(other)
         page.get_by_role("button", name="Disable").click()
         confirm(user, "Disable")
         user.go(f"/console/users/{users[0]}")
