@@ -18,7 +18,7 @@ DATABASE = {"certifi", "psycopg", "psycopg_binary", "psycopg_binary.libs"}
 POWERTOOLS = {"aws_lambda_powertools", "jmespath", "typing_extensions.py"}
 PYDANTIC = {"annotated_types", "pydantic", "pydantic_core", "typing_inspection"}
 TRACER = {"aws_xray_sdk", "wrapt", "wrapt-stubs"}
-PAGES = {"humanize", "jinja2", "markupsafe"}
+PAGES = {"humanize", "jinja2", "markupsafe", "multipart", "python_multipart"}
 OPENID = {
     *(
         "authlib",
