@@ -75,6 +75,11 @@ def load(url: str, dynamodb: DynamoDB, check: Callable[[], None]) -> None:
             each(lambda user: _provision(control_plane, user), latest.users)
         each(lambda status: _set_status(admin, status), data.STATUSES)
         each(lambda user: _provision(control_plane, user), data.PINNED_USERS)
+        _roll_back(admin, data.ROLLBACK)
+        for rollout in data.ROLLOUTS:
+            _roll_out(admin, rollout)
+            each(lambda user: _provision(control_plane, user, "upgrade"), rollout.users)
+            _report(control_plane, rollout)
     for entry in data.FOUND_IN_KV:
         _put_entry(dynamodb, entry)
     control_plane.invoke("sync", {})
@@ -123,9 +128,30 @@ def _promote(admin: ApiClient, tag: str) -> None:
     admin.call("POST", f"/v1/versions/{tag}/promote", {"reason": "Passed a week of canaries"})
 
 
-def _provision(control_plane: ApiClient, user: data.DemoUser) -> None:
-    event = {"user_id": user.user_id, "variant": user.variant, "intent": "provision"}
+def _provision(
+    control_plane: ApiClient, user: data.DemoUser, intent: str = "provision"
+) -> None:
+    event = {"user_id": user.user_id, "variant": user.variant, "intent": intent}
     control_plane.invoke("provisioning", event)
+
+
+def _roll_back(admin: ApiClient, rollback: data.DemoRollback) -> None:
+    _promote(admin, rollback.tag)
+    body = {"reason": rollback.reason}
+    admin.call("POST", f"/v1/variants/{rollback.variant}/rollback", body)
+
+
+def _roll_out(admin: ApiClient, rollout: data.DemoRollout) -> None:
+    brake = {"min_failures": rollout.min_failures, "percent": rollout.failed_percent}
+    body = {"image_tag": rollout.tag, "percent": rollout.percent, "brake": brake}
+    admin.call("PUT", f"/v1/variants/{rollout.variant}/rollout", body)
+
+
+def _report(control_plane: ApiClient, rollout: data.DemoRollout) -> None:
+    report = {"user_id": rollout.canary, "intent": "report", "image_tag": rollout.tag}
+    for number, outcome in enumerate(rollout.outcomes):
+        told = {"outcome": outcome, "start_id": f"{rollout.variant}-{number}"}
+        control_plane.invoke("provisioning", report | told)
 
 
 def _set_status(admin: ApiClient, status: data.DemoStatus) -> None:

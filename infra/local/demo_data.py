@@ -44,6 +44,30 @@ class DemoLatest(NamedTuple):
     users: tuple[DemoUser, ...]
 
 
+class DemoRollback(NamedTuple):
+    """A version that became latest for a moment, and why it was rolled back."""
+
+    tag: str
+    variant: str
+    reason: str
+
+
+class DemoRollout(NamedTuple):
+    """A rollout with its brake, and the users who upgrade while it runs.
+
+    `canary` is pinned to the candidate; its starts were reported with these outcomes.
+    """
+
+    tag: str
+    variant: str
+    percent: int
+    min_failures: int
+    failed_percent: int
+    users: tuple[DemoUser, ...]
+    canary: str
+    outcomes: tuple[str, ...]
+
+
 class DemoEntry(NamedTuple):
     """An image entry that a pipeline wrote straight into the KV."""
 
@@ -69,6 +93,8 @@ VERSIONS = (
     DemoVersion("2026.9.22-gpu-r1", 26, "CUDA 12.8, local speech models", "gpu"),
     DemoVersion("2026.10.3-gpu-r1", 14, "As 2026.10.3, with CUDA 12.8", "gpu"),
     DemoVersion("2026.10.9-gpu-r1", 8, "Release candidate, in canary", "gpu"),
+    DemoVersion("2026.9.20-mini-r1", 25, "For instances with one processor", "mini"),
+    DemoVersion("2026.10.3-mini-r1", 11, "As 2026.10.3, without the browser", "mini"),
 )
 
 STATUSES = (
@@ -94,13 +120,13 @@ PINS = (
     DemoPin("li.wei@example.com", "2026.10.9-r1", "Canary"),
     DemoPin("initech|render-1", "2026.9.22-gpu-r1", "Driver 570 on this host"),
     DemoPin("initech|render-2", "2026.10.9-gpu-r1", "Canary"),
+    DemoPin("hooli|canary", "2026.10.3-mini-r1", "Canary"),
     DemoPin("omar@example.com", "2026.9.5-r1", "Tries the browser sandbox"),
     DemoPin("globex|77", "2026.8.19-r1", "Load test in progress"),
 )
 
-PINNED_USERS = tuple(
-    DemoUser(pin.user_id, "gpu" if "gpu" in pin.tag else "default") for pin in PINS
-)
+PINNED_USERS = tuple(DemoUser(pin.user_id) for pin in PINS)
+"""The variant is that of the pinned version."""
 
 LATEST = (
     DemoLatest(
@@ -113,11 +139,12 @@ LATEST = (
         ),
     ),
     DemoLatest(
-        ("2026.10.3-r1", "2026.10.3-gpu-r1"),
+        ("2026.10.3-r1", "2026.10.3-gpu-r1", "2026.9.20-mini-r1"),
         (
             *(DemoUser(str(uuid5(NAMESPACE_URL, f"user:{number}"))) for number in range(10)),
             *(DemoUser(f"globex|{number}") for number in range(100, 108)),
             *(DemoUser(f"initech|worker-{number}", "gpu") for number in range(4, 7)),
+            *(DemoUser(f"hooli|{number}", "mini") for number in range(1, 7)),
             DemoUser("ana@example.com"),
             DemoUser("tom.baker@example.com"),
             DemoUser("zoe@example.com"),
@@ -126,6 +153,23 @@ LATEST = (
         ),
     ),
 )
+
+ROLLBACK = DemoRollback("2026.10.3-2-r1", "default", "Attachments arrive twice")
+
+ROLLOUTS = (
+    DemoRollout(
+        "2026.10.9-gpu-r1", "gpu", 25, 5, 30,
+        tuple(DemoUser(f"initech|worker-{number}", "gpu") for number in range(1, 7)),
+        "initech|render-2", ("ok", "ok", "failed", "ok"),
+    ),
+    # The brake holds it: four of nine starts failed.
+    DemoRollout(
+        "2026.10.3-mini-r1", "mini", 50, 4, 40,
+        tuple(DemoUser(f"hooli|{number}", "mini") for number in range(1, 7)),
+        "hooli|canary",
+        ("ok", "ok", "failed", "ok", "failed", "failed", "ok", "ok", "failed"),
+    ),
+)  # fmt: skip
 
 FOUND_IN_KV = (
     DemoEntry("2026.10.12-r1", 1, "2026.10.12-r1"),

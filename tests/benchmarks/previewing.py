@@ -7,13 +7,15 @@ from shared.catalog.fleet import InForce
 from shared.catalog.transaction import Catalog
 from shared.domain.pointer import Rollout
 from shared.kv import KV
+from shared.usecases.preview_rollout import preview_rollout
 from shared.usecases.preview_versions import preview_promotion
+from shared.usecases.rollout import WantedRollout
 from tests.benchmarks.measuring import Measurement, at_most, ratio_of_medians, seconds
 from tests.support.stores import Stores
 
 FEW, MANY = 10_000, 2_000_000
 VERSIONS = 200
-FEW_MS, MANY_MS = 100, 5_000
+FEW_MS, MANY_MS, ROLLOUT_MS = 100, 5_000, 6_000
 ROUNDS, FEW_ROUNDS = 3, 20
 ROLLOUT = Rollout("tag-2", 25, "salt")
 IN_FORCE = InForce("default", ROLLOUT, ROLLOUT)
@@ -35,6 +37,10 @@ def measure(few: Stores, many: Stores) -> Iterator[Measurement]:
         if stores is many:
             ratio = ratio_of_medians(preview, _grouping(catalog), ROUNDS)
             yield at_most(f"{name}, against the grouping alone", ratio, 1.5)
+            raising = _raising(catalog, kv)
+            milliseconds = median(seconds(raising) for _ in range(rounds)) * 1000
+            name = f"preview of a raised percent, {instances:,} instances"
+            yield at_most(name, milliseconds, ROLLOUT_MS, "ms")
         catalog.database.close()
 
 
@@ -43,6 +49,19 @@ def _preview(catalog: Catalog, kv: KV) -> Callable[[], object]:
         previewed = preview_promotion("tag-3", catalog=catalog, kv=kv)
         assert previewed.users > 0
         assert len(previewed.sample) > 0
+        return previewed
+
+    return preview
+
+
+def _raising(catalog: Catalog, kv: KV) -> Callable[[], object]:
+    """Each user's bucket is compared with the percent before and after."""
+    wanted = WantedRollout("tag-2", 50)
+
+    def preview() -> object:
+        previewed = preview_rollout("default", wanted, catalog=catalog, kv=kv)
+        assert previewed.users > 0
+        assert not previewed.estimate
         return previewed
 
     return preview

@@ -16,12 +16,14 @@ import psycopg
 from functions.provisioning.handler import handler
 from shared.catalog.facts import FACTS
 from shared.domain.model import Image, Initiator, Instance
+from shared.domain.pointer import Brake
 from shared.kv.instances import put_parameters
 from shared.kv.table import key
 from shared.runtime.dependencies import Dependencies, wire
 from shared.runtime.settings import Settings
 from shared.usecases.pins import put_pin
 from shared.usecases.publish import Publication, publish
+from shared.usecases.rollout import WantedRollout, roll_out
 from tests.benchmarks.measuring import Measurement, at_most, ratio_of_medians
 from tests.support.stores import PASSWORD, Stores
 
@@ -29,6 +31,8 @@ ROUNDS = 400
 STARTS = 15
 BY = Initiator("bench")
 PINNED, UNPINNED = {"user_id": "pinned"}, {"user_id": "unpinned"}
+EVENTS = {"pinned provisioning": PINNED, "unpinned provisioning": UNPINNED}
+ROLLED_OUT = "provisioning, a rollout with a brake"
 
 FIRST_ANSWER = """
 import time; began = time.perf_counter()
@@ -66,13 +70,11 @@ def measure(stores: Stores) -> Iterator[Measurement]:
         Path(os.devnull).open("w", encoding="utf-8") as nowhere,
         patch("sys.stdout", nowhere),
     ):
-        ratios = {
-            name: ratio_of_medians(
-                partial(handler, event, None), _floor(stores, deps, name), ROUNDS
-            )
-            for name, event in _events().items()
-        }
-        counts = {name: _count(deps, event) for name, event in _events().items()}
+        ratios = {name: _ratio(stores, deps, event) for name, event in EVENTS.items()}
+        counts = {name: _count(deps, event) for name, event in EVENTS.items()}
+        _roll_out(stores)
+        ratios[ROLLED_OUT] = _ratio(stores, deps, UNPINNED)
+        counts[ROLLED_OUT] = _count(deps, UNPINNED)
     deps.database.close()
     for name, ratio in ratios.items():
         yield at_most(f"{name}, warm, against its store calls alone, p50", ratio, 1.2)
@@ -83,6 +85,19 @@ def measure(stores: Stores) -> Iterator[Measurement]:
             f"{name}: calls made ({text})", sum(counted), "calls", same, counted == expected
         )
     yield at_most("a new environment to its first pinned answer", _start_ratio(), 0.9)
+
+
+def _ratio(stores: Stores, deps: Dependencies, event: dict[str, str]) -> float:
+    start = partial(handler, event, None)
+    return ratio_of_medians(start, _floor(stores, deps, event), ROUNDS)
+
+
+def _roll_out(stores: Stores) -> None:
+    catalog, kv = stores.catalog(), stores.kv()
+    publish(Publication("candidate", "2026.11.2"), by=BY, catalog=catalog, kv=kv)
+    wanted = WantedRollout("candidate", 50, Brake(5, 20))
+    roll_out("default", wanted, by=BY, catalog=catalog, kv=kv)
+    catalog.database.close()
 
 
 def _publish_and_pin(stores: Stores) -> None:
@@ -105,7 +120,7 @@ def _environment(stores: Stores) -> dict[str, str]:
     }
 
 
-def _floor(stores: Stores, deps: Dependencies, name: str) -> Callable[[], object]:
+def _floor(stores: Stores, deps: Dependencies, event: dict[str, str]) -> Callable[[], object]:
     """The calls that a start cannot do without, on the very connections of the handler."""
     image = Image("pinned", None, "2026.11.1", "default")
     instance = Instance(
@@ -118,16 +133,12 @@ def _floor(stores: Stores, deps: Dependencies, name: str) -> Callable[[], object
     def calls() -> None:
         connection = cast("psycopg.Connection[Any]", deps.database._connected())
         connection.execute(FACTS, {"user": "pinned", "variant": "default"}).fetchall()
-        if name != "pinned provisioning":
+        if event is not PINNED:
             wanted = {stores.table: {"Keys": keys, "ConsistentRead": True}}
             client.batch_get_item(RequestItems=wanted)
         client.put_item(TableName=stores.table, **put_parameters(instance))
 
     return calls
-
-
-def _events() -> dict[str, dict[str, str]]:
-    return {"pinned provisioning": PINNED, "unpinned provisioning": UNPINNED}
 
 
 def _count(

@@ -52,8 +52,12 @@ def provisioned(system: RunningSystem, user_id: str) -> Any:
 def publish(system: RunningSystem, variant: str, *tags: str) -> None:
     """Publish versions of a variant of the test's own; the first becomes latest."""
     for tag in tags:
-        version = {"image_tag": tag, "openclaw_version": "2026.11.1", "variant": variant}
-        version["set_latest"] = tag == tags[0]
+        version = {
+            "image_tag": tag,
+            "openclaw_version": "2026.11.1",
+            "variant": variant,
+            "set_latest": tag == tags[0],
+        }
         path = "/v1/versions"
         assert system.call("POST", path, version, system.bearer("admin")).status == 201
 

@@ -75,7 +75,7 @@ def test_the_status_leads_to_both_stores(system: RunningSystem) -> None:
 
 
 def test_the_demo_shows_every_state(system: RunningSystem) -> None:
-    """Versions and pins in each state, instances on several images, a conflict found."""
+    """Versions, pins and rollouts in each state, a rollback, instances, a conflict found."""
     viewer = system.bearer("viewer")
 
     def items(path: str) -> Any:
@@ -87,15 +87,21 @@ def test_the_demo_shows_every_state(system: RunningSystem) -> None:
     versions, pins = items("/v1/versions?limit=100"), items("/v1/pins?limit=100")
     assert {version["status"] for version in versions} == {"active", "deprecated", "disabled"}
     assert {pin["state"] for pin in pins} == {"applied", "expired", "suspended"}
-    assert {version["variant"] for version in versions} == {"default", "gpu"}
+    assert {version["variant"] for version in versions} == {"default", "gpu", "mini"}
     released = {version["openclaw_version"] for version in versions}
     assert {"2026.10.3", "2026.10.3-2", "2026.10.12-beta.1"} <= released
     users = {pin["user_id"] for pin in pins}
     assert {"oauth/google:114000741928328149731", "o'brien@example.com"} <= users
     while len(items("/v1/instances?limit=100")) < 40 and time.monotonic() < give_up:
         time.sleep(0.1)
-    assert 40 <= len(items("/v1/instances?limit=100")) <= 60
+    assert 40 <= len(items("/v1/instances?limit=100")) <= 70
     assert sum(share["instances"] for share in items("/v1/distribution")) >= 40
+    rollouts = {each["variant"]: each["rollout"] for each in items("/v1/variants")}
+    assert rollouts["default"] is None
+    assert (rollouts["gpu"]["held"], rollouts["mini"]["held"]) == (False, True)
+    mini = system.call("GET", "/v1/variants/mini", headers=viewer).json
+    assert mini["reports"] == {"ok": 5, "failed": 4}
+    assert items("/v1/audit?action=latest.rolled_back")
     assert "digest_in_use" in {finding["code"] for finding in items("/v1/sync-findings")}
 
 

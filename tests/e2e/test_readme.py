@@ -153,7 +153,7 @@ def test_the_example_for_the_control_plane_runs(
     assert image_to_start(client, "provisioning", "a-new-user", "unknown-tag") == image
     answer = control_plane["ask"](client, "provisioning", user_id="a-new-user")
     assert (answer["recorded"], answer["changed"]) == (True, False)
-    _, shown, *_ = re.findall(r"^```json\n(.*?)^```", EXAMPLE, re.DOTALL | re.MULTILINE)
+    *_, shown = re.findall(r"^```json\n(.*?)^```", EXAMPLE, re.DOTALL | re.MULTILINE)
     assert list(answer) == list(json.loads(shown))
     answer = control_plane["ask"](
         client, "provisioning", user_id="a-new-user", intent="destroy"

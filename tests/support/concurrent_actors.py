@@ -202,6 +202,14 @@ class Crowd:
         assert not deadlocks
         return ended
 
+    def revisions_with_two_contents(self) -> list[set[Write]]:
+        """What was put under one revision of one variant and differs."""
+        writes: dict[tuple[str, int], set[Write]] = {}
+        for sandbox in self.all:
+            for write in sandbox.writes:
+                writes.setdefault(write[:2], set()).add(write)
+        return [found for found in writes.values() if len(found) > 1]
+
     def settle(self) -> SyncReport:
         """Let the schedule come round twice; what the second run says."""
         self.syncs[0].sync()
