@@ -112,7 +112,8 @@ def _pin(admin: ApiClient, pin: data.DemoPin) -> None:
     path = f"/v1/users/{quote(pin.user_id, safe='')}/pin"
     body = {"image_tag": pin.tag, "reason": pin.reason}
     if not pin.expires:
-        admin.call("PUT", path, body)
+        end = datetime.now(UTC) + timedelta(days=pin.days) if pin.days else None
+        admin.call("PUT", path, body | {"expires_at": end.isoformat() if end else None})
         return
     # The API accepts no expiry in the past, so these pins expire while the rest is loaded. On a
     # busy machine a second may already be over when the API reads it: then it gets longer.

@@ -29,12 +29,13 @@ class DemoUser(NamedTuple):
 
 
 class DemoPin(NamedTuple):
-    """A user's pin; with `expires` it expires as soon as the API allows."""
+    """A user's pin; it ends after so many `days`, or `expires` as soon as the API allows."""
 
     user_id: str
     tag: str
     reason: str
     expires: bool = False
+    days: int | None = None
 
 
 class DemoLatest(NamedTuple):
@@ -116,8 +117,8 @@ PINS = (
     DemoPin("globex|42", "2026.7.14-r1", "Self-built plugin, port is under way"),
     DemoPin("oauth/google:114000741928328149731", "2026.10.12-beta.1-r1", "Asked for the beta"),
     DemoPin("o'brien@example.com", "2026.10.3-2-r1", "Large attachments"),
-    DemoPin("kenji@example.com", "2026.10.9-r1", "Canary"),
-    DemoPin("li.wei@example.com", "2026.10.9-r1", "Canary"),
+    DemoPin("kenji@example.com", "2026.10.9-r1", "Canary", days=5),
+    DemoPin("li.wei@example.com", "2026.10.9-r1", "Canary", days=30),
     DemoPin("initech|render-1", "2026.9.22-gpu-r1", "Driver 570 on this host"),
     DemoPin("initech|render-2", "2026.10.9-gpu-r1", "Canary"),
     DemoPin("hooli|canary", "2026.10.3-mini-r1", "Canary"),

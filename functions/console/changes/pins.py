@@ -161,6 +161,7 @@ class EraseUser(UserChange):
         return (
             "This cannot be undone.",
             "Deleted: the pin, the record of what the instance runs, and the name in the log.",
+            "Deleted too: stored answers to earlier calls about the person.",
             "Kept: what was done, when and by whom. The log names the person no more.",
             "A running instance goes on. When it starts again, it starts as a new user.",
         )
