@@ -198,6 +198,20 @@ def test_the_kill_switch(admin: Person, actor: Sandbox, stores: Stores) -> None:
     ]
 
 
+def test_killing_a_candidate_and_a_change_without_a_form(admin: Person, actor: Sandbox) -> None:
+    """The rollout ends, as the page says; a change that only has a button has no form."""
+    for tag in ("cand-1", "cand-2"):
+        actor.publish(tag, variant="cand")
+    actor.promote("cand-1")
+    actor.roll_out("cand-2", 10, variant="cand")
+    shown = admin.post(DISABLE, {"image_tag": "cand-2", "replacement": "cand-1"})
+    assert "Its rollout ends: everybody gets the latest." in shown.text
+    promote = "/console/changes/promote"
+    assert admin.post(promote, {"image_tag": "cand-2", "edit": "true"}).status == 404
+    assert admin.post(promote, {"image_tag": HOSTILE}).heading == "Invalid request"
+    assert admin.post("/console/changes/nothing", {"image_tag": "cand-2"}).status == 404
+
+
 def test_pins_left_suspended(admin: Person, actor: Sandbox, stores: Stores) -> None:
     """Pins stay where they are, the page says so before and after; enabling revives them."""
     actor.publish("force-1", variant="force")
@@ -213,9 +227,13 @@ def test_pins_left_suspended(admin: Person, actor: Sandbox, stores: Stores) -> N
 
 def test_retiring(admin: Person, actor: Sandbox, stores: Stores) -> None:
     """For good, so the tag must be typed; afterwards its page says so."""
-    actor.publish("end-1", variant="end")
+    actor.publish("end-1", variant="end", set_latest=True)
+    actor.provision("ed", variant="end")
+    copy_fleet(stores)
+    actor.publish("end-2", variant="end", set_latest=True)
     shown = admin.post("/console/changes/retire", {"image_tag": "end-1"})
     assert "This cannot be undone." in shown.text
+    assert "1 instance runs it now, until the next start." in shown.text
     mistyped = admin.confirm("retire", {"image_tag": "end-1"}, typed="end-2")
     assert (mistyped.status, "Type it once more" in mistyped.text) == (422, True)
     made = admin.confirm("retire", {"image_tag": "end-1"}, typed="end-1", reason="leaks")
