@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.api_gateway import Router as PowertoolsRouter
 
-from functions.console.forms import FORM_TOKEN, pairs, parse_form
+from functions.console.forms import pairs, parse_form
 from functions.console.rendering import (
     PageContext,
     quote_path,
@@ -21,6 +21,7 @@ from shared.domain.errors import Refused
 from shared.http.auth import Caller
 from shared.http.base_resolver import BaseResolver
 from shared.http.cookies import ConsoleCookie
+from shared.http.forms import FORM_TOKEN
 from shared.http.problems import Forbidden, NoRole
 from shared.http.router import ROLES, Roles, required_roles
 from shared.http.same_origin import refuse_foreign_post, refuse_wrong_token

@@ -17,7 +17,6 @@ from shared.domain.values import TEXT_BREAKERS, parse_moment, rfc3339
 from shared.http.faults import name_fault
 from shared.http.query_strings import escape_untrusted
 
-FORM_TOKEN = "form_token"  # noqa: S105  a field's name
 MOST_FIELDS = 2_500
 """A post of a thousand ticked pins is well within it."""
 

@@ -14,9 +14,9 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from functions.console import handler
-from functions.console.forms import FORM_TOKEN
 from shared.domain.roles import Role
 from shared.http.cookies import ConsoleCookie
+from shared.http.forms import FORM_TOKEN
 from shared.kv import KV
 from shared.kv.sessions import Session
 from shared.runtime.dependencies import ConsoleDependencies

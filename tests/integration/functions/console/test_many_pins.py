@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from functions.console.forms import FORM_TOKEN
 from infra.local.postgres import Postgres
 from shared.domain.model import PinContent
+from shared.http.forms import FORM_TOKEN
 from shared.kv.table import connect
 from shared.usecases import bulk_pins
 from tests.support.concurrent_actors import Sandbox, digest
