@@ -130,6 +130,7 @@ def test_a_version(admin: Person, tag: str, says: str, changes: list[str]) -> No
     assert says in page.text
     offered = [one.get("action", "").split("/")[-1] for one in page.main.iter("form")]
     assert offered == changes
+    assert ("pins page" in page.text) == (tag in {"v1", "v2", "v4", "old"})
     viewer = admin.signed_in("viewer").get(f"/console/versions/{tag}")
     assert (list(viewer.main.iter("form")), says in viewer.text) == ([], True)
 
