@@ -52,13 +52,17 @@ def _agreement(monitored: Monitored) -> list[cloudwatch.IWidget]:
     age = monitored.metric("CatalogAge", "sync", statistic="Maximum")
     runs = [monitored.metric(name, "sync") for name in RUNS]
     findings = monitored.metric("OpenFindings", "sync", statistic="Maximum")
+    held = monitored.metric("HeldRollouts", "sync", statistic="Maximum")
     copy = monitored.metric("FleetCopyAge", "fleet", statistic="Maximum")
     records = [monitored.metric(name, "fleet") for name in RECORDS]
     people = [monitored.metric("PinsSuspended", name) for name in PEOPLE]
     failed = [monitored.metric("Unexpected", name) for name in (*PEOPLE, "sign_in")]
     return [
         _graph("Seconds since the last good sync", [age]),
-        _graph("Syncs, open findings, suspended pins", [*runs, findings, *people, *failed]),
+        _graph(
+            "Syncs, open findings, held rollouts, suspended pins",
+            [*runs, findings, held, *people, *failed],
+        ),
         _graph("Age of the fleet's copy, s", [copy]),
         _graph("Records of the fleet's copy", records),
     ]

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import KVUnavailable, Refused
+from shared.domain.errors import KVUnavailable, Refused, StaleRevision
+from shared.domain.etags import IfMatch
+from shared.domain.model import Initiator
 from shared.domain.pointer import Brake, Reports
 from shared.kv import KV
 from shared.kv.counters import StartOutcome
+from shared.usecases.promote import promote
 from shared.usecases.report import Report, Reported, Verdict, report
 from tests.support.concurrent_actors import Crowd, Sandbox, published
-from tests.support.failing_clients import Interposing, unreachable
+from tests.support.failing_clients import Interposing, lose_reply, unreachable
 from tests.support.invariants import faults, mirrors, pointers
 from tests.support.stores import Stores
 from tests.support.version_fixture import pipeline
@@ -290,6 +293,37 @@ def test_after_four_rounds_the_caller_is_told(
     assert _held(stores)
     assert stores.sql("SELECT held FROM kiloclaw_variants") == [(True,)]
     assert faults(stores) == []
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_conditional_promotion_overruns_no_hold(
+    base: Sandbox, stores: Stores, client: Any, when: str
+) -> None:
+    """With the ETag of a rollout that was not held, the candidate is not promoted any more."""
+    with base.catalog.transaction() as tx:
+        seen = IfMatch(f'"{tx.variants.get("default").etag}"')
+    _fail(base, "s1")
+    if when == "before":
+        _fail(base, "s2")
+    hold = partial(base.report, "bob", "v2", "failed", "s3")
+    kv = KV(Interposing(client, "put_item", hold), stores.table)
+    by = Initiator("pipeline", "request-1")
+    with pytest.raises(StaleRevision):
+        promote("v2", by=by, catalog=base.catalog, kv=kv, if_match=seen)
+    assert _held(stores)
+    assert _pointer(stores)["latest_tag"] == {"S": "v1"}
+
+
+def test_replies_that_are_lost(base: Sandbox, stores: Stores) -> None:
+    """The client's second attempt neither counts again nor fails; the hold is there."""
+    kv = stores.kv()
+    lose_reply(kv.table.client, "TransactWriteItems")
+    assert report(Report("ana", "v2", "failed", "s1"), kv=kv) == COUNTED
+    lose_reply(kv.table.client, "UpdateItem")
+    told = report(Report("ana", "v2", "failed", "s2"), kv=kv)
+    assert (told.counted, told.verdict.held) == (True, True)
+    assert list(_counts(stores).values()) == [(0, 2)]
+    assert (_held(stores), _pointer(stores)["revision"]) == (True, {"N": "3"})
 
 
 def test_without_the_kv(base: Sandbox, stores: Stores) -> None:
