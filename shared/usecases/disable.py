@@ -80,13 +80,14 @@ class _Disabling:
         version = tx.versions.get(self.tag, self.if_match)
         named = {*mirror.tags, *(copies.stored.tags if copies else ())}
         check_disabling(version, self.wanted, tx, is_named=self.tag in named)
+        moved = None
         if self.wanted.replacement is not None:
             # The pins first: a time-out there leaves nothing done, one after the put would.
-            self._move_pins(tx, self.wanted.replacement)
+            moved = self._move_pins(tx, self.wanted.replacement)
             if self.tag in mirror.tags:
                 over = copies if may_put else None
                 self._move_pointer(tx, self.wanted.replacement, mirror, over)
-        was_enabled = write_change(tx, self.tag, self.wanted, self.by)
+        was_enabled = write_change(tx, self.tag, self.wanted, self.by, moved)
         suspended = tx.pins.count(self.tag) if was_enabled else 0
         return Changed(tx.versions.get(self.tag), suspended)
 
@@ -99,9 +100,9 @@ class _Disabling:
             return None
         return make_copies(tx, self.version.variant, mirror, stored)
 
-    def _move_pins(self, tx: Transaction, replacement: ImageTag) -> None:
+    def _move_pins(self, tx: Transaction, replacement: ImageTag) -> int:
         tx.extend_deadline(MOVE_PINS_SECONDS)
-        tx.pins.move(self.tag, replacement, self.by)
+        return tx.pins.move(self.tag, replacement, self.by)
 
     def _move_pointer(
         self, tx: Transaction, replacement: ImageTag, mirror: Pointer, over: Copies | None
@@ -215,8 +216,17 @@ def replaced(tag: ImageTag, replacement: ImageTag, copies: Copies) -> Pointer:
     return start.without(tag, replacement).at(copies.next_revision())
 
 
-def write_change(tx: Transaction, tag: ImageTag, wanted: VersionChange, by: Initiator) -> bool:
-    """Write and log what differs; return whether the status did."""
+def write_change(
+    tx: Transaction,
+    tag: ImageTag,
+    wanted: VersionChange,
+    by: Initiator,
+    moved_pins: int | None = None,
+) -> bool:
+    """Write and log what differs; return whether the status did.
+
+    `moved_pins` says how many pins a replacement took over.
+    """
     before = tx.versions.get(tag)
     status_differs = wanted.status is not None and wanted.status != before.status
     if wanted.status is not None and status_differs:
@@ -224,7 +234,8 @@ def write_change(tx: Transaction, tag: ImageTag, wanted: VersionChange, by: Init
         tx.audit.record(
             by, "version.status_changed", "version", tag,
             before={"status": before.status},
-            after={"status": wanted.status, "replacement": wanted.replacement},
+            after={"status": wanted.status, "replacement": wanted.replacement}
+            | ({} if moved_pins is None else {"moved_pins": moved_pins}),
         )  # fmt: skip
     if wanted.notes is not None and wanted.notes != before.notes:
         tx.versions.set_notes(tag, wanted.notes)

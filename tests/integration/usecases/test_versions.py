@@ -97,13 +97,13 @@ def test_a_latest_gives_way_to_its_replacement(world: Sandbox, stores: Stores) -
     )
     assert pins == [("ana", "v3", 1), ("bob", "v4", 2)]
     events = stores.sql(
-        "SELECT action, subject_kind, reason, after ->> 'replacement'"
+        "SELECT action, subject_kind, reason, after ->> 'replacement', after ->> 'moved_pins'"
         "  FROM kiloclaw_audit_log ORDER BY id DESC LIMIT 3"
     )
     assert events == [
-        ("version.status_changed", "version", None, "v4"),
-        ("latest.promoted", "variant", "v1 was disabled", None),
-        ("pin.set", "user", None, None),
+        ("version.status_changed", "version", None, "v4", "1"),
+        ("latest.promoted", "variant", "v1 was disabled", None, None),
+        ("pin.set", "user", None, None, None),
     ]
     assert faults(stores) == []
 
