@@ -17,12 +17,14 @@ LIMITS = {
         "statement_timeout": "25s",
         "lock_timeout": "5s",
         "idle_in_transaction_session_timeout": "25s",
+        "work_mem": "16MB",
     },
     "kiloclaw_console": EVERYBODY
     | {
         "statement_timeout": "25s",
         "lock_timeout": "5s",
         "idle_in_transaction_session_timeout": "25s",
+        "work_mem": "16MB",
     },
     "kiloclaw_fleet": EVERYBODY
     | {
