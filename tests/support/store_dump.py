@@ -16,6 +16,7 @@ TABLES = (
     "kiloclaw_sync_runs",
     "kiloclaw_sync_findings",
     "kiloclaw_instances",
+    "kiloclaw_idempotency_keys",
 )
 Dump = dict[str, list[Any]]
 

@@ -193,12 +193,18 @@ def test_without_the_catalog(
 def test_syncing(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     """Invoked directly or by the scheduler, a run answers its report and counts metrics."""
     api.stores.put_entry("found", image_digest=digest("two"))
+    api.stores.sql(
+        "INSERT INTO kiloclaw_idempotency_keys"
+        "       (call_hash, content_hash, state, running_until, expires_at)"
+        " VALUES ('old', '', 'done', now(), now()), ('new', '', 'done', now(), 'infinity')"
+    )
     with sandbox(sync, api.stores, "sync", SYNC_MAX_NEW="0"):
         first = json.loads(json.dumps(sync.handler({}, None)))
         second = sync.handler(scheduled_event(), None)
     assert first.keys() == REPORT
     assert (first["outcome"], first["rejected_total"], second["rejected_total"]) == ("ok", 1, 1)
     assert [item["code"] for item in first["rejected"]] == ["digest_in_use"]
+    assert api.stores.sql("SELECT call_hash FROM kiloclaw_idempotency_keys") == [("new",)]
     runs = api.stores.sql("SELECT trigger FROM kiloclaw_sync_runs ORDER BY started_at")
     assert runs == [("direct",), ("schedule",)]
     assert {
