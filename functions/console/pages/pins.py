@@ -22,7 +22,7 @@ from shared.catalog.statistics import Statistics, read_statistics
 from shared.catalog.transaction import Transaction
 from shared.domain.errors import CatalogUnavailable, InvalidRequest
 from shared.domain.model import Pin, Version
-from shared.domain.values import USER_ID, ImageTag, rfc3339
+from shared.domain.values import USER_ID, ImageTag, UserId, rfc3339
 from shared.http import cursors, pages
 from shared.usecases.pins_csv import write_pins
 from shared.usecases.preview import snapshot
@@ -134,9 +134,17 @@ def suggest_users() -> Response[str]:
     """Answer with a few users who have an instance: `{"users": [...]}`, for a form's script."""
     part = query(SuggestionQuery).q
     with deps().catalog.transaction() as tx:
-        found = tx.fleet.page(InstanceFilter(q=part or None), "user_id", None, SUGGESTIONS)
-    users = [instance.user_id for instance in found]
+        users = _suggest(part, tx)
     return Response(200, "application/json", json.dumps({"users": users}), dict(SECURITY))
+
+
+def _suggest(part: str, tx: Transaction) -> list[UserId]:
+    """Find users whose ids begin with it, for that is quick; if none does, look inside ids."""
+    following = tx.fleet.users(part, SUGGESTIONS)
+    if users := [user_id for user_id in following if user_id.startswith(part)]:
+        return users
+    found = tx.fleet.page(InstanceFilter(q=part or None), "user_id", None, SUGGESTIONS)
+    return [instance.user_id for instance in found]
 
 
 def _show(wanted: PinListQuery, filled: FilledForm | None = None) -> Response[str]:

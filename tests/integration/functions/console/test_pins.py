@@ -144,6 +144,9 @@ def test_suggestions(admin: Person, actors: Sandbox, stores: Stores) -> None:
     copy_fleet(stores)
     found = json.loads(admin.get("/console/suggestions?q=EXAMPLE").html)
     assert found == {"users": ["kim@example.com", "sam@example.com"]}
+    assert json.loads(admin.get("/console/suggestions?q=k").html)["users"] == [
+        "kim@example.com"
+    ]
     assert len(json.loads(admin.get("/console/suggestions").html)["users"]) == 3
     nobody = Person(admin.stores, admin.wired)
     assert nobody.get("/console/suggestions?q=zoe", 303).location.startswith("/console/sign-in")
