@@ -28,7 +28,7 @@ run: setup ## run the whole system on 127.0.0.1 (ARGS="--help" lists the options
 	@STARTED_BY=make $(BIN)/python -m infra.local $(ARGS)
 
 test: setup-dev ## run all tests, or only those in ARGS="tests/unit -x"
-	@$(BIN)/python -m pytest $(or $(ARGS),--cov -n 2 --dist loadfile)
+	@$(BIN)/python -m pytest $(or $(ARGS),--cov -n 2 --dist loadfile --no-loadscope-reorder)
 
 check: setup-dev ## run all gates: format, lint, types, imports, migrations
 	@failed=(); for gate in $(GATES); do echo "== $$gate"; $(BIN)/$$gate || failed+=("$$gate"); done; \

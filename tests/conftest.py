@@ -10,6 +10,7 @@ from typing import Any
 import botocore.session
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from xdist.scheduler import LoadFileScheduling
 
 from infra.local.postgres import Postgres
 from shared.catalog.connection import Database
@@ -31,6 +32,35 @@ settings.register_profile(
 )
 """For `make mutation`, where a failure is not looked at and so need not be made small."""
 settings.load_profile("repeatable")
+
+HERE = Path(__file__).parent
+ORDER = ("e2e", "infra", "integration/usecases", "integration", "unit")
+"""Folders in the order in which their files run: the slowest first, so that no process is left
+alone with one at the end."""
+TOGETHER = ("tests/e2e/", "tests/infra/")
+"""Each of these is left to one process. Tests with a local system keep to limits of time, which
+two systems at once would break; and templates of the stack are made once."""
+
+
+class _Scheduler(LoadFileScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        folders = [folder for folder in TOGETHER if nodeid.startswith(folder)]
+        return folders[0] if folders else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Hand out whole files, and whole folders of those that belong together."""
+    return _Scheduler(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort by folder; within one the order stays random."""
+    items.sort(key=lambda item: _rank(item.path.relative_to(HERE).as_posix()))
+
+
+def _rank(path: str) -> int:
+    return next(rank for rank, folder in enumerate(ORDER) if path.startswith(f"{folder}/"))
 
 
 @contextmanager
@@ -58,6 +88,15 @@ def connections() -> Iterator[None]:
         yield
     for connection in made:
         connection.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def service_models() -> Iterator[None]:
+    """Botocore reads what it knows of DynamoDB once, not again for every client."""
+    with pytest.MonkeyPatch.context() as patched:
+        load_once = cache(botocore.session.create_loader)
+        patched.setattr(botocore.session, "create_loader", load_once)
+        yield
 
 
 @pytest.fixture(scope="session")

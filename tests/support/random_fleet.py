@@ -11,6 +11,8 @@ from shared.domain.errors import Refused
 from shared.domain.impact import tag_of
 from shared.domain.model import Instance, PinContent
 from shared.domain.resolution import Resolution, decide
+from shared.kv import KV
+from shared.kv.instances import PARTITION
 from shared.usecases.bulk_pins import BulkItem, Mode, change_pins
 from shared.usecases.disable import VersionChange
 from shared.usecases.preview import Preview
@@ -292,17 +294,34 @@ class RandomFleet:
         )
 
     def known(self) -> list[str]:
-        return [user for user in USERS if self.sandbox.instance(user) is not None]
+        partitions = {item["pk"]["S"] for item in self.stores.items()}
+        return [user for user in USERS if f"{PARTITION}{user}" in partitions]
 
     def ask(self, users: list[str]) -> dict[str, Answer]:
         """What each of these users would run after an upgrade."""
-        return {user: self._ask(user) for user in users}
+        client: Any = _Snapshot(self.stores)
+        kv = KV(client, self.stores.table)
+        return {user: self._ask(user, kv) for user in users}
 
-    def _ask(self, user: str) -> Answer:
-        facts = gather(Start(user, "upgrade"), self.sandbox.database, self.sandbox.kv)
+    def _ask(self, user: str, kv: KV) -> Answer:
+        facts = gather(Start(user, "upgrade"), self.sandbox.database, kv)
         decision = decide(facts)
         source = decision.source if isinstance(decision, Resolution) else None
         return Answer(tag_of(decision), source, facts.variant)
+
+
+class _Snapshot:
+    """A client that reads what the table held when it was made, without asking it again."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._table = stores.table
+        self._items = {(item["pk"]["S"], item["sk"]["S"]): item for item in stores.items()}
+
+    def batch_get_item(self, **parameters: Any) -> dict[str, Any]:
+        keys = parameters["RequestItems"][self._table]["Keys"]
+        names = [(key["pk"]["S"], key["sk"]["S"]) for key in keys]
+        found = [self._items[name] for name in names if name in self._items]
+        return {"Responses": {self._table: found}, "UnprocessedKeys": {}}
 
 
 def variant_of(tag: str) -> str:

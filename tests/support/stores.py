@@ -1,5 +1,6 @@
 """Both stores for a test: a database cloned from a migrated template, and a table."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, LiteralString
@@ -81,20 +82,35 @@ class Stores(CatalogStore):
 
     def put(self, pk: str, sk: str, **attributes: object) -> None:
         """Write an item as a build pipeline would: texts as S, numbers as N, flags as BOOL."""
-        item = {"pk": {"S": pk}, "sk": {"S": sk}}
-        for name, value in attributes.items():
-            item[name] = _attribute(value)
-        self.client.put_item(TableName=self.table, Item=item)
+        self.client.put_item(TableName=self.table, Item=_item(pk, sk, attributes))
 
     def put_entry(self, tag: str, **attributes: object) -> None:
         """Write an image entry directly; what is not given is plausible."""
-        plausible = {
-            "image_tag": tag,
-            "openclaw_version": "2026.11.1",
-            "variant": "default",
-            "published_at": "2026-11-01T00:00:00Z",
-        }
-        self.put("IMAGE", tag, **(plausible | attributes))
+        self.put("IMAGE", tag, **(_plausible(tag) | attributes))
+
+    def put_entries(self, variants: Mapping[str, str]) -> None:
+        """Write many such entries, each tag with its variant."""
+        items = [
+            _item("IMAGE", tag, _plausible(tag) | {"variant": variant})
+            for tag, variant in variants.items()
+        ]
+        for start in range(0, len(items), 25):
+            puts = [{"PutRequest": {"Item": item}} for item in items[start : start + 25]]
+            self.client.batch_write_item(RequestItems={self.table: puts})
+
+
+def _plausible(tag: str) -> dict[str, object]:
+    return {
+        "image_tag": tag,
+        "openclaw_version": "2026.11.1",
+        "variant": "default",
+        "published_at": "2026-11-01T00:00:00Z",
+    }
+
+
+def _item(pk: str, sk: str, attributes: Mapping[str, object]) -> dict[str, Any]:
+    values = {name: _attribute(value) for name, value in attributes.items()}
+    return {"pk": {"S": pk}, "sk": {"S": sk}, **values}
 
 
 def _attribute(value: object) -> Any:

@@ -44,12 +44,12 @@ class FaultScenario:
                 self.sandbox.disable(f"{name}-{call.disabled}")
 
     def _put(self, names: tuple[str, ...], *, moves: bool) -> None:
-        for name in names:
-            variant = name if moves else "default"
-            for end in ("old", "next", "spare"):
-                self.stores.put_entry(f"{name}-{end}", variant=variant)
-            if moves:
-                self._point(name)
+        ends = ("old", "next", "spare")
+        self.stores.put_entries(
+            {f"{name}-{end}": name if moves else "default" for name in names for end in ends}
+        )
+        for name in names if moves else ():
+            self._point(name)
 
     def _point(self, name: str) -> None:
         rollout = dict(CALLS[self.what].rollout or {})

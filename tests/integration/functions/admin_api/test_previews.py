@@ -6,36 +6,41 @@ from typing import Any
 import pytest
 
 from infra.local.postgres import Postgres
-from shared.domain.model import Instance
 from tests.support.admin_api import Api, api_on
 from tests.support.failing_clients import unreachable
+from tests.support.fleet_copy import copy_fleet
 from tests.support.store_dump import dump
-from tests.support.stores import make_stores
+from tests.support.stores import Stores, make_stores
+from tests.support.stream_records import MOMENT, instance_item
 
-MOMENT = "2026-11-01T00:00:00.000000Z"
 IMPACT = {"users", "moves", "pinned", "sample", "as_of"}
 
 
 @pytest.fixture
-def api(postgres_server: Postgres, dynamodb: Any) -> Iterator[Api]:
+def api(stores: Stores) -> Iterator[Api]:
     """One is latest; ana and ben run it, cid is pinned to it, and old is deprecated."""
-    with api_on(make_stores(postgres_server, dynamodb)) as made:
-        for tag in ("one", "two", "old"):
-            made.publish(tag)
-        made.promote("one")
-        made.patch("old", status="deprecated")
-        made.pin("cid", "one")
-        copier = made.stores.catalog("sync")
-        for user in ("ana", "ben", "cid"):
-            record = Instance(
-                user, "one", None, "2026.11.1", "default", "latest", is_pinned=False,
-                resolved_at=MOMENT, decided_at=MOMENT,
-            )  # fmt: skip
-            made.wired().kv.instances.record(record)
-            with copier.transaction() as tx:
-                tx.fleet.upsert([record])
-        copier.database.close()
+    with api_on(stores) as made:
+        _fill(made)
         yield made
+
+
+@pytest.fixture(scope="module")
+def unchanged(postgres_server: Postgres, dynamodb: Any) -> Iterator[Api]:
+    """The same, for requests that are refused."""
+    with api_on(make_stores(postgres_server, dynamodb)) as made:
+        _fill(made)
+        yield made
+
+
+def _fill(api: Api) -> None:
+    for tag in ("one", "two", "old"):
+        api.publish(tag)
+    api.promote("one")
+    api.patch("old", status="deprecated")
+    api.pin("cid", "one")
+    for user in ("ana", "ben", "cid"):
+        api.stores.put(f"INSTANCE#{user}", "IMAGE", **instance_item(user, running_tag="one"))
+    copy_fleet(api.stores)
 
 
 def test_promoting(api: Api) -> None:
@@ -111,11 +116,11 @@ REFUSED: list[tuple[str, str, Any, str]] = [
 
 @pytest.mark.parametrize(("method", "path", "body", "code"), REFUSED)
 def test_a_preview_is_refused_like_the_change(
-    api: Api, method: str, path: str, body: Any, code: str
+    unchanged: Api, method: str, path: str, body: Any, code: str
 ) -> None:
     """The same problem document but for the request's id."""
-    previewed = api.call(method, f"{path}?dry_run=true", body)
-    refused = api.call(method, path, body)
+    previewed = unchanged.call(method, f"{path}?dry_run=true", body)
+    refused = unchanged.call(method, path, body)
     assert previewed.refusal == refused.refusal == (refused.status, code)
     own = {"request_id": None}
     assert previewed.json | own == refused.json | own
@@ -132,16 +137,16 @@ def test_a_preview_is_refused_like_the_change(
         ("DELETE", "/v1/users/cid/pin", None),
     ],
 )
-def test_a_stale_preview_is_refused(api: Api, method: str, path: str, body: Any) -> None:
+def test_a_stale_preview_is_refused(unchanged: Api, method: str, path: str, body: Any) -> None:
     """`If-Match` is checked as by the change."""
     stale = {"if-match": '"stale"'}
-    refused = api.call(method, f"{path}?dry_run=true", body, headers=stale)
+    refused = unchanged.call(method, f"{path}?dry_run=true", body, headers=stale)
     assert refused.refusal == (412, "stale_revision")
 
 
-def test_a_role_that_may_not_change_may_not_preview(api: Api) -> None:
+def test_a_role_that_may_not_change_may_not_preview(unchanged: Api) -> None:
     """A preview names users, so it needs the change's own role."""
-    refused = api.call("POST", "/v1/versions/two/promote?dry_run=true", roles=("viewer",))
+    refused = unchanged.call("POST", "/v1/versions/two/promote?dry_run=true", roles=("viewer",))
     assert refused.refusal == (403, "forbidden")
 
 
