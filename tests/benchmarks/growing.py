@@ -5,7 +5,7 @@ from statistics import median
 from typing import Any
 
 from shared.catalog.facts import FACTS
-from shared.catalog.pins import PinFilter, State
+from shared.catalog.pin_pages import PinFilter, State
 from shared.catalog.statistics import read_statistics
 from shared.catalog.transaction import Catalog
 from shared.domain.values import rfc3339

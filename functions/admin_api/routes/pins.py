@@ -11,7 +11,7 @@ from functions.admin_api.inputs import (
 )
 from functions.admin_api.outputs.pins import BulkOutput, PinPage, UserPinOutput
 from functions.admin_api.outputs.previews import PreviewOutput
-from shared.catalog.pins import PinFilter
+from shared.catalog.pin_pages import PinFilter
 from shared.domain.errors import (
     BulkRejected,
     PinNotFound,

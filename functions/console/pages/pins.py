@@ -17,7 +17,7 @@ from functions.console.forms import FilledForm
 from functions.console.lists import Listing, list_page
 from functions.console.rendering import SECURITY
 from shared.catalog.fleet import InstanceFilter
-from shared.catalog.pins import PinFilter, State
+from shared.catalog.pin_pages import PinFilter, State
 from shared.catalog.statistics import Statistics, read_statistics
 from shared.catalog.transaction import Transaction
 from shared.domain.errors import CatalogUnavailable, InvalidRequest

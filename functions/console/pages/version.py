@@ -12,7 +12,7 @@ from functions.console.current import deps, path_value, show
 from functions.console.forms import FilledForm
 from shared.catalog.audit import Event, EventFilter
 from shared.catalog.fleet import Share
-from shared.catalog.pins import PinFilter
+from shared.catalog.pin_pages import PinFilter
 from shared.catalog.runs import OpenFinding
 from shared.catalog.transaction import Transaction
 from shared.catalog.versions import VersionFilter

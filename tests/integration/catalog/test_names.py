@@ -11,7 +11,7 @@ from psycopg import sql
 
 from infra.local.postgres import Postgres
 from shared.catalog.migrate import migrate
-from shared.catalog.pins import PinFilter
+from shared.catalog.pin_pages import PinFilter
 from shared.catalog.transaction import Catalog
 from shared.catalog.versions import VersionFilter
 from shared.domain.errors import InvalidValue

@@ -9,7 +9,7 @@ from typing import Any, LiteralString, get_args
 import pytest
 
 from infra.local.postgres import Postgres
-from shared.catalog.pins import PinFilter
+from shared.catalog.pin_pages import PinFilter
 from shared.catalog.statistics import read_statistics
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.model import Initiator, Pin

@@ -12,7 +12,8 @@ from infra.local.postgres import Postgres
 from shared.catalog.audit import Audit, EventFilter
 from shared.catalog.facts import FACTS
 from shared.catalog.fleet import Fleet, InstanceFilter, InstanceSort
-from shared.catalog.pins import PinFilter, Pins, State
+from shared.catalog.pin_pages import PinFilter, State
+from shared.catalog.pins import Pins
 from shared.catalog.runs import Runs
 from shared.catalog.versions import SORTED_BY, Order, Sort, VersionFilter, Versions
 from tests.support.stores import make_catalog

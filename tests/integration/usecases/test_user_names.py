@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.catalog.pins import PinFilter
+from shared.catalog.pin_pages import PinFilter
 from shared.domain.errors import InstanceNotFound, PinNotFound
 from shared.usecases.instances import get_instance
 from shared.usecases.pins import get_pin
