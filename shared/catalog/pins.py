@@ -226,7 +226,8 @@ class Users:
     def lock_all(self, pinning: Mapping[UserId, bool]) -> dict[UserId, UUID]:
         """Lock the aliases of these users in the order of their ids.
 
-        The value says whether a missing alias is created. One that is not has no pin.
+        The value says whether a missing alias is created. A user without one has no pin. One
+        who is being erased meanwhile gets a new alias by the insert, which is deleted again.
         """
         rows = self.connection.execute(
             """
@@ -237,16 +238,23 @@ class Users:
                 OR EXISTS (SELECT FROM kiloclaw_user_aliases a WHERE a.user_id = u.user_id)
              ORDER BY u.user_id COLLATE "C"
                 ON CONFLICT (user_id) DO UPDATE SET user_id = excluded.user_id
-            RETURNING known.user_id, known.alias
+            RETURNING known.user_id, known.alias, known.xmax = 0 AS is_new
             """,
             {"users": list(pinning), "pinning": list(pinning.values())},
         ).fetchall()
-        return dict(rows)
+        erased = [user_id for user_id, _, is_new in rows if is_new and not pinning[user_id]]
+        if erased:
+            self._forget_all(erased)
+        return {user_id: alias for user_id, alias, _ in rows if user_id not in erased}
 
     def forget(self, user_id: UserId) -> None:
         """Delete the alias. From then on nobody can tell whom it stood for."""
+        self._forget_all([user_id])
+
+    def _forget_all(self, user_ids: list[UserId]) -> None:
         self.connection.execute(
-            "DELETE FROM kiloclaw_user_aliases WHERE user_id = %(user)s", {"user": user_id}
+            "DELETE FROM kiloclaw_user_aliases WHERE user_id = ANY(%(users)s)",
+            {"users": user_ids},
         )
 
 

@@ -1,5 +1,6 @@
 """Many pins at once: each item does what a single call does, in two statements for all."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from shared.catalog.pins import Users
 from shared.domain.errors import BulkRejected
 from shared.domain.model import PinContent
 from shared.usecases.bulk_pins import BulkItem, Mode, change_pins
+from tests.support.catalog_fixture import until_somebody_waits
 from tests.support.concurrent_actors import BY, Sandbox
 from tests.support.store_dump import changed, dump
 from tests.support.stores import Stores
@@ -51,6 +53,20 @@ def bulk(world: Sandbox, stores: Stores) -> Sandbox:
         past=YESTERDAY,
     )
     return world
+
+
+def test_an_erasure_that_comes_first_leaves_no_alias(bulk: Sandbox, stores: Stores) -> None:
+    """Unpinning somebody who is just being erased makes no new alias of theirs."""
+    with stores.server_connection() as eraser, ThreadPoolExecutor(1) as threads:
+        with eraser.transaction():
+            eraser.execute("DELETE FROM kiloclaw_version_pins WHERE user_id = 'ana'")
+            eraser.execute("DELETE FROM kiloclaw_user_aliases WHERE user_id = 'ana'")
+            items = [unpin("ana"), pin("cid", "v1")]
+            results = threads.submit(change_pins, items, "atomic", by=BY, catalog=bulk.catalog)
+            until_somebody_waits(stores)
+        assert [one.status for one in results.result()] == ["unchanged", "pinned"]
+    known = stores.sql("SELECT user_id FROM kiloclaw_user_aliases ORDER BY user_id")
+    assert known == [("bob",), ("cid",)]
 
 
 def test_results_come_in_the_order_of_the_items(bulk: Sandbox, stores: Stores) -> None:
