@@ -70,7 +70,7 @@ def _attempt(
     copies = read_copies(tx, wanted.variant, kv)
     if not copies.may_move(standings):
         return None
-    if _is_done(tx, wanted.variant, copies.mirror, by):
+    if is_done(tx, wanted.variant, copies.mirror, by):
         return copies.mirror
     wanted.if_match.check(variant_etag(wanted.variant, copies.mirror))
     pointer = wanted_pointer(copies, tx, wanted.change, wanted.asserts)
@@ -100,7 +100,7 @@ def _part(pointer: Pointer, part: Part) -> object:
     return pointer.latest_tag if part == "latest" else pointer.rollout
 
 
-def _is_done(tx: Transaction, variant: Variant, mirror: Pointer, by: Initiator) -> bool:
+def is_done(tx: Transaction, variant: Variant, mirror: Pointer, by: Initiator) -> bool:
     """Whether this very call has moved the pointer before."""
     if by.cause is None:
         return False

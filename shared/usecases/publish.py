@@ -32,7 +32,7 @@ from shared.domain.values import (
 )
 from shared.kv import KV
 from shared.kv.entries import Registration
-from shared.usecases.moves import PointerMove, move
+from shared.usecases.moves import PointerMove, is_done, move
 
 PERMANENT = (DigestInUse, DigestChanged, VariantChanged, TagRetired, StaleRevision)
 
@@ -71,10 +71,13 @@ def publish(
     `if_match` is about the variant. Raises InvalidRequest, DigestInUse, DigestChanged,
     VariantChanged, TagRetired, StaleRevision, VersionNotActive (only with `set_latest`),
     CatalogUnavailable, KVUnavailable. What a permanent refusal finds written in the KV by this
-    very call is taken back.
+    very call is taken back. A repeat under a cause that has moved the pointer moves it no more,
+    and asks neither `if_match` nor the status.
     """
     now = datetime.now(UTC)
     with catalog.transaction() as tx:
+        if publication.set_latest and _has_moved(publication.image_tag, by, tx):
+            publication, if_match = replace(publication, set_latest=False), UNCONDITIONAL
         wanted = wanted_entry(publication, tx, now)
         check_variant(wanted.variant, if_match, tx)
     registration = kv.entries.register(
@@ -94,6 +97,15 @@ def publish(
         raise
     with catalog.transaction() as tx:
         return Published(tx.versions.get(publication.image_tag), is_new)
+
+
+def _has_moved(tag: ImageTag, by: Initiator, tx: Transaction) -> bool:
+    """Whether this very call has moved latest before, as far as the catalog knows."""
+    version = tx.versions.find(tag)
+    if version is None:
+        return False
+    mirror = tx.variants.find_pointer(version.variant)
+    return is_done(tx, version.variant, mirror, by)
 
 
 def wanted_entry(publication: Publication, tx: Transaction, now: datetime) -> ImageEntry:
@@ -172,6 +184,8 @@ def _write_catalog_half(
         move(wanted, catalog=catalog, kv=kv, by=by)
         if is_new is not None:
             return is_new
+        # This very call has moved the pointer before, whatever has become of it since.
+        publication, if_match = replace(publication, set_latest=False), UNCONDITIONAL
     with catalog.transaction() as tx:
         check_variant(entry.variant, if_match, tx, lock=True)
         tx.variants.ensure(entry.variant)

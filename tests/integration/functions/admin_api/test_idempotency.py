@@ -216,8 +216,8 @@ def test_the_catalog_is_down(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     assert latest(api) == "v4"
 
 
-def break_off(api: Api) -> None:
-    """Roll back so that the put arrives, although no answer does."""
+def break_off(api: Api, send: Callable[[], Reply]) -> None:
+    """Send a request that moves latest, so that the put arrives although no answer does."""
     late = Refusing(
         api.stores.client,
         refusal("InternalServerError", status=500),
@@ -226,12 +226,12 @@ def break_off(api: Api) -> None:
     )
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(api.wired().kv.table, "client", late)
-        assert post(api, ROLLBACK).refusal == (503, "kv_unavailable")
+        assert send().refusal == (503, "kv_unavailable")
 
 
 def test_a_call_that_broke_off_is_repeated_under_its_id(api: Api) -> None:
     """The repeat may come at once, and goes no further back."""
-    break_off(api)
+    break_off(api, lambda: post(api, ROLLBACK))
     [first] = records(api)
     assert first[1:] == ("running", "v3")
     assert post(api, ROLLBACK, {"reason": "else"}).refusal == (422, "idempotency_mismatch")
@@ -242,10 +242,30 @@ def test_a_call_that_broke_off_is_repeated_under_its_id(api: Api) -> None:
 
 def test_a_repeat_undoes_no_later_move(api: Api) -> None:
     """By its cause the repeat finds that it was done, although another move came after it."""
-    break_off(api)
+    break_off(api, lambda: post(api, ROLLBACK))
     api.promote("v0")
     assert post(api, ROLLBACK).json["variant"]["latest"]["image_tag"] == "v0"
     assert latest(api) == "v0"
+
+
+@pytest.mark.parametrize("later", ["nothing", "promoted", "deprecated"])
+def test_a_publish_that_broke_off_is_done(api: Api, later: str) -> None:
+    """Its repeat asks neither `If-Match` nor the status, which have changed since."""
+    etag = api.call("GET", "/v1/variants/default").headers["etag"]
+    body = {"image_tag": "new", "openclaw_version": "2026.11.2", "set_latest": True}
+    headers = {"idempotency-key": KEY, "if-match": etag}
+
+    def send() -> Reply:
+        return api.call("POST", "/v1/versions", body, headers=headers)
+
+    break_off(api, send)
+    if later != "nothing":
+        api.promote("v0")
+    if later == "deprecated":
+        api.patch("new", status="deprecated")
+    repeat = send()
+    assert (repeat.status, repeat.json["image_tag"]) == (201, "new")
+    assert latest(api) == ("new" if later == "nothing" else "v0")
 
 
 def _die(api: Api, steps: Steps) -> int:
