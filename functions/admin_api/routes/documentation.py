@@ -5,7 +5,7 @@ from functools import cache
 from aws_lambda_powertools.event_handler import Response
 
 from functions.admin_api.current import app
-from functions.admin_api.inputs import DocsQuery
+from functions.admin_api.queries import DocsQuery
 from shared.http.router import Router
 
 router = Router("documentation")

@@ -2,12 +2,12 @@
 
 from functions.admin_api.current import deps
 from functions.admin_api.fields import UserIdPath
-from functions.admin_api.inputs import DistributionQuery, InstancesQuery
 from functions.admin_api.outputs.instances import (
     DistributionOutput,
     InstanceOutput,
     InstancesPage,
 )
+from functions.admin_api.queries import DistributionQuery, InstancesQuery
 from shared.catalog.fleet import InstanceFilter
 from shared.domain.errors import InstanceNotFound, KVUnavailable
 from shared.domain.values import USER_ID

@@ -3,7 +3,6 @@
 from contextlib import suppress
 
 from functions.admin_api.current import deps
-from functions.admin_api.inputs import AuditQuery, FindingsQuery, SyncRunsQuery
 from functions.admin_api.outputs.operations import (
     AuditPage,
     FindingPage,
@@ -13,6 +12,7 @@ from functions.admin_api.outputs.operations import (
     SyncRunPage,
     VerificationOutput,
 )
+from functions.admin_api.queries import AuditQuery, FindingsQuery, SyncRunsQuery
 from shared.catalog.audit import EventFilter
 from shared.catalog.runs import Run
 from shared.catalog.statistics import read_statistics

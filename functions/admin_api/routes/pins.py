@@ -2,15 +2,10 @@
 
 from functions.admin_api.current import answer_will_name, deps, initiator
 from functions.admin_api.fields import DryRun, IfMatchHeader, UserIdPath
-from functions.admin_api.inputs import (
-    BulkPinItem,
-    BulkPinsInput,
-    PinInput,
-    PinsQuery,
-    ReasonQuery,
-)
+from functions.admin_api.inputs import BulkPinItem, BulkPinsInput, PinInput
 from functions.admin_api.outputs.pins import BulkOutput, PinPage, UserPinOutput
 from functions.admin_api.outputs.previews import PreviewOutput
+from functions.admin_api.queries import PinsQuery, ReasonQuery
 from shared.catalog.pin_pages import PinFilter
 from shared.domain.errors import (
     BulkRejected,

@@ -2,9 +2,9 @@
 
 from functions.admin_api.current import deps, initiator
 from functions.admin_api.fields import DryRun, UserIdPath
-from functions.admin_api.inputs import ResolutionQuery
 from functions.admin_api.outputs.previews import PreviewOutput
 from functions.admin_api.outputs.resolutions import ResolutionOutput
+from functions.admin_api.queries import ResolutionQuery
 from shared.domain.errors import KVUnavailable, NoVersionAvailable
 from shared.http.router import Router
 from shared.usecases import pins

@@ -5,12 +5,7 @@ from typing import Any
 
 from functions.admin_api.current import deps, initiator, kept_target
 from functions.admin_api.fields import DryRun, IfMatchHeader, VariantPath
-from functions.admin_api.inputs import (
-    ReasonQuery,
-    RollbackInput,
-    RolloutInput,
-    VariantsQuery,
-)
+from functions.admin_api.inputs import RollbackInput, RolloutInput
 from functions.admin_api.outputs.previews import PreviewOutput
 from functions.admin_api.outputs.variants import (
     PromotedOutput,
@@ -20,6 +15,7 @@ from functions.admin_api.outputs.variants import (
     VariantOutput,
     VariantPage,
 )
+from functions.admin_api.queries import ReasonQuery, VariantsQuery
 from shared.catalog.transaction import Transaction
 from shared.catalog.variants import Mirror
 from shared.domain import values

@@ -4,12 +4,7 @@ from typing import Any
 
 from functions.admin_api.current import caller, deps, initiator
 from functions.admin_api.fields import DryRun, IfMatchHeader, ImageTagPath
-from functions.admin_api.inputs import (
-    PromoteInput,
-    PublishInput,
-    VersionChangeInput,
-    VersionsQuery,
-)
+from functions.admin_api.inputs import PromoteInput, PublishInput, VersionChangeInput
 from functions.admin_api.outputs.previews import PreviewOutput
 from functions.admin_api.outputs.variants import PromotedOutput
 from functions.admin_api.outputs.versions import (
@@ -17,6 +12,7 @@ from functions.admin_api.outputs.versions import (
     VersionOutput,
     VersionPage,
 )
+from functions.admin_api.queries import VersionsQuery
 from functions.admin_api.routes.variants import READERS, described
 from shared.catalog.versions import VersionFilter
 from shared.domain.errors import (
