@@ -1,7 +1,9 @@
 """Pins as CSV (RFC 4180), for spreadsheets: what is exported can be imported again.
 
 A spreadsheet would run a cell that starts with `=`, `+`, `-`, `@`, a tab or a carriage return
-as a formula, so such a cell gets an apostrophe in front; an import takes it away again.
+as a formula, so such a cell gets an apostrophe in front; an import takes it away again. So does
+what follows a semicolon, a tab or the end of a line inside a cell: spreadsheets of some
+countries begin a new cell there, whatever the quotes say.
 https://owasp.org/www-community/attacks/CSV_Injection
 """
 
@@ -24,9 +26,11 @@ TAKEN = (*REQUIRED, "reason", "expires_at")
 COLUMNS = (*TAKEN, "state", "pinned_by", "created_at")
 """The columns of an export. An import needs the first two and ignores the last three."""
 
-FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
+BEGINNING = r"(?<![^;\t\r\n])"
+FORMULA = re.compile(BEGINNING + r"(?='*[=+\-@\t\r＝＋－＠])")
 """Full-width signs count as well. So do apostrophes, so that a cell which has them of its own
 comes back as it was."""
+NEUTRALISED = re.compile(BEGINNING + r"'(?='*[=+\-@\t\r＝＋－＠])")
 BYTE_ORDER_MARK = "\ufeff"
 """Tells spreadsheets that the file is UTF-8."""
 DELIMITERS = ",;\t"
@@ -152,8 +156,8 @@ def _cells(pin: Pin) -> Iterable[str]:
 
 
 def _neutralise(cell: str) -> str:
-    return f"'{cell}" if FORMULA.match(cell) else cell
+    return FORMULA.sub("'", cell)
 
 
 def _restore(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
+    return NEUTRALISED.sub("", cell)

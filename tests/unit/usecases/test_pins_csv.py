@@ -1,6 +1,7 @@
 """Pins as CSV: what is exported is imported again, and no cell is a formula."""
 
 import csv
+import re
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from uuid import UUID
@@ -62,9 +63,14 @@ def test_no_cell_is_a_formula(pins: list[Pin]) -> None:
     [header, *rows] = csv.reader(StringIO(text, newline=""), strict=True)
     assert tuple(header) == COLUMNS
     assert len(rows) == len(pins)
-    assert not [
-        cell for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r＝＋－＠"))
-    ]
+    for separators in ("", ";", "\t", ";\t\r\n"):
+        cells = [part for row in rows for cell in row for part in _split(cell, separators)]
+        assert not [cell for cell in cells if cell.startswith(tuple("=+-@\t\r＝＋－＠"))]
+
+
+def _split(cell: str, separators: str) -> list[str]:
+    """What a cell becomes where spreadsheets separate cells by other characters."""
+    return re.split(f"[{separators}]", cell) if separators else [cell]
 
 
 def test_an_export_can_be_read() -> None:
