@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.api_gateway import Router as PowertoolsRouter
 
-from functions.console.forms import pairs, parse_form
+from functions.console.forms import Form, pairs, parse_form
 from functions.console.rendering import (
     PageContext,
     quote_path,
@@ -28,9 +28,11 @@ from shared.http.same_origin import refuse_foreign_post, refuse_wrong_token
 from shared.kv.sessions import Session
 
 SIGN_IN = "/console/sign-in"
-NOT_TYPED = {FORM_TOKEN, "seen", "seen_event"}
-"""Fields of forms that no person fills in."""
+NOT_TYPED = {FORM_TOKEN, "seen", "seen_event", "file"}
+"""Fields of forms in which no person types."""
 MOST_SHOWN = 50
+REFRESH = "x-refresh"
+"""A header of what a page reads by itself: a session that nobody uses must end all the same."""
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
@@ -83,15 +85,15 @@ def _admit(app: Console, next_middleware: Any) -> Response[Any]:
         if not required_roles(route):
             return cast("Response[Any]", next_middleware(app))
         cookie = ConsoleCookie.of(deps.origin).read(event.raw_event.get("cookies", []))
-        session = deps.sessions.find(cookie, datetime.now(UTC))
+        is_used = REFRESH not in event.headers
+        session = deps.sessions.find(cookie, datetime.now(UTC), is_used=is_used)
         if session is None:
             return _to_sign_in(app) if route.method == "GET" else _tell_of_end(app)
         app.context["session"] = session
         _authorize(session, route)
         if route.method != "GET":
             refuse_foreign_post(event.headers, deps.origin)
-            kind = event.headers.get("content-type", "")
-            form = parse_form(event.body or "", bool(event.is_base64_encoded), kind)
+            form = _parse_form(app)
             token = form.pop(FORM_TOKEN, None)
             refuse_wrong_token(token if isinstance(token, str) else None, session.id)
             app.context["form"] = form
@@ -107,6 +109,13 @@ def _authorize(session: Session, route: Route) -> None:
         raise Forbidden(f"the role {' or '.join(roles)} is needed")
 
 
+def _parse_form(app: Console) -> Form:
+    """The form that was posted. Raises InvalidRequest."""
+    event = app.event
+    kind = event.headers.get("content-type", "")
+    return parse_form(event.body or "", bool(event.is_base64_encoded), kind)
+
+
 def _to_sign_in(app: Console) -> Response[Any]:
     """Lead to the sign-in, and back to the page from there."""
     path, query = quote_path(app.event.path), app.event.raw_query_string
@@ -117,7 +126,7 @@ def _tell_of_end(app: Console) -> Response[str]:
     """Show what was sent after the session's end, so that nobody has to type it again."""
     event, origin = app.event, app.context["deps"].origin
     refuse_foreign_post(event.headers, origin)
-    form = parse_form(event.body or "", bool(event.is_base64_encoded))
+    form = _parse_form(app)
     typed = [(name, text) for name, text in pairs(form) if name not in NOT_TYPED and text]
     came_from = event.headers.get("referer", "").removeprefix(origin)
     return render(

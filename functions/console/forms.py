@@ -65,7 +65,10 @@ def parse_form(body: str, is_base64: bool, content_type: str = "") -> Form:
 
 def _parse(raw: bytes, content_type: str) -> list[tuple[str, str]]:
     if is_upload(content_type):
-        return parse_upload(raw, content_type)
+        sent = parse_upload(raw, content_type)
+        if len(sent) > MOST_FIELDS:
+            raise ValueError("too many fields")
+        return sent
     return parse_qsl(
         raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
     )

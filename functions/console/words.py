@@ -10,6 +10,10 @@ from shared.domain.pointer import Brake, Reports
 from shared.domain.values import DEFAULT_VARIANT
 from shared.http.problems import ForeignPost, NoRole, StaleForm
 
+IN_DOUBT = (
+    "Try again shortly. If you have just confirmed a change, see first whether it was made."
+)
+"""A store may do what it was told though its answer is lost."""
 ADVICE: Mapping[str, str] = {
     "forbidden": "Ask an administrator to do it, or to give you the role, and sign in again.",
     "not_found": "Check the address, or start from the overview.",
@@ -39,8 +43,8 @@ ADVICE: Mapping[str, str] = {
     "stale_revision": "Look at what has changed, and decide again.",
     "invalid_request": "Go back and correct it.",
     "internal_error": "Try again. If it stays, tell the operators the request below.",
-    "catalog_unavailable": "Postgres does not answer. Nothing was changed. Try again shortly.",
-    "kv_unavailable": "DynamoDB does not answer. Nothing was changed. Try again shortly.",
+    "catalog_unavailable": "Postgres does not answer. " + IN_DOUBT,
+    "kv_unavailable": "DynamoDB does not answer. " + IN_DOUBT,
 }
 
 

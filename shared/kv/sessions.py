@@ -57,8 +57,13 @@ class Sessions:
         self.table.call("put_item", Item=item)
         return session
 
-    def find(self, session_id: str | None, now: datetime) -> Session | None:
-        """Find a session that has not ended, and note that it is used. Raises KVUnavailable."""
+    def find(
+        self, session_id: str | None, now: datetime, *, is_used: bool = True
+    ) -> Session | None:
+        """Find a session that has not ended, and note that it is used. Raises KVUnavailable.
+
+        Where a page asks by itself the session is not used: `is_used` is False.
+        """
         if session_id is None or not SESSION_ID.fullmatch(session_id):
             return None
         answer = self.table.call("get_item", Key=_key(session_id), ConsistentRead=True)
@@ -66,7 +71,7 @@ class Sessions:
         seconds = int(now.timestamp())
         if item is None or seconds >= int(item["expires_at"]["N"]):
             return None
-        if not self._touch(session_id, item, seconds):
+        if is_used and not self._touch(session_id, item, seconds):
             return None
         roles = frozenset(role["S"] for role in item["roles"]["L"])
         return Session(session_id, item["actor"]["S"], roles)

@@ -57,7 +57,8 @@ if (document.getElementById("live")) {
   const timer = setInterval(async () => {
     if (document.hidden || isInUse()) return;
     try {
-      const answer = await fetch(location.href, { redirect: "manual" });
+      const headers = { "x-refresh": "1" };
+      const answer = await fetch(location.href, { redirect: "manual", headers });
       if (answer.type === "opaqueredirect") {
         clearInterval(timer);
         tell("You are signed out. Load the page again to sign in.");

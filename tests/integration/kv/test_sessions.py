@@ -102,6 +102,13 @@ def test_use_is_noted_once_a_minute(sessions: Sessions, calls: list[str]) -> Non
     assert calls.count("UpdateItem") == 2
 
 
+def test_what_a_page_reads_by_itself_is_no_use(sessions: Sessions) -> None:
+    """An open page that refreshes itself keeps no session alive."""
+    opened = sessions.open("ana", [], NOW)
+    assert sessions.find(opened.id, NOW + 59 * MINUTE, is_used=False) == opened
+    assert sessions.find(opened.id, NOW + HOUR, is_used=False) is None
+
+
 def test_an_ended_session_is_gone(sessions: Sessions) -> None:
     """Others stay, and to end it twice is no error."""
     opened, other = (sessions.open(name, [], NOW) for name in ("ana", "bob"))

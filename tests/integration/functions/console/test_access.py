@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from functions.console import handler
+from functions.console.application import REFRESH
+from functions.console.forms import MOST_FIELDS
 from infra.local.postgres import Postgres
 from shared.kv.sessions import Sessions
 from shared.kv.table import Table
@@ -108,8 +113,58 @@ def test_refusals_say_what_to_do(admin: Person) -> None:
     assert (wrong.status, wrong.reply.headers["allow"]) == (405, "GET")
     assert "use the page's own buttons" in wrong.text
     broken = admin.get("/console?variant=%3Cb%3E", 422)
-    assert "Variant must be a variant" in broken.text.replace("variant must", "Variant must")
+    assert broken.text.count("must be a variant") == 1
+    too_long = admin.get(f"/console/search?q={'x' * 256}", 422)
+    assert "Q must have at most 255 characters Go back" in too_long.text
     down = replace(admin, wired=lambda: replace(admin.wired(), sessions=no_sessions()))
-    assert "DynamoDB does not answer. Nothing was changed." in down.get("/console", 503).text
+    assert "DynamoDB does not answer. Try again shortly." in down.get("/console", 503).text
     for page in (unknown, wrong, broken):
         assert page.reply.headers["x-request-id"] in page.text
+
+
+def test_a_page_that_refreshes_itself_is_no_use(admin: Person) -> None:
+    """Its script says so, and the end of an idle session stays where it was."""
+    sessions, now = admin.wired().sessions, datetime.now(UTC)
+    idle = sessions.open("idle", ["viewer"], now - timedelta(minutes=30))
+    person = replace(admin, session=idle)
+    later = now + timedelta(minutes=45)
+    script = (Path(handler.__file__).parent / "assets" / "console.js").read_text("utf-8")
+    assert f'"{REFRESH}"' in script
+    assert person.send("GET", "/console", headers={REFRESH: "1"}).status == 200
+    assert sessions.find(idle.id, later, is_used=False) is None
+    assert person.get("/console").status == 200
+    assert sessions.find(idle.id, later, is_used=False) == idle
+
+
+def test_a_file_sent_after_the_end_of_the_session(admin: Person) -> None:
+    """What was typed is shown, the file is not."""
+    body = (
+        '--edge\r\nContent-Disposition: form-data; name="csv"\r\n\r\nuser_id\r\n'
+        '--edge\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nsecret\r\n'
+        "--edge--\r\n"
+    )
+    kind = {"content-type": "multipart/form-data; boundary=edge", "origin": ORIGIN}
+    nobody = replace(admin, session=None)
+    page = nobody.send("POST", "/console/changes/import", body.encode(), kind)
+    assert (page.status, page.heading) == (403, "Your session has ended")
+    assert "Csv user_id Sign in again" in page.text
+
+
+@pytest.mark.parametrize("kind", ["urlencoded", "multipart"])
+def test_a_form_of_too_many_fields(admin: Person, kind: str) -> None:
+    """It is refused before anything is made of it."""
+    fields: Fields = {"x": ["1"] * MOST_FIELDS}
+    if kind == "urlencoded":
+        page = admin.post(CHANGE, fields)
+    else:
+        part = '--edge\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n'
+        sent = {"content-type": "multipart/form-data; boundary=edge", "origin": ORIGIN}
+        body = f"{part * (MOST_FIELDS + 1)}--edge--\r\n".encode()
+        page = admin.send("POST", CHANGE, body, sent)
+    assert (page.status, "Form cannot be read" in page.text) == (422, True)
+
+
+def test_what_no_page_sends(admin: Person) -> None:
+    """Who asks for the form of nobody gets the page of nobody."""
+    nobody = admin.post("/console/changes/pin", {"edit": "true"})
+    assert nobody.status == 404
