@@ -1,5 +1,6 @@
 """Make a change: show what it would do, and do it once a person has confirmed."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -30,6 +31,7 @@ CONTROLS = ("seen", "seen_event", "typed", "edit")
 """Fields of the page that confirms: the states it showed, the newest event then, the text that
 a person had to type, and the wish to go back to the form."""
 SHOWN_EVENTS = 5
+EVENT_ID = re.compile(r"[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ def _confirm(
 
 def _read_state(change: Change, tx: Transaction, since: str | None) -> State:
     newest = tx.audit.page(EventFilter(), None, 1)
-    seen = int(since) if since and since.isascii() and since.isdigit() else 0
+    seen = int(since) if since and EVENT_ID.fullmatch(since) else 0
     news = [
         event
         for subject in (change.subjects(tx) if since else ())

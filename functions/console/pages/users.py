@@ -122,7 +122,7 @@ def show_user(user_id: str) -> Response[str]:
 
 def show_pin_form(filled: FilledForm) -> Response[str]:
     """Show the form again on the page of its user."""
-    user_id = path_value(USER_ID, str(filled.values.get("user_id")))
+    user_id = path_value(USER_ID, str(filled.value("user_id")))
     return _show(user_id, None, filled)
 
 

@@ -108,6 +108,8 @@ def test_the_world_moves_between_preview_and_confirmation(
     assert "Nothing was changed: what you saw has changed meanwhile." in stale.text
     assert "ada@example.com pinned moved to v3" in stale.text
     assert "It takes the place of the pin to v3" in stale.text
+    made_up = admin.post("/console/changes/pin", seen | {"seen_event": "1" * 5000})
+    assert made_up.status == 412
     [seen] = stale.forms("/console/changes/pin")
     actors.deprecate("v2")
     assert admin.post("/console/changes/pin", seen).status == 412
