@@ -165,6 +165,6 @@ def test_a_form_of_too_many_fields(admin: Person, kind: str) -> None:
 
 
 def test_what_no_page_sends(admin: Person) -> None:
-    """Who asks for the form of nobody gets the page of nobody."""
+    """The form of nobody is not found."""
     nobody = admin.post("/console/changes/pin", {"edit": "true"})
     assert nobody.status == 404
