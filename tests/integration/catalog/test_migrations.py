@@ -22,6 +22,7 @@ TABLES = {
     "kiloclaw_audit_sealed_events",
     "kiloclaw_audit_seals",
     "kiloclaw_available_versions",
+    "kiloclaw_idempotency_keys",
     "kiloclaw_instances",
     "kiloclaw_migrations",
     "kiloclaw_promotions",
