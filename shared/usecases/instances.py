@@ -130,8 +130,8 @@ def _page_by_class(
     users = tx.fleet.users_of(
         fleet.in_force, classes, after, limit, wanted=query.wanted, sort=query.sort
     )
-    found = tx.fleet.find_all([user for user, _ in users])
-    return [found[user] for user, _ in users if user in found]
+    found = tx.fleet.find_all(users)
+    return [found[user] for user in users if user in found]
 
 
 def _read_fleet(tx: Transaction, kv: KV) -> Situations:

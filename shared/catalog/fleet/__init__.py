@@ -251,7 +251,7 @@ class Fleet:
         *,
         wanted: InstanceFilter = EVERYBODY,
         sort: InstanceSort = "user_id",
-    ) -> list[tuple[UserId, FleetClass]]:
+    ) -> list[UserId]:
         """List up to `limit` wanted users of these classes behind `after`, as `page` does."""
         page = PageOfUsers(after, limit, wanted, sort)
         return find_users(self.connection, in_force, classes, page)

@@ -22,8 +22,12 @@ from shared.domain.impact import FleetClass
 from shared.domain.pointer import Rollout
 from shared.domain.values import UserId, Variant
 
+EITHER, ANY = {(True, False), (False, False)}, {(None, None)}
+"""Both buckets of a rollout that does not change, and how the statement says so."""
 SEPARATOR = "\x1f"
 CANDIDATES = 100
+MANY, LOOKED_AT = 10_000, 2_000
+"""With so many wanted users, a page of them is looked for among so many instances first."""
 
 
 class InForce(NamedTuple):
@@ -80,26 +84,40 @@ SELECT i.variant, v.variant, i.image_tag, i.is_pinned, p.image_tag, {PIN_EXPIRED
  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """
 
-# What the users of a class have in common as one text, without buckets and with them. Buckets
-# are dear, so only users who are like a wanted class in all else are hashed.
+# What the users of a class have in common, as one text.
 LIKE: LiteralString = f"""
 concat_ws(chr(31), {DECIDED}, i.image_tag, i.is_pinned, coalesce(p.image_tag, ''),
           {PIN_EXPIRED})
 """
 KEY: LiteralString = f"concat_ws(chr(31), {LIKE}, {BEFORE}, {AFTER})"
-# OFFSET 0 has the fleet read as it lies: the wanted may be few, or all at the end of the list.
-USERS: dict[InstanceSort, LiteralString] = {
-    sort: f"""
-SELECT user_id, key
-  FROM (SELECT i.user_id, i.resolved_at, {KEY} AS key
-        {FLEET}
-         WHERE i.image_tag = ANY(%(tags)s) AND {LIKE} = ANY(%(likes)s) AND {KEY} = ANY(%(keys)s)
-           {BEHIND[sort]}
+# The wanted classes as rows; no bucket means either. Hashing is dear, so only users are
+# hashed who are like a wanted class in all else, and only where the bucket matters.
+WANTED: LiteralString = """
+SELECT * FROM unnest(%(likes)s::text[], %(befores)s::boolean[], %(afters)s::boolean[])
+    AS w (like_it, before, after)
+"""
+IN_CLASS: LiteralString = f"""
+w.like_it = {LIKE} AND (w.before IS NULL OR w.before = {BEFORE})
+AND (w.after IS NULL OR w.after = {AFTER})
+"""
+
+
+def _users(sort: InstanceSort, some: LiteralString) -> LiteralString:
+    """The statement for users of wanted classes; OFFSET 0 has the fleet read as it lies."""
+    return f"""
+SELECT user_id
+  FROM (SELECT i.user_id, i.resolved_at
+          FROM (SELECT * FROM kiloclaw_instances i {FILTER} {BEHIND[sort]} {some}) AS i
+        {WITH_PINS}
+          JOIN ({WANTED}) AS w ON {IN_CLASS}
         OFFSET 0) AS i
 {ORDER[sort]}
 """  # noqa: S608  constants alone
-    for sort in ORDER
-}
+
+
+# Among the next instances of the list, or all: the wanted may be few, or at its very end.
+NEAR = {sort: _users(sort, ORDER[sort].replace("%(limit)s", "%(near)s")) for sort in ORDER}
+ALL = {sort: _users(sort, "") for sort in ORDER}
 
 # A few users of each tag are looked at, so that a sample costs the same in every fleet.
 SAMPLE: LiteralString = f"""
@@ -140,19 +158,20 @@ def find_users(
     in_force: Collection[InForce],
     classes: Collection[FleetClass],
     page: PageOfUsers,
-) -> list[tuple[UserId, FleetClass]]:
-    """List wanted users of these classes, a page of them, each with the class."""
-    by_key = _by_key(in_force, classes)
-    parameters: dict[str, object] = {
-        "tags": list({one.running_tag for one in classes}),
-        "likes": list({key.rsplit(SEPARATOR, 2)[0] for key in by_key}),
-        "keys": list(by_key),
-        "limit": page.limit,
-    }
-    parameters |= _rollouts(in_force) | filter_parameters(page.wanted)
-    parameters |= place_parameters(page.after)
-    rows = connection.execute(USERS[page.sort], parameters).fetchall() if by_key else []
-    return [(user_id, by_key[key]) for user_id, key in rows]
+) -> list[UserId]:
+    """List wanted users of these classes, a page of them."""
+    if not classes:
+        return []
+    parameters = _rollouts(in_force) | _wanted(in_force, classes)
+    parameters |= filter_parameters(page.wanted) | place_parameters(page.after)
+    parameters |= {"limit": page.limit, "near": LOOKED_AT}
+    are_many = page.wanted == EVERYBODY and sum(one.users for one in classes) >= MANY
+    rows: list[tuple[UserId]] = []
+    for statements in (NEAR, ALL) if are_many else (ALL,):
+        rows = connection.execute(statements[page.sort], parameters).fetchall()
+        if len(rows) == page.limit:
+            break
+    return [user_id for (user_id,) in rows]
 
 
 def sample_users(
@@ -177,6 +196,23 @@ def sample_users(
         if len(users) < limit:
             users.setdefault(user_id, by_key[key])
     return dict(sorted(users.items()))
+
+
+def _wanted(
+    in_force: Collection[InForce], classes: Collection[FleetClass]
+) -> dict[str, object]:
+    """The classes as columns. Where both buckets are wanted, nobody has to be hashed."""
+    buckets: dict[str, set[tuple[bool | None, bool | None]]] = {}
+    for key, one in _by_key(in_force, classes).items():
+        like = key.rsplit(SEPARATOR, 2)[0]
+        buckets.setdefault(like, set()).add((one.before, key.endswith("t")))
+    rows = [
+        (like, before, after)
+        for like, found in buckets.items()
+        for before, after in (ANY if found >= EITHER else found)
+    ]
+    likes, befores, afters = map(list, zip(*rows, strict=True))
+    return {"likes": likes, "befores": befores, "afters": afters}
 
 
 def _by_key(

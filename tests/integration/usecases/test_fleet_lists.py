@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.catalog.fleet import InstanceFilter, InstanceSort, Place
+from shared.catalog.fleet import InstanceFilter, InstanceSort, Place, classes
 from shared.domain.errors import NoVersionAvailable
 from shared.domain.model import Intent
 from shared.kv import KV
@@ -176,9 +176,13 @@ def test_flags_are_what_provisioning_would_answer(fleet: RandomFleet, sandbox: S
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.usefixtures("fleet")
 def test_lists_by_class_are_those_who_are_flagged(
-    sandbox: Sandbox, kv: KV, sort: InstanceSort
+    sandbox: Sandbox, kv: KV, sort: InstanceSort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every page of any filter has the users of whom it is true, in order and once."""
+    """Every page of any filter has the users of whom it is true, in order and once.
+
+    Also where a page is looked for among the next few instances first.
+    """
+    monkeypatch.setattr(classes, "LOOKED_AT", 20)
     everybody = _everybody(sandbox, kv)
     if sort == "resolved_at":
         everybody.sort(
@@ -202,7 +206,8 @@ def test_lists_by_class_are_those_who_are_flagged(
                 and (wanted.q or "").lower() in state.instance.user_id
             ]
             query = InstanceQuery(wanted, drift, outdated, sort)
-            for limit in (1, 7, 100):
+            for limit, many in ((1, 10_000), (7, 1), (100, 10_000)):
+                monkeypatch.setattr(classes, "MANY", many)
                 assert _walk(query, limit, sandbox, kv) == expected
 
 
