@@ -62,17 +62,24 @@ def canonical_json(content: object) -> bytes:
 
 
 def _document(text: str | None) -> object:
-    """Read JSON. A number that canonical JSON might round is taken as its text."""
+    """Read JSON. A number that canonical JSON might round is an object with its text.
+
+    No event holds such an object or such a number, so neither passes for what an event held.
+    """
     return None if text is None else _decode(text)
 
 
-def _whole(text: str) -> int | str:
+def _whole(text: str) -> object:
     if len(text) > MAX_DIGITS or abs(int(text)) > MAX_NUMBER:
-        return text
+        return _inexact(text)
     return int(text)
 
 
-_decode = json.JSONDecoder(parse_int=_whole, parse_float=str).decode
+def _inexact(text: str) -> object:
+    return {"number": text}
+
+
+_decode = json.JSONDecoder(parse_int=_whole, parse_float=_inexact).decode
 
 
 def hash_event(event: LoggedEvent) -> bytes:

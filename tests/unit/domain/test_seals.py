@@ -61,18 +61,22 @@ def test_an_event_is_canonical(after: Any, reason: str) -> None:
     ("printed", "canonical"),
     [
         ("9007199254740991", "9007199254740991"),
-        ("9007199254740992", '"9007199254740992"'),
-        ("-9007199254740992", '"-9007199254740992"'),
-        ("1" + "0" * 5000, f'"1{"0" * 5000}"'),
-        ("1.50", '"1.50"'),
-        ("1e400", '"1e400"'),
+        ("9007199254740992", '{"number":"9007199254740992"}'),
+        ("-9007199254740992", '{"number":"-9007199254740992"}'),
+        ("1" + "0" * 5000, f'{{"number":"1{"0" * 5000}"}}'),
+        ("1.50", '{"number":"1.50"}'),
+        ("1e400", '{"number":"1e400"}'),
         ('"\\u20ac\\n"', '"€\\n"'),
     ],
 )
 def test_no_number_is_rounded(printed: str, canonical: str) -> None:
-    """A number that canonical JSON could not hold exactly is written as its text."""
+    """A number that canonical JSON could not hold exactly is written as its text.
+
+    It is told from a text of the same characters, such as a tag.
+    """
     event = _event(before=printed)
     assert f'"before":{canonical},'.encode() in event.canonical()
+    assert event.canonical() != _event(before=json.dumps(printed)).canonical()
 
 
 @pytest.mark.parametrize("column", PLAIN)
