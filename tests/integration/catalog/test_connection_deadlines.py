@@ -29,6 +29,12 @@ Ask = Callable[[Database], int]
 either_way = pytest.mark.parametrize("ask", [pid, pid_in_transaction])
 
 
+@pytest.fixture(scope="module")
+def each_server(postgres_server: Postgres) -> Postgres:
+    """One server's waits are as good as two's: all of them are ended by the client."""
+    return postgres_server
+
+
 @either_way
 def test_a_connection_whose_backend_is_silent_is_replaced_after_a_second(
     database: Database, ask: Ask
