@@ -129,6 +129,7 @@ def test_nothing_to_show(admin: Person, stores: Stores) -> None:
         assert "Nothing was changed yet" in person.get(PAGE).text
     down = admin.without_catalog().get(f"{PAGE}?action=pin.set")
     assert "The catalog does not answer, so the log cannot be shown now." in down.text
+    assert "sealed" not in down.text
     assert admin.without_kv().get(PAGE).rows()
 
 
