@@ -5,7 +5,7 @@ events (RFC 8785). So a seal says what the whole log was up to its own events.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -41,12 +41,22 @@ class LoggedEvent:
     request_id: str | None
 
     def canonical(self) -> bytes:
-        """Write the event as canonical JSON. Ids are texts, for they have 64 bits."""
+        """Write the event as canonical JSON. Ids are texts, for they have 64 bits.
+
+        Documents that are nested more deeply than Python can read are none of ours: they are
+        written as their texts.
+        """
+        try:
+            return self._written(_document)
+        except RecursionError:
+            return self._written(_as_text)
+
+    def _written(self, read: Callable[[str | None], object]) -> bytes:
         content = {
             "id": str(self.id), "transaction_id": self.transaction_id, "at": self.at,
             "actor": self.actor, "action": self.action,
             "subject_kind": self.subject_kind, "subject_id": self.subject_id,
-            "before": _document(self.before), "after": _document(self.after),
+            "before": read(self.before), "after": read(self.after),
             "reason": self.reason, "request_id": self.request_id,
         }  # fmt: skip
         return canonical_json(content)
@@ -71,15 +81,15 @@ def _document(text: str | None) -> object:
 
 def _whole(text: str) -> object:
     if len(text) > MAX_DIGITS or abs(int(text)) > MAX_NUMBER:
-        return _inexact(text)
+        return _as_text(text)
     return int(text)
 
 
-def _inexact(text: str) -> object:
-    return {"number": text}
+def _as_text(text: str | None) -> object:
+    return {"text": text}
 
 
-_decode = json.JSONDecoder(parse_int=_whole, parse_float=_inexact).decode
+_decode = json.JSONDecoder(parse_int=_whole, parse_float=_as_text).decode
 
 
 def hash_event(event: LoggedEvent) -> bytes:
