@@ -10,8 +10,10 @@ import pytest
 
 from functions.console import handler
 from functions.console.application import REFRESH
+from functions.console.changes import CHANGES
 from functions.console.forms import MOST_FIELDS
 from infra.local.postgres import Postgres
+from shared.domain.roles import Role
 from shared.kv.sessions import Sessions
 from shared.kv.table import Table
 from tests.support.admin_api import EMAIL
@@ -67,6 +69,19 @@ def test_viewers_see_and_change_nothing(admin: Person) -> None:
     refused = viewer.post(CHANGE, {"image_tag": "v1"})
     assert refused.status == 403
     assert "The role admin is needed. Ask an administrator" in refused.text
+
+
+@pytest.mark.parametrize("role", ["viewer", "publisher", "admin"])
+def test_every_role_at_every_post(admin: Person, role: Role) -> None:
+    """A role makes the changes for which it is enough, and no other."""
+    person, allowed = admin.signed_in(role), set()
+    for name in CHANGES:
+        if person.post(f"/console/changes/{name}").status != 403:
+            allowed.add(name)
+    if person.post("/console/sync").status != 403:
+        allowed.add("sync")
+    expected = {"viewer": set(), "publisher": {"publish"}, "admin": {*CHANGES, "sync"}}
+    assert allowed == expected[role]
 
 
 def test_a_post_after_the_end_of_the_session(admin: Person) -> None:
