@@ -21,17 +21,30 @@ COMMENT ON COLUMN kiloclaw_instances.decided_at IS
 COMMENT ON INDEX kiloclaw_instances_pkey IS
     'Invariant: one row a user. Query: the list of instances by user id.';
 
--- Every start moves its row in every index, so there are no more than lists need. Instances with the
--- same tag, variant and source are a group, and there are few groups: a filtered page is merged from
--- a page of each.
-CREATE INDEX instances_by_group ON kiloclaw_instances (image_tag, variant, source, user_id);
-COMMENT ON INDEX instances_by_group IS
-    'Query: filtered instances by user id, how many run a version, and which groups there are.';
+CREATE INDEX instances_by_image_tag ON kiloclaw_instances (image_tag, user_id);
+COMMENT ON INDEX instances_by_image_tag IS
+    'Query: the instances of one version by user id, their number, and the distribution.';
 
-CREATE INDEX instances_by_group_resolved_at
-    ON kiloclaw_instances (image_tag, variant, source, resolved_at, user_id);
-COMMENT ON INDEX instances_by_group_resolved_at IS
-    'Query: filtered instances, latest start first.';
+CREATE INDEX instances_by_variant ON kiloclaw_instances (variant, user_id);
+COMMENT ON INDEX instances_by_variant IS 'Query: the instances of one variant by user id.';
+
+CREATE INDEX instances_by_source ON kiloclaw_instances (source, user_id);
+COMMENT ON INDEX instances_by_source IS 'Query: the instances of one source by user id.';
+
+CREATE INDEX instances_by_image_tag_resolved_at
+    ON kiloclaw_instances (image_tag, resolved_at, user_id);
+COMMENT ON INDEX instances_by_image_tag_resolved_at IS
+    'Query: the instances of one version, latest start first; an old version has no new starts.';
+
+CREATE INDEX instances_by_variant_resolved_at
+    ON kiloclaw_instances (variant, resolved_at, user_id);
+COMMENT ON INDEX instances_by_variant_resolved_at IS
+    'Query: the instances of one variant, latest start first.';
+
+CREATE INDEX instances_by_source_resolved_at
+    ON kiloclaw_instances (source, resolved_at, user_id);
+COMMENT ON INDEX instances_by_source_resolved_at IS
+    'Query: the instances of one source, latest start first; rollouts of the past have ended.';
 
 CREATE INDEX instances_by_resolved_at ON kiloclaw_instances (resolved_at, user_id);
 COMMENT ON INDEX instances_by_resolved_at IS
@@ -44,12 +57,11 @@ GRANT SELECT, DELETE ON kiloclaw_instances TO kiloclaw_admin_api;
 -- The user's place in 0..9,999 under a rollout's salt: the first 8 bytes of a hash, big-endian, modulo
 -- 10,000. The same as `bucket` in shared/domain/rollout.py, which a test compares.
 -- One expression, so that it becomes part of the statement that uses it: a million calls of a function
--- would take ten times as long. bigint is signed, so 2^63 is taken from the number and 5,808, which is
--- 2^63 modulo 10,000, is added again; 10,000 more keep the sum positive.
+-- would take ten times as long. xid8 is the unsigned type of 64 bits that reads hexadecimal digits.
 CREATE FUNCTION kiloclaw_bucket(salt text, user_id text) RETURNS integer
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT (((('x' || encode(substr(sha256(
-                 decode(replace(salt, '\', '\\'), 'escape') || '\x00'::bytea
-                 || decode(replace(user_id, '\', '\\'), 'escape')), 1, 8), 'hex'))::bit(64)
-             # ('x8' || repeat('0', 15))::bit(64))::bigint % 10000 + 15808) % 10000)::integer
+    SELECT (('0x' || encode(substr(sha256(
+               decode(replace(salt, '\', '\\'), 'escape') || '\x00'::bytea
+               || decode(replace(user_id, '\', '\\'), 'escape')), 1, 8), 'hex')
+           )::xid8::text::numeric % 10000)::integer
 $$;
