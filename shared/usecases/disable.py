@@ -183,8 +183,8 @@ def _refuse_to_strand(tag: ImageTag, tx: Transaction, *, is_named: bool, force: 
     pinned = 0 if force else tx.pins.count(tag)
     if pinned:
         raise VersionPinned(
-            f"{pinned} users are pinned to the version: name a replacement to move the pins"
-            " to, or force to leave them suspended",
+            f"the version has pins ({pinned}): name a replacement to move them to, or force"
+            " to leave them suspended",
             pin_count=pinned,
         )
 

@@ -45,7 +45,7 @@ def check_retirement(tag: ImageTag, named: Collection[ImageTag], tx: Transaction
     if tag in named:
         raise VersionInUse("the version is latest or candidate of its variant")
     if pinned := tx.pins.count(tag):
-        raise VersionPinned(f"{pinned} users are pinned to the version", pin_count=pinned)
+        raise VersionPinned(f"the version has pins ({pinned})", pin_count=pinned)
 
 
 def _entry(version: Version) -> ImageEntry:

@@ -41,7 +41,6 @@ class Disable(EditVersion):
         return (
             "It starts nowhere any more, from the next start on. What runs now is not stopped.",
             later,
-            "It works while DynamoDB is down: then starts follow the catalog at once.",
         )
 
     def warnings(self, tx: Transaction) -> Sequence[str]:
