@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import requests
 from authlib.integrations.requests_client import OAuth2Session, OAuthError
@@ -18,6 +18,7 @@ from shared.kv.pending_sign_ins import PendingSignIn
 TIMEOUT = (2.0, 3.0)
 """Seconds to connect, and to wait for each part of an answer."""
 
+ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 SCOPE = "openid email"
 ALGORITHMS = ["RS256"]
 """The one that Cognito signs with. The token's own word about it counts for nothing."""
@@ -118,14 +119,11 @@ class IssuerClient:
         return self._keys
 
     def _endpoint(self, name: str) -> str:
-        found = self._published.get(name)
-        if not isinstance(found, str):
-            raise IssuerUnavailable(f"the issuer publishes no {name}")
-        return found
+        return self._published[name]
 
     @cached_property
-    def _published(self) -> Mapping[str, Any]:
-        """What the issuer says of itself, kept once it was read.
+    def _published(self) -> Mapping[str, str]:
+        """The issuer's endpoints by name, kept once all were read.
 
         https://openid.net/specs/openid-connect-discovery-1_0.html, section 4.
         """
@@ -133,7 +131,10 @@ class IssuerClient:
         document = _read_json(f"{issuer}/.well-known/openid-configuration")
         if document.get("issuer") != issuer:
             raise IssuerUnavailable("what the issuer publishes is of another one")
-        return document
+        endpoints = {name: document.get(name) for name in ENDPOINTS}
+        if not all(isinstance(address, str) for address in endpoints.values()):
+            raise IssuerUnavailable("the issuer does not publish all its endpoints")
+        return cast("dict[str, str]", endpoints)
 
     def _session(self) -> Any:
         """Make a client for one exchange: it remembers tokens, which nobody needs later."""

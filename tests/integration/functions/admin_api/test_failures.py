@@ -18,7 +18,10 @@ from tests.support.stores import Stores, make_stores
 
 BEHIND_A_TOKEN = [one for one in OPERATIONS if one.roles]
 TAG = "2026.11.1-r1"
-BODY = {"image_tag": TAG, "openclaw_version": "2026.11.1", "percent": 5}
+BODY = {
+    "image_tag": TAG, "openclaw_version": "2026.11.1", "percent": 5,
+    "mode": "atomic", "items": [{"op": "unpin", "user_id": "ana@example.com"}],
+}  # fmt: skip
 BAD = "2026.11.1-r2"
 NEEDS_THE_KV = {
     ("POST", "/v1/versions"),
@@ -103,7 +106,8 @@ def test_what_nobody_expected(
     """A bare 500; where it happened is in the log, without the message of the error."""
     stores = make_stores(postgres_server, dynamodb)
     stores.sql("ALTER TABLE kiloclaw_version_pins RENAME TO elsewhere")
-    with api_on(stores) as api:
+    # A logger of its own name: one that was made before writes to another test's output.
+    with api_on(stores, POWERTOOLS_SERVICE_NAME="unexpected") as api:
         answer = api.call("GET", "/v1/pins?q=do-not-repeat-me")
         assert answer.refusal == (500, "internal_error")
         assert "elsewhere" not in answer.body.decode()

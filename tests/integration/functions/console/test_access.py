@@ -12,6 +12,7 @@ from functions.console import handler
 from functions.console.application import REFRESH
 from functions.console.changes import CHANGES
 from functions.console.forms import MOST_FIELDS
+from functions.console.rendering import ASSETS, asset_address
 from infra.local.postgres import Postgres
 from shared.domain.roles import Role
 from shared.kv.sessions import Sessions
@@ -44,6 +45,21 @@ def test_pages_need_a_session(admin: Person) -> None:
     )
     assert admin.get("/console").heading == "Overview"
     assert admin.get("/", 303).location == "/console"
+
+
+def test_files_of_the_pages_need_no_session(admin: Person) -> None:
+    """A browser keeps them by the address that names their content, and by no other."""
+    nobody = replace(admin, session=None)
+    for name, kind in ASSETS.items():
+        address = asset_address(name)
+        kept, old = (
+            nobody.send("GET", path).reply for path in (address, f"/console/assets/0/{name}")
+        )
+        assert kept.headers["content-type"] == old.headers["content-type"] == kind
+        assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert old.headers["cache-control"] == "no-store"
+        assert kept.body == old.body
+    assert nobody.send("GET", "/console/assets/0/handler.py").status == 404
 
 
 def test_posts_need_the_token_of_the_session(admin: Person) -> None:

@@ -23,7 +23,7 @@ def start(stores: Stores, user: str, tag: str) -> None:
     copy_fleet(stores)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def admin(postgres_server: Postgres, dynamodb: Any, client: Any) -> Iterator[Person]:
     """`two` is latest, and of two instances one still runs `one`."""
     stores = make_stores(postgres_server, dynamodb)

@@ -17,7 +17,7 @@ PAGE = "/console/sync"
 HOSTILE = "<script>alert(1)</script>"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def admin(postgres_server: Postgres, dynamodb: Any) -> Iterator[Person]:
     """Five new entries, of which a run takes two, a thief of a digest and a malformed one."""
     stores = make_stores(postgres_server, dynamodb)
@@ -91,7 +91,7 @@ def test_viewers_cannot_run_it(admin: Person) -> None:
 
 def test_pages_of_runs_and_findings(admin: Person) -> None:
     """Both lists go on behind what is shown, at a fixed number of statements."""
-    for _ in range(3):
+    for _ in range(4):
         admin.post(PAGE)
     admin.stores.sql(
         "INSERT INTO kiloclaw_sync_findings (image_tag, code, detail, first_seen, last_seen)"

@@ -291,7 +291,7 @@ def test_a_pin_since_is_a_moved_world(admin: Person, actor: Sandbox, stores: Sto
     for name, form in forms.items():
         refused = admin.post(f"/console/changes/{name}", form)
         assert (refused.status, "Nothing was changed" in refused.text) == (409, True)
-        assert "users are pinned" in refused.text
+        assert "the version has pins" in refused.text
     assert _state(stores, "pin-1")[0] == "active"
 
 
