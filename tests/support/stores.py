@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any, LiteralString
 from uuid import uuid4
 
+import botocore.session
 import psycopg
 from psycopg import sql
 
@@ -166,6 +167,14 @@ def make_table(client: Any) -> str:
     table = f"kiloclaw-{uuid4()}"
     create_table(client, table)
     return table
+
+
+def stream_client(stores: Stores) -> Any:
+    """A client of the table's stream. Boto3's own session may have earlier credentials."""
+    session = botocore.session.get_session()
+    return session.create_client(
+        "dynamodbstreams", endpoint_url=stores.client.meta.endpoint_url
+    )
 
 
 def make_session_table(client: Any) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -19,7 +18,7 @@ from shared.kv.stream import read_changes
 from shared.usecases.fleet import Applied, apply_changes
 from tests.support.concurrent_actors import Sandbox
 from tests.support.failing_clients import Interposing, closed_catalog, refusal
-from tests.support.stores import Stores
+from tests.support.stores import Stores, stream_client
 from tests.support.stream_records import instance_item
 
 USERS = ("ana", "bob", "oauth/google:114000741928328149731", "o'brien@example.com")
@@ -40,7 +39,7 @@ def reader(stores: Stores) -> StreamReader:
 
 
 def reader_of(stores: Stores) -> StreamReader:
-    client = boto3.client("dynamodbstreams", endpoint_url=stores.client.meta.endpoint_url)
+    client = stream_client(stores)
     return StreamReader(client, stores.table)
 
 

@@ -1,14 +1,12 @@
 """A rebuild makes the fleet's copy equal to the KV, whatever happens meanwhile."""
 
 import random
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from threading import Lock
 from typing import Any
 
-import boto3
 import pytest
 
 from infra.local.aws.stream import StreamReader
@@ -23,7 +21,7 @@ from shared.usecases import rebuild_fleet as rebuilding
 from shared.usecases.fleet import apply_changes
 from shared.usecases.rebuild_fleet import FleetReport, rebuild_fleet
 from tests.support.failing_clients import Refusing, refusal
-from tests.support.stores import Stores
+from tests.support.stores import Stores, stream_client
 from tests.support.stream_records import instance_item
 
 USERS = [f"user-{number}" for number in range(7)]
@@ -202,13 +200,7 @@ class Fleet:
             del self.pending[:size]
 
     def deliver_all(self) -> None:
-        """Hand over what remains. On a busy machine the stream is behind the table."""
-        mark = {"pk": {"S": "INSTANCE#last"}, "sk": {"S": "NOTE"}}
-        self.kv.table.call("put_item", Item=mark)
-        give_up = time.monotonic() + 30
-        while not any(record["dynamodb"]["Keys"] == mark for record in self.pending):
-            assert time.monotonic() < give_up
-            self.pending += self.reader.read()
+        self.pending += self.reader.read()
         for start in range(0, len(self.pending), 3):
             changes = read_changes(self.pending[start : start + 3])
             apply_changes(changes, catalog=self.catalog)
@@ -241,7 +233,7 @@ def test_a_rebuild_against_running_starts(
     """Once the stream's remaining records are applied the copy equals the KV; without them, a
     rebuild with nothing running beside makes it so.
     """
-    poller = boto3.client("dynamodbstreams", endpoint_url=stores.client.meta.endpoint_url)
+    poller = stream_client(stores)
     other = stores.catalog("fleet")
     reader = StreamReader(poller, stores.table)
     chance = random.Random(seed)
@@ -263,7 +255,7 @@ def test_a_record_destroyed_while_its_row_is_mended(
     stores: Stores, catalog: Catalog, kv: KV
 ) -> None:
     """The removal came too early to take the row away, so the record is read once more."""
-    client = boto3.client("dynamodbstreams", endpoint_url=stores.client.meta.endpoint_url)
+    client = stream_client(stores)
     reader = StreamReader(client, stores.table)
     kv.instances.record(instance("ana", 5))
     apply_changes(read_changes(reader.read()), catalog=catalog)
