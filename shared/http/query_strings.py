@@ -22,12 +22,6 @@ def parse_query_string(raw: str) -> dict[str, str]:
     return given
 
 
-def query_names(raw: str) -> set[str]:
-    """Return the names in a raw query string, as far as they can be read. Refuses nothing."""
-    raw_names = (name.encode(errors="replace") for name, _ in _pairs(raw))
-    return {unquote_to_bytes(name).decode(errors="replace") for name in raw_names}
-
-
 def escape_untrusted(name: object) -> str:
     """Turn a name that the caller chose into short ASCII text that an answer may repeat."""
     return str(name).encode("unicode_escape").decode("ascii")[:LONGEST_NAME]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.domain.errors import InvalidRequest
-from shared.http.query_strings import escape_untrusted, parse_query_string, query_names
+from shared.http.query_strings import escape_untrusted, parse_query_string
 
 
 def fields(refusal: pytest.ExceptionInfo[InvalidRequest]) -> list[str]:
@@ -54,21 +54,6 @@ def test_bad_query_strings(raw: str, wrong: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         parse_query_string(raw)
     assert fields(refusal) == [wrong]
-
-
-@pytest.mark.parametrize(
-    ("raw", "names"),
-    [
-        ("", set()),
-        ("dry_run", {"dry_run"}),
-        ("dry%5Frun=1&a=b=c&", {"dry_run", "a"}),
-        ("%FF=1", {"\ufffd"}),
-        ("\ud800=1", {"?"}),
-    ],
-)
-def test_names_in_a_query_string(raw: str, names: set[str]) -> None:
-    """Names are read as far as possible, and nothing is refused."""
-    assert query_names(raw) == names
 
 
 def test_a_name_that_the_caller_chose() -> None:
