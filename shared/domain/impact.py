@@ -16,6 +16,7 @@ from shared.domain.resolution import (
     decide,
     pointer_in_force,
 )
+from shared.domain.rollout import find_example
 from shared.domain.values import ImageTag, UserId, Variant
 
 
@@ -83,6 +84,30 @@ def rollout_in_force(variant: Variant, situation: Situation, now: datetime) -> R
         variant=variant,
     )
     return pointer_in_force(facts).rollout
+
+
+def split_by_bucket(
+    classes: Iterable[FleetClass], rollouts: Mapping[Variant, Rollout | None]
+) -> list[FleetClass]:
+    """Split classes of both buckets in two, each with a made-up user of that bucket.
+
+    `rollouts` are those in force. Where there is none, nobody is in.
+    """
+    examples = {name: _examples(rollout) for name, rollout in rollouts.items()}
+    return [
+        one._replace(before=inside, after=inside, user_id=user_id)
+        for one in classes
+        for inside, user_id in examples[one.variant].items()
+    ]
+
+
+def _examples(rollout: Rollout | None) -> dict[bool, UserId]:
+    if rollout is None:
+        return {False: "anybody"}
+    return {
+        inside: find_example(rollout.salt, rollout.percent, inside=inside)
+        for inside in (False, True)
+    }
 
 
 def weigh(

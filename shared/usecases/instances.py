@@ -1,14 +1,14 @@
 """List and count instances by what they run and what they would run now."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.catalog.facts import images_within
-from shared.catalog.fleet import EVERYBODY, InstanceFilter, InstanceSort, Place
+from shared.catalog.fleet import InstanceFilter, InstanceSort, Place
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import InstanceNotFound
-from shared.domain.impact import FleetClass, decide_class, tag_of
+from shared.domain.impact import FleetClass, decide_class, split_by_bucket, tag_of
 from shared.domain.model import Instance, Pin
 from shared.domain.resolution import PinFact, Resolution, decide
 from shared.domain.values import UserId
@@ -105,7 +105,9 @@ def get_instance(user_id: UserId, *, catalog: Catalog, kv: KV) -> InstanceState:
 
 def count_instances(tx: Transaction, kv: KV) -> FleetCounts:
     """Count the copy of the fleet, asking `decide` once for each class of users."""
-    groups = _classes(_read_fleet(tx, kv), tx)
+    fleet = _read_fleet(tx, kv)
+    tx.extend_deadline(FLEET_SECONDS)
+    groups = _class_states(tx.fleet.classes(fleet.in_force), fleet, tx)
     return FleetCounts(
         total=_users(groups),
         pinned=_users(group for group in groups if group.one.was_pinned),
@@ -126,7 +128,11 @@ def _page_by_class(
     kv: KV,
 ) -> list[Instance]:
     fleet = _read_fleet(tx, kv)
-    classes = [group.one for group in _classes(fleet, tx, query.wanted) if query.matches(group)]
+    tx.extend_deadline(FLEET_SECONDS)
+    either = tx.fleet.classes(fleet.in_force, query.wanted, by_bucket=False)
+    rollouts = {one.variant: one.before for one in fleet.in_force}
+    states = _class_states(split_by_bucket(either, rollouts), fleet, tx)
+    classes = [group.one for group in states if query.matches(group)]
     users = tx.fleet.users_of(
         fleet.in_force, classes, after, limit, wanted=query.wanted, sort=query.sort
     )
@@ -139,11 +145,9 @@ def _read_fleet(tx: Transaction, kv: KV) -> Situations:
     return read_situations(tx.fleet.variants(), (), tx=tx, kv=kv)
 
 
-def _classes(
-    fleet: Situations, tx: Transaction, wanted: InstanceFilter = EVERYBODY
+def _class_states(
+    classes: Collection[FleetClass], fleet: Situations, tx: Transaction
 ) -> list[ClassState]:
-    tx.extend_deadline(FLEET_SECONDS)
-    classes = tx.fleet.classes(fleet.in_force, wanted)
     tags = {tag for one in classes for tag in (one.running_tag, one.pin_tag) if tag}
     covered = fleet.with_images(images_within(tx.connection, tags))
     return [_class_state(one, covered) for one in classes]

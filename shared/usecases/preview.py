@@ -132,6 +132,7 @@ def weigh_change(
             variant,
             rollout_in_force(variant, before.situation(images), now),
             rollout_in_force(variant, after.situation(images), now),
+            switched,
         ),
         *others.in_force,
     ]

@@ -231,10 +231,17 @@ class Fleet:
         return {share.image_tag: share for share in shares}
 
     def classes(
-        self, in_force: Collection[InForce], wanted: InstanceFilter = EVERYBODY
+        self,
+        in_force: Collection[InForce],
+        wanted: InstanceFilter = EVERYBODY,
+        *,
+        by_bucket: bool = True,
     ) -> list[FleetClass]:
-        """Group the wanted instances that are decided for these variants into classes."""
-        return group_users(self.connection, in_force, wanted)
+        """Group the wanted instances that are decided for these variants into classes.
+
+        Without `by_bucket` a class has the users of both buckets.
+        """
+        return group_users(self.connection, in_force, wanted, by_bucket=by_bucket)
 
     def sample(
         self, in_force: Collection[InForce], classes: Collection[FleetClass], limit: int

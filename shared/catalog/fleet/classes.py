@@ -20,7 +20,7 @@ from shared.catalog.fleet.pages import (
 )
 from shared.domain.impact import FleetClass
 from shared.domain.pointer import Rollout
-from shared.domain.values import UserId, Variant
+from shared.domain.values import ImageTag, UserId, Variant
 
 EITHER, ANY = {(True, False), (False, False)}, {(None, None)}
 """Both buckets of a rollout that does not change, and how the statement says so."""
@@ -31,11 +31,15 @@ MANY, LOOKED_AT = 10_000, 2_000
 
 
 class InForce(NamedTuple):
-    """The rollouts in force for a variant before and after a change; None for none."""
+    """The rollouts in force for a variant before and after a change; None for none.
+
+    `switched` are the versions that may run only before the change, or only after it.
+    """
 
     variant: Variant
     before: Rollout | None
     after: Rollout | None
+    switched: Collection[ImageTag] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,14 @@ DECIDED: LiteralString = """
 CASE WHEN p.expires_at <= now() OR v.variant IS NULL THEN i.variant ELSE v.variant END
 """
 PIN_EXPIRED: LiteralString = "coalesce(p.expires_at <= now(), false)"
+# CASE, because a user is hashed even for a salt that is NULL.
 BEFORE: LiteralString = """
-coalesce(kiloclaw_bucket(f.salt_before, i.user_id) < f.percent_before * 100, false)
+CASE WHEN f.salt_before IS NULL THEN false
+     ELSE kiloclaw_bucket(f.salt_before, i.user_id) < f.percent_before * 100 END
 """
 AFTER: LiteralString = """
-coalesce(kiloclaw_bucket(f.salt_after, i.user_id) < f.percent_after * 100, false)
+CASE WHEN f.salt_after IS NULL THEN false
+     ELSE kiloclaw_bucket(f.salt_after, i.user_id) < f.percent_after * 100 END
 """
 IN_FORCE: LiteralString = """
 SELECT * FROM unnest(%(variants)s::text[], %(salts_before)s::text[],
@@ -65,24 +72,41 @@ SELECT * FROM unnest(%(variants)s::text[], %(salts_before)s::text[],
                      %(percents_after)s::integer[])
     AS f (variant, salt_before, percent_before, salt_after, percent_after)
 """
+PINS: LiteralString = "LEFT JOIN kiloclaw_version_pins p ON p.user_id = i.user_id"
+# Hashing is dear. A pin that applies before and after the change decides whatever the bucket,
+# so its user has no rollout here.
 WITH_PINS: LiteralString = f"""
-  LEFT JOIN kiloclaw_version_pins p ON p.user_id = i.user_id
+  {PINS}
   LEFT JOIN kiloclaw_available_versions v ON v.image_tag = p.image_tag
-  LEFT JOIN ({IN_FORCE}) AS f ON f.variant = {DECIDED}
+  LEFT JOIN ({IN_FORCE}) AS f
+         ON f.variant = {DECIDED}
+        AND (p.image_tag IS NULL OR p.expires_at <= now() OR v.status = 'disabled'
+             OR p.image_tag = ANY(%(switched)s))
 """
-FLEET: LiteralString = f"""
-  FROM (SELECT * FROM kiloclaw_instances i {FILTER}) AS i
-  {WITH_PINS}
+
+
+def _classes(
+    joins: LiteralString, before: LiteralString, after: LiteralString
+) -> LiteralString:
+    """The statement for classes. What depends on the pinned version alone is joined last.
+
+    Few columns tell the groups apart then, and several processes group the fleet.
+    """
+    return f"""
+SELECT g.variant, v.variant, g.image_tag, g.is_pinned, g.pin_tag, g.pin_expired, g.before,
+       g.after, g.user_id, g.users
+  FROM (SELECT i.variant, i.image_tag, i.is_pinned, p.image_tag AS pin_tag,
+               {PIN_EXPIRED} AS pin_expired, {before} AS before, {after} AS after,
+               min(i.user_id) AS user_id, count(*) AS users
+          FROM (SELECT * FROM kiloclaw_instances i {FILTER}) AS i
+        {joins}
+         GROUP BY 1, 2, 3, 4, 5, 6, 7) AS g
+  LEFT JOIN kiloclaw_available_versions v ON v.image_tag = g.pin_tag
 """  # noqa: S608  constants alone
 
-# Grouped by both variants, not by the decided one: then the planner knows that there are few
-# groups, and several processes group the fleet.
-CLASSES: LiteralString = f"""
-SELECT i.variant, v.variant, i.image_tag, i.is_pinned, p.image_tag, {PIN_EXPIRED}, {BEFORE},
-       {AFTER}, min(i.user_id), count(*)
-{FLEET}
- GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-"""
+
+CLASSES = _classes(WITH_PINS, BEFORE, AFTER)
+CLASSES_OF_BOTH_BUCKETS = _classes(PINS, "false", "false")
 
 # What the users of a class have in common, as one text.
 LIKE: LiteralString = f"""
@@ -90,8 +114,8 @@ concat_ws(chr(31), {DECIDED}, i.image_tag, i.is_pinned, coalesce(p.image_tag, ''
           {PIN_EXPIRED})
 """
 KEY: LiteralString = f"concat_ws(chr(31), {LIKE}, {BEFORE}, {AFTER})"
-# The wanted classes as rows; no bucket means either. Hashing is dear, so only users are
-# hashed who are like a wanted class in all else, and only where the bucket matters.
+# The wanted classes as rows; no bucket means either. Only users are hashed who are like a
+# wanted class in all else, and only where the bucket matters.
 WANTED: LiteralString = """
 SELECT * FROM unnest(%(likes)s::text[], %(befores)s::boolean[], %(afters)s::boolean[])
     AS w (like_it, before, after)
@@ -135,11 +159,19 @@ SELECT user_id, key
 
 
 def group_users(
-    connection: RawConnection, in_force: Collection[InForce], wanted: InstanceFilter
+    connection: RawConnection,
+    in_force: Collection[InForce],
+    wanted: InstanceFilter,
+    *,
+    by_bucket: bool,
 ) -> list[FleetClass]:
-    """Group the wanted instances that are decided for these variants into classes."""
+    """Group the wanted instances that are decided for these variants into classes.
+
+    Without `by_bucket` a class has the users of both buckets.
+    """
     parameters = _rollouts(in_force) | filter_parameters(wanted)
-    rows = connection.execute(CLASSES, parameters).fetchall()
+    query = CLASSES if by_bucket else CLASSES_OF_BOTH_BUCKETS
+    rows = connection.execute(query, parameters).fetchall()
     unchanged = {one.variant: one.before == one.after for one in in_force}
     classes: dict[tuple[Any, ...], FleetClass] = {}
     for recorded, pinned, *rest in rows:
@@ -242,4 +274,5 @@ def _rollouts(in_force: Collection[InForce]) -> dict[str, object]:
         "percents_before": [rollout and rollout.percent for rollout in befores],
         "salts_after": [rollout and rollout.salt for rollout in afters],
         "percents_after": [rollout and rollout.percent for rollout in afters],
+        "switched": [tag for one in in_force for tag in one.switched],
     }

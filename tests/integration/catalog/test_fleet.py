@@ -117,7 +117,10 @@ def test_shares_of_some_tags(store: CatalogStore) -> None:
 
 
 def test_classes_tell_users_apart_by_what_decides(store: CatalogStore) -> None:
-    """Users of one class share variant, running tag, pin and rollout; counts add up."""
+    """Users of one class share variant, running tag, pin and rollout; counts add up.
+
+    The bucket does not matter for a pin that applies.
+    """
     catalog = store.catalog("admin_api")
     store.sql(
         "INSERT INTO kiloclaw_available_versions"
@@ -140,7 +143,7 @@ def test_classes_tell_users_apart_by_what_decides(store: CatalogStore) -> None:
         below = {one.user_id for one in classes if one.after}
         assert all(bucket("salt", user) < 3000 for user in below)
         inside = [f"user-{number}" for number in range(200)]
-        default = [user for user in inside if user != "user-2"]
+        default = [user for user in inside if user not in {"user-1", "user-2"}]
         expected = sum(bucket("salt", user) < 3000 for user in default)
         assert sum(one.users for one in classes if one.after) == expected
         keys = {(one.variant, one.pin_tag, one.pin_expired) for one in classes}
@@ -155,5 +158,8 @@ def test_classes_tell_users_apart_by_what_decides(store: CatalogStore) -> None:
         assert tx.fleet.users_of(in_force, [], None, 20) == []
         many = tx.fleet.users_of(in_force, [one for one in classes if one.after], None, 1000)
         assert many == sorted(user for user in default if bucket("salt", user) < 3000)
+        either = tx.fleet.classes(in_force, by_bucket=False)
+        assert sum(one.users for one in either) == 200
+        assert not any(one.before or one.after for one in either)
     for one in (catalog, sync):
         one.database.close()

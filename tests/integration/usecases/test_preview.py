@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain.rollout import is_in
 from shared.kv import KV
 from shared.usecases.disable import VersionChange
 from shared.usecases.preview import Preview
@@ -95,6 +96,28 @@ def test_users_of_another_variant_who_keep_what_runs_are_counted(
         "v1", VersionChange("active"), catalog=world.catalog, kv=world.kv
     )
     assert [tuple(one) for one in previewed.moves] == [(None, "v1", 1)]
+
+
+def test_whoever_loses_or_regains_a_pin_counts_by_bucket(
+    world: Sandbox, stores: Stores
+) -> None:
+    """A rollout takes its share of the users whose pins are suspended, and gives it back."""
+    users = [f"user-{number}" for number in range(40)]
+    for user in users:
+        stores.put(f"INSTANCE#{user}", "IMAGE", **instance_item(user))
+        world.pin(user, "v1")
+    world.promote("v2")
+    rollout = world.roll_out("v4", 50).rollout
+    assert rollout
+    copy_fleet(stores)
+    inside = sum(is_in(rollout.salt, user, 50) for user in users)
+    shares = {("v1", "v4"): inside, ("v1", "v2"): len(users) - inside}
+    for change in (VersionChange("disabled", force=True), VersionChange("active")):
+        previewed = preview_version_change("v1", change, catalog=world.catalog, kv=world.kv)
+        told = {(one.from_tag, one.to_tag): one.users for one in previewed.moves}
+        assert told == shares
+        shares = {(after, before): count for (before, after), count in shares.items()}
+        world.disable("v1", force=True)
 
 
 PREVIEWS: list[tuple[str, Any]] = [

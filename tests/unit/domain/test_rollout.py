@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.rollout import bucket, is_in
+from shared.domain.rollout import bucket, find_example, is_in
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,18 @@ def test_a_bucket_is_in_when_it_is_below_the_percentage() -> None:
     percent = bucket("salt", user) // 100
     assert not is_in("salt", user, percent)
     assert is_in("salt", user, percent + 1)
+
+
+@pytest.mark.parametrize("percent", [1, 50, 99])
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_example_is_of_the_wanted_bucket(percent: int, inside: bool) -> None:
+    """A user is made up who is in the rollout, or who is not."""
+    assert is_in("salt", find_example("salt", percent, inside=inside), percent) == inside
+
+
+@pytest.mark.parametrize(("percent", "is_inside"), [(0, False), (100, True)])
+def test_where_all_are_alike_anybody_is_an_example(percent: int, is_inside: bool) -> None:
+    """At 0 and at 100 percent one bucket is empty, and an example is asked for all the same."""
+    for inside in (True, False):
+        user = find_example("salt", percent, inside=inside)
+        assert is_in("salt", user, percent) == is_inside
