@@ -31,7 +31,10 @@ _PINS: LiteralString = "SELECT p.* FROM kiloclaw_version_pins p"
 _PIN_KEYS: LiteralString = "SELECT p.created_at, p.user_id FROM kiloclaw_version_pins p"
 _USERS: LiteralString = "SELECT p.user_id"
 _OF_TAG: LiteralString = "(%(image_tag)s::text IS NULL OR p.image_tag = %(image_tag)s)"
-_MATCHING: LiteralString = "(%(q)s::text IS NULL OR strpos(p.search_text, lower(%(q)s)) > 0)"
+_MATCHING: LiteralString = """
+(%(q)s::text IS NULL
+ OR strpos(lower(p.user_id), lower(%(q)s)) > 0 OR strpos(lower(p.reason), lower(%(q)s)) > 0)
+"""
 _OLDER: LiteralString = """
 (%(created_at)s::timestamptz IS NULL
  OR (p.created_at, p.user_id) < (%(created_at)s::timestamptz, %(user_id)s::text))

@@ -185,14 +185,15 @@ class Pins:
             )
             INSERT INTO kiloclaw_audit_log
                    (actor, action, subject_kind, subject_id, before, after, reason, request_id)
-            SELECT %(by)s, 'pin.set', 'user', a.alias::text,
-                   jsonb_build_object('image_tag', %(tag)s::text),
-                   jsonb_build_object('image_tag', %(to)s::text), %(reason)s, %(request_id)s
+            SELECT %(by)s, 'pin.set', 'user', a.alias, %(before)s, %(after)s, %(reason)s,
+                   %(request_id)s
               FROM moved
               JOIN kiloclaw_user_aliases a ON a.user_id = moved.user_id
+             ORDER BY a.alias
             """,
             {
-                "tag": tag, "to": to, "by": by.actor, "reason": by.reason,
+                "tag": tag, "to": to, "before": Jsonb({"image_tag": tag}),
+                "after": Jsonb({"image_tag": to}), "by": by.actor, "reason": by.reason,
                 "request_id": by.request_id,
             },
         )  # fmt: skip

@@ -282,10 +282,12 @@ CREATE TABLE kiloclaw_version_pins (
     revision integer DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    search_text text GENERATED ALWAYS AS (((lower(user_id) || chr(31)) || lower(COALESCE(reason, ''::text)))) STORED COLLATE pg_catalog."C",
+    search_text text COLLATE pg_catalog."C",
     CONSTRAINT pins_reason_check CHECK ((char_length(reason) <= 500)),
     CONSTRAINT pins_user_id_check CHECK (((char_length(user_id) <= 255) AND (user_id ~ '^(?!(?:.*/)?\.{0,2}(?:/|$))[!$&-;=@-\[\]-~]+$'::text)))
 );
+
+COMMENT ON COLUMN kiloclaw_version_pins.search_text IS 'Not written any more, and read only by the release before. The next one drops it.';
 
 ALTER TABLE ONLY kiloclaw_audit_log
     ADD CONSTRAINT kiloclaw_audit_log_pkey PRIMARY KEY (id);
@@ -324,10 +326,9 @@ ALTER TABLE ONLY kiloclaw_variants
     ADD CONSTRAINT kiloclaw_variants_pkey PRIMARY KEY (variant);
 
 ALTER TABLE ONLY kiloclaw_version_pins
-    ADD CONSTRAINT kiloclaw_version_pins_pkey PRIMARY KEY (id);
-
-ALTER TABLE ONLY kiloclaw_version_pins
     ADD CONSTRAINT pins_user_id_key UNIQUE (user_id);
+
+ALTER TABLE ONLY kiloclaw_version_pins REPLICA IDENTITY USING INDEX pins_user_id_key;
 
 ALTER TABLE ONLY kiloclaw_user_aliases
     ADD CONSTRAINT user_aliases_user_id_key UNIQUE (user_id);
@@ -390,9 +391,9 @@ COMMENT ON INDEX kiloclaw_idempotency_keys_pkey IS 'Invariant: one record a call
 
 COMMENT ON INDEX kiloclaw_instances_pkey IS 'Invariant: one row a user. Query: the list of instances by user id.';
 
-CREATE INDEX pins_by_created_at ON kiloclaw_version_pins USING btree (created_at, user_id);
+CREATE INDEX pins_by_creation ON kiloclaw_version_pins USING btree (created_at, user_id) INCLUDE (expires_at);
 
-COMMENT ON INDEX pins_by_created_at IS 'Query: the list of pins, newest first.';
+COMMENT ON INDEX pins_by_creation IS 'Query: the list of pins, newest first; the old pins without an end, and how many there are.';
 
 CREATE INDEX pins_by_expires_at ON kiloclaw_version_pins USING btree (expires_at) INCLUDE (created_at, user_id) WHERE (expires_at IS NOT NULL);
 
@@ -403,10 +404,6 @@ CREATE INDEX pins_by_image_tag ON kiloclaw_version_pins USING btree (image_tag, 
 COMMENT ON INDEX pins_by_image_tag IS 'Query: the pins of one version, newest first, and how many of them have not expired.';
 
 COMMENT ON INDEX pins_user_id_key IS 'Invariant: one pin a user. Query: the pin of the user who is starting.';
-
-CREATE INDEX pins_without_end ON kiloclaw_version_pins USING btree (created_at, user_id) WHERE (expires_at IS NULL);
-
-COMMENT ON INDEX pins_without_end IS 'Query: the old pins without an end, newest first, and how many there are.';
 
 CREATE INDEX promotions_by_variant ON kiloclaw_promotions USING btree (variant, id DESC);
 

@@ -71,7 +71,10 @@ def _disable(catalog: Catalog, kv: KV) -> None:
 
 
 def _fill(stores: Stores) -> None:
-    """Pin users to ten versions, and the last hundred thousand to one that is killed."""
+    """Pin users to ten versions, and the last hundred thousand to one that is killed.
+
+    They were pinned in a random order, one a second.
+    """
     stores.put("POINTER", "default", revision=1, latest_tag="bad")
     with stores.server_connection() as connection:
         connection.execute(
@@ -85,10 +88,11 @@ def _fill(stores: Stores) -> None:
             " VALUES ('default', 'bad', 1)"
         )
         connection.execute(
-            "INSERT INTO kiloclaw_version_pins (user_id, image_tag, pinned_by)"
+            "INSERT INTO kiloclaw_version_pins (user_id, image_tag, pinned_by, created_at)"
             " SELECT 'user-' || n,"
-            "        CASE WHEN n < %(bad)s THEN 'tag-' || 3 + n %% 10 ELSE 'bad' END, 'bench'"
-            "   FROM generate_series(0, %(last)s) AS n ORDER BY hashtext(n::text)",
+            "        CASE WHEN n < %(bad)s THEN 'tag-' || 3 + n %% 10 ELSE 'bad' END, 'bench',"
+            "        now() - row_number() OVER (ORDER BY hashtext(n::text)) * interval '1 s'"
+            "   FROM generate_series(0, %(last)s) AS n ORDER BY 4",
             {"last": PINS - 1, "bad": PINS - MAX_MOVED_PINS},
         )
         connection.execute(
