@@ -8,7 +8,7 @@ from functions.admin_api.fields import GivenMoment, OnlyTrue, Reason, SearchText
 from functions.admin_api.inputs import WHY
 from shared.catalog.audit import Action
 from shared.catalog.fleet import InstanceSort
-from shared.catalog.versions import Order, Sort
+from shared.catalog.version_pages import Order, Sort
 from shared.domain.model import Intent, Source, Status
 from shared.domain.values import ImageTag, Variant
 from shared.http.pages import PageQuery

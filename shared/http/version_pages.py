@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from shared.catalog.versions import SORTED_BY, Sort
+from shared.catalog.version_pages import SORTED_BY, Sort
 from shared.domain.model import Version
 from shared.domain.values import IMAGE_TAG, OPENCLAW_VERSION, rfc3339
 from shared.http import cursors, pages

@@ -14,7 +14,7 @@ from functions.admin_api.outputs.versions import (
 )
 from functions.admin_api.queries import VersionsQuery
 from functions.admin_api.routes.variants import READERS, described
-from shared.catalog.versions import VersionFilter
+from shared.catalog.version_pages import VersionFilter
 from shared.domain.errors import (
     DigestChanged,
     DigestInUse,

@@ -7,7 +7,7 @@ from functions.console.changes.base import Change, ETags, Stores
 from functions.console.forms import UtcInput
 from functions.console.rendering import quote_path
 from shared.catalog.transaction import Transaction
-from shared.catalog.versions import VersionFilter
+from shared.catalog.version_pages import VersionFilter
 from shared.domain.errors import PinNotFound
 from shared.domain.etags import IfMatch
 from shared.domain.model import Initiator, Pin, Status, Version

@@ -12,7 +12,7 @@ from functions.console.current import deps, query, show
 from functions.console.rendering import quote_path, redirect
 from shared.catalog.search import ExactMatch, FoundUser, find_exactly, find_users, find_variants
 from shared.catalog.transaction import Transaction
-from shared.catalog.versions import VersionFilter
+from shared.catalog.version_pages import VersionFilter
 from shared.domain.errors import CatalogUnavailable, InvalidValue
 from shared.domain.model import Version
 from shared.domain.values import USER_ID, UserId, Variant

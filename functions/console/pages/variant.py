@@ -15,7 +15,7 @@ from functions.console.forms import FilledForm
 from shared.catalog.runs import OpenFinding
 from shared.catalog.transaction import Transaction
 from shared.catalog.variants import Mirror, Promotion
-from shared.catalog.versions import VersionFilter
+from shared.catalog.version_pages import VersionFilter
 from shared.domain.errors import CatalogUnavailable
 from shared.domain.model import Version
 from shared.domain.values import VARIANT, ImageTag, Variant

@@ -15,7 +15,7 @@ from shared.catalog.fleet import Share
 from shared.catalog.pin_pages import PinFilter
 from shared.catalog.runs import OpenFinding
 from shared.catalog.transaction import Transaction
-from shared.catalog.versions import VersionFilter
+from shared.catalog.version_pages import VersionFilter
 from shared.domain.errors import CatalogUnavailable, KVUnavailable, VersionNotFound
 from shared.domain.model import Pin, Version
 from shared.domain.values import IMAGE_TAG, ImageTag

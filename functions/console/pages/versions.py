@@ -9,7 +9,7 @@ from pydantic import Field
 from functions.console.application import ConsoleRouter
 from functions.console.current import deps, query, show
 from functions.console.lists import list_page, options
-from shared.catalog.versions import Order, Sort, VersionFilter
+from shared.catalog.version_pages import Order, Sort, VersionFilter
 from shared.domain.errors import CatalogUnavailable
 from shared.domain.model import Status
 from shared.domain.values import Variant

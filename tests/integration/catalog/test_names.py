@@ -13,7 +13,7 @@ from infra.local.postgres import Postgres
 from shared.catalog.migrate import migrate
 from shared.catalog.pin_pages import PinFilter
 from shared.catalog.transaction import Catalog
-from shared.catalog.versions import VersionFilter
+from shared.catalog.version_pages import VersionFilter
 from shared.domain.errors import InvalidValue
 from shared.domain.model import Initiator
 from shared.domain.values import (

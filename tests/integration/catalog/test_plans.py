@@ -15,7 +15,8 @@ from shared.catalog.fleet import Fleet, InstanceFilter, InstanceSort
 from shared.catalog.pin_pages import PinFilter, State
 from shared.catalog.pins import Pins
 from shared.catalog.runs import Runs
-from shared.catalog.versions import SORTED_BY, Order, Sort, VersionFilter, Versions
+from shared.catalog.version_pages import SORTED_BY, Order, Sort, VersionFilter
+from shared.catalog.versions import Versions
 from tests.support.stores import make_catalog
 
 LIMIT = 26

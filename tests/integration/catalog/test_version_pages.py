@@ -9,7 +9,7 @@ import pytest
 
 from infra.local.postgres import Postgres
 from shared.catalog.transaction import Transaction
-from shared.catalog.versions import SORTED_BY, Order, Sort, VersionFilter
+from shared.catalog.version_pages import SORTED_BY, Order, Sort, VersionFilter
 from shared.domain.model import Version
 from shared.domain.values import openclaw_order, rfc3339, tag_order
 from tests.support.catalog_fixture import LIMITS, sort_by_hand, walk
