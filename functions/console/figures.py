@@ -55,8 +55,3 @@ def read_figures(
     if figures.counts.total > LARGE:
         _kept[database] = _Kept(figures, event, monotonic() + KEPT_SECONDS)
     return figures
-
-
-def forget() -> None:
-    """Count every fleet anew when its figures are next asked for."""
-    _kept.clear()

@@ -80,6 +80,7 @@ class Overview:
 
 
 @router.public("/")
+@router.public("/console/")
 def lead_to_console() -> Response[str]:
     return redirect("/console")
 

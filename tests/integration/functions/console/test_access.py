@@ -45,6 +45,7 @@ def test_pages_need_a_session(admin: Person) -> None:
     )
     assert admin.get("/console").heading == "Overview"
     assert admin.get("/", 303).location == "/console"
+    assert admin.get("/console/", 303).location == "/console"
 
 
 def test_files_of_the_pages_need_no_session(admin: Person) -> None:
