@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from functions.console import figures
 from infra.local.postgres import Postgres
+from shared.kv import KV
 from tests.support.concurrent_actors import Sandbox
 from tests.support.console import Person, console_on
+from tests.support.failing_clients import unreachable
 from tests.support.fleet_copy import copy_fleet
 from tests.support.statements import statements
 from tests.support.stores import Stores, make_stores
@@ -70,3 +73,19 @@ def test_the_page_costs_a_fixed_number_of_statements(admin: Person) -> None:
         costs.append(len(run))
     assert len(set(costs)) == 1
     assert costs[0] <= 20
+
+
+def test_stores_that_are_down(admin: Person) -> None:
+    """The page says which figures are missing, and shows the rest."""
+    down = admin.without_catalog().get(PAGE)
+    assert down.heading == "Overview"
+    assert "The catalog does not answer" in down.text
+    admin.stores.sql(
+        "UPDATE kiloclaw_variants SET candidate_tag = 'one', rollout_percent = 10,"
+        "       rollout_salt = 'salt', held = true"
+    )
+    without_kv = replace(admin.wired(), kv=KV(unreachable(), admin.stores.table))
+    page = replace(admin, wired=lambda: without_kv).get(PAGE)
+    assert "2 instances" in page.text
+    assert "one: the rollout was held" in page.text
+    assert "no start was reported" not in page.text
