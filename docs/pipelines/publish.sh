@@ -35,7 +35,7 @@ call() {
     printf 'authorization: Bearer %s\n' "$1" >"$work/token"
     method=$2 path=$3 body=${4:-} match=${5:-}
     set -- --silent --show-error --max-time 35 --retry 8 --retry-connrefused \
-        --retry-max-time "${PATIENCE:-300}" --request "$method" --header "@$work/token" \
+        --retry-max-time "${WAIT_SECONDS:-300}" --request "$method" --header "@$work/token" \
         --dump-header "$work/headers" --output "$work/answer" --write-out '%{http_code}'
     [ -z "$body" ] || set -- "$@" --header 'content-type: application/json' --data "$body"
     [ -z "$match" ] || set -- "$@" --header "if-match: $match"
@@ -78,7 +78,7 @@ wait_for_catalog() {
         call "$KILOCLAW_TOKEN" GET "/v1/versions/$IMAGE_TAG"
         [ "$status" != 200 ] || break
         [ "$status" = 404 ] || refused "cannot read the version"
-        [ "$waited" -lt "${PATIENCE:-300}" ] || fail 6 "the catalog does not have $IMAGE_TAG"
+        [ "$waited" -lt "${WAIT_SECONDS:-300}" ] || fail 6 "the catalog does not have $IMAGE_TAG"
         sleep "${POLL_SECONDS:-15}"
         waited=$((waited + ${POLL_SECONDS:-15}))
     done
@@ -108,7 +108,14 @@ check() {
 abort() {
     call "$KILOCLAW_ADMIN_TOKEN" DELETE \
         "/v1/variants/$variant/rollout?reason=the+brake+held+it" '' "$etag"
-    [ "$status" = 204 ] || echo "not aborted: $status" >&2
+    case $status in
+        204) ;;
+        412)
+            look
+            [ "$state" = other ] || fail 4 "somebody moved the variant"
+            ;;
+        *) refused "the brake held the rollout, and it cannot be aborted" ;;
+    esac
     fail 3 "the brake held the rollout of $IMAGE_TAG"
 }
 

@@ -116,6 +116,19 @@ def test_a_brake_that_holds_just_before_the_promotion(pipeline: Pipeline) -> Non
     assert pipeline.variant()["candidate"] is None
 
 
+def test_a_held_rollout_that_cannot_be_aborted(pipeline: Pipeline) -> None:
+    """The exit code says that it was not, and a repeat with a good token aborts it."""
+    assert pipeline.run("stuck")[0] == 0
+    pipeline.roll_out("stuck")
+    pipeline.fail_a_start("stuck")
+    pipeline.invoke("sync")
+    code, _ = pipeline.run("stuck", ROLLOUT_STEPS="100", KILOCLAW_ADMIN_TOKEN="none")
+    assert code == 5
+    assert pipeline.variant()["rollout"]["held"] is True
+    assert pipeline.run("stuck", ROLLOUT_STEPS="100")[0] == 3
+    assert pipeline.variant()["candidate"] is None
+
+
 def test_a_variant_that_a_person_moves(pipeline: Pipeline) -> None:
     """What they did stands."""
     process = pipeline.start("slow", ROLLOUT_STEPS="10", SOAK_SECONDS="60")
@@ -135,8 +148,8 @@ def test_a_variant_that_a_person_moves(pipeline: Pipeline) -> None:
         (5, {"OPENCLAW_VERSION": "new"}),
         (5, {"KILOCLAW_TOKEN": "none"}),
         (5, {"ROLLOUT_STEPS": "10", "KILOCLAW_ADMIN_TOKEN": "none"}),
-        (6, {"PUBLISHED": "yes", "IMAGE_TAG": "never", "PATIENCE": "1"}),
-        (6, {"KILOCLAW_API": "http://127.0.0.1:1", "PATIENCE": "1"}),
+        (6, {"PUBLISHED": "yes", "IMAGE_TAG": "never", "WAIT_SECONDS": "1"}),
+        (6, {"KILOCLAW_API": "http://127.0.0.1:1", "WAIT_SECONDS": "1"}),
     ],
 )
 def test_what_goes_wrong(pipeline: Pipeline, code: int, variables: dict[str, str]) -> None:
