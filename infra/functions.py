@@ -142,7 +142,14 @@ _ALL = (
         rights=_ADMINISTRATION,
         session_rights={"GetItem": ("SESSION#*",), "UpdateItem": ("SESSION#*",)},
         p99_ms=5_000,
-        alarms=(MetricAlarm("ConsoleUnexpected", "Unexpected", "unexpected: a failed page"),),
+        alarms=(
+            MetricAlarm("ConsoleUnexpected", "Unexpected", "unexpected: a failed page"),
+            MetricAlarm(
+                "ConsoleNewlySuspendedPins",
+                "PinsSuspended",
+                "newly suspended pins: the console",
+            ),
+        ),
     ),
     Function(
         name="fleet",

@@ -32,7 +32,7 @@ NOT_TYPED = {FORM_TOKEN, "seen", "seen_event", "file"}
 """Fields of forms in which no person types."""
 MOST_SHOWN = 50
 REFRESH = "x-refresh"
-"""A header of what a page reads by itself: a session that nobody uses must end all the same."""
+"""Marks what a page reads by itself. That does not keep a session alive."""
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 

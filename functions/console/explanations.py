@@ -15,7 +15,7 @@ SENTENCES: Mapping[RuleName, Mapping[str, str]] = {
         "suspended": "the pin to {pin} is suspended, because that version is disabled",
     },
     "restart": {
-        "instance": "A restart moves nobody who is not pinned, so {running} stays.",
+        "instance": "A restart never moves an unpinned user, so {running} stays.",
         "intent_provision": "this is no restart",
         "intent_upgrade": "this is no restart",
         "instance_was_pinned": "a pin chose {running}, so it does not stay by itself",

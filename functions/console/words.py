@@ -42,9 +42,9 @@ ADVICE: Mapping[str, str] = {
     "no_version_available": "Promote a version of the variant first.",
     "stale_revision": "Look at what has changed, and decide again.",
     "invalid_request": "Go back and correct it.",
-    "internal_error": "Try again. If it stays, tell the operators the request below.",
-    "catalog_unavailable": "Postgres does not answer. " + IN_DOUBT,
-    "kv_unavailable": "DynamoDB does not answer. " + IN_DOUBT,
+    "internal_error": "Try again. If it keeps happening, tell the operators the id below.",
+    "catalog_unavailable": "The catalog does not answer. " + IN_DOUBT,
+    "kv_unavailable": "The KV does not answer. " + IN_DOUBT,
 }
 
 
@@ -73,7 +73,7 @@ SOURCES: Mapping[str, str] = {
 """The rules that choose an image, as "decided by …"."""
 
 OUTCOMES: Mapping[str, str] = {
-    "ok": "The catalog agrees with the KV, but for what is rejected.",
+    "ok": "The catalog agrees with the KV, except for rejected entries.",
     "skipped_locked": "Another run was going on, so this one did nothing. The report of that "
     "one appears in the list of runs when it ends.",
     "suspect_partial": "The KV answered with far fewer entries than before, so no version was "
@@ -151,7 +151,8 @@ def tag_after(event: Event) -> str | None:
     after: Mapping[str, Any] = event.after or {}
     tag = after.get("image_tag") or after.get("latest_tag")
     if event.action.startswith("rollout."):
-        tag = after.get("candidate_tag") if sentence(event).endswith("candidate of") else None
+        is_set = event.action in {"rollout.set", "rollout.adopted"} and not after.get("held")
+        tag = after.get("candidate_tag") if is_set else None
     return tag if isinstance(tag, str) else None
 
 

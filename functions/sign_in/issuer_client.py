@@ -21,7 +21,7 @@ TIMEOUT = (2.0, 3.0)
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 SCOPE = "openid email"
 ALGORITHMS = ["RS256"]
-"""The one that Cognito signs with. The token's own word about it counts for nothing."""
+"""The one that Cognito signs with. What a token says in `alg` is not trusted."""
 
 LEEWAY_SECONDS = 30
 

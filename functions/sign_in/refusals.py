@@ -45,7 +45,7 @@ class RefusalPage(NamedTuple):
 
 
 AGAIN = "Begin again: that is safe."
-LATER = "Try again in a moment. If it stays so, tell whoever runs this system."
+LATER = "Try again in a moment. If it keeps happening, contact the operators."
 ADDRESS = "Look at the address, or go to the console."
 PAGES: Mapping[str, RefusalPage] = {
     NotBegunHere.code: RefusalPage(
@@ -66,7 +66,7 @@ PAGES: Mapping[str, RefusalPage] = {
     TokenRefused.code: RefusalPage(
         403,
         "The sign-in could not be verified",
-        "Nobody was signed in. Begin again; if it stays so, tell whoever runs this system.",
+        "Nobody was signed in. Begin again. If it keeps happening, contact the operators.",
     ),
     IssuerUnavailable.code: RefusalPage(503, "Signing in is not possible right now", LATER),
     "kv_unavailable": RefusalPage(503, "Sessions cannot be reached right now", LATER),
@@ -77,10 +77,10 @@ PAGES: Mapping[str, RefusalPage] = {
     ),
     "invalid_request": RefusalPage(400, "This address is not complete", ADDRESS),
     "not_found": RefusalPage(404, "There is nothing here", ADDRESS),
-    "method_not_allowed": RefusalPage(405, "This address does not work like that", ADDRESS),
+    "method_not_allowed": RefusalPage(405, "This address does not accept that", ADDRESS),
     "internal_error": RefusalPage(
         500,
         "Something unexpected happened",
-        "It was logged. Try again; if it stays so, tell whoever runs this system.",
+        "It was logged. Try again. If it keeps happening, contact the operators.",
     ),
 }

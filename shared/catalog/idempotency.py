@@ -23,7 +23,7 @@ class RunningCall:
 
 @dataclass(frozen=True, slots=True)
 class KnownCall:
-    """A call that another request has begun, and perhaps ended: then it has an answer."""
+    """A call that an earlier request began; it has an `answer` once it is done."""
 
     content_hash: str
     state: Literal["running", "done"]

@@ -1,4 +1,4 @@
-"""Statements that list pins, the newest first, each where its kind of pins is quickly found."""
+"""Statements that list pins, the newest first: one for each state, so that each is fast."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -44,7 +44,7 @@ from shared.domain.errors import (
 
 PREFIX = "call"
 END_SECONDS = 2.0
-"""What keeping the answer gets, however long the call took."""
+"""Time reserved for storing the answer, however long the call took."""
 LET_GO_SECONDS = 1.0
 STATES: Mapping[str, str] = {
     "running": STATUS_CONSTANTS["INPROGRESS"],
@@ -84,9 +84,9 @@ class CallRecords(BasePersistenceLayer):
                 tx.keys.end(self.running, data_record.response_data)
 
     def delete_record(self, data: dict[str, Any], exception: Exception) -> None:
-        """Forget a call that was refused. One that broke off may have done what it was for.
+        """Forget a call that was refused. One that broke off may have succeeded.
 
-        That one is let go with its id, by which a repeat finds out.
+        It keeps its id, by which a repeat finds out, and the repeat may begin at once.
         """
         self._catalog.database.deadline.extend_catalog(LET_GO_SECONDS)
         unsure = (CatalogUnavailable, KVUnavailable)

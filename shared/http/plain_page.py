@@ -1,4 +1,4 @@
-"""A small page without scripts or files, for what is said before the console can be seen."""
+"""A small page without scripts or files, for what is shown outside the console."""
 
 import base64
 from hashlib import sha256

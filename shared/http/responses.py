@@ -114,7 +114,7 @@ class BulkProblemOutput(ProblemOutput):
 
 
 class UnauthorizedOutput(BaseModel):
-    """API Gateway's own words."""
+    """The body of API Gateway's own 401."""
 
     message: str = Field(description="`Unauthorized`.")
 

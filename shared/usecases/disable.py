@@ -1,5 +1,6 @@
-"""Disable a version: the kill switch. It reaches everybody and strands nobody.
+"""Disable a version: the kill switch. No instance starts with it afterwards.
 
+It is refused while somebody would be left without a version, unless pins are to be suspended.
 A KV that is down never blocks it: then the mirror alone changes. The KV's pointer is dead from
 the commit on, so readers use the mirror, and sync mends the KV.
 """

@@ -44,7 +44,7 @@ class InstanceQuery:
 
     def matches(self, group: "ClassState") -> bool:
         """Whether users of the class belong on the list."""
-        return self.drift <= group.drift and self.outdated <= group.outdated
+        return (group.drift or not self.drift) and (group.outdated or not self.outdated)
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,7 +182,7 @@ def _weigh_others(
     before: Situations,
     changed: Mapping[ImageTag, Image],
 ) -> None:
-    """Add users who keep what runs, for nothing else may: they see what becomes of it."""
+    """Add the users of other variants who can only keep what they run."""
     after = before.with_images(changed)
     for one in classes:
         moved = weigh([one], before[one.variant], after[one.variant], before.now)

@@ -72,7 +72,7 @@ def preview_rollback(
 
 
 def share_of(impact: Preview, percent: int) -> Preview:
-    """Estimate what a rollout to `percent` does from one to everybody.
+    """Scale the preview of a rollout to everybody down to `percent`.
 
     Users are rounded; the moves add up to them, the largest remainders are rounded up.
     """

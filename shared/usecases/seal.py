@@ -22,7 +22,7 @@ class Sealing:
 def seal_events(catalog: Catalog, seconds: float) -> Sealing:
     """Seal all events whose transaction is older than every transaction still running.
 
-    No batch begins after `seconds`. Of concurrent calls one seals, the others leave it to it.
+    No batch begins after `seconds`. Of concurrent calls one seals, and the others return.
     Raises CatalogUnavailable.
     """
     end = monotonic() + seconds

@@ -50,7 +50,7 @@ class _Progress:
 
     @property
     def first_bad_event(self) -> int | None:
-        """The first event to blame: of a doubtful seal its first, if no other of its own is."""
+        """The lowest id of a bad event; a doubtful seal without one counts by its first."""
         vague = [
             first
             for first, last in self.doubts

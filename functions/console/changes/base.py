@@ -42,7 +42,7 @@ class Change(BaseModel, ABC):
     done: ClassVar[str]
     """What the next page says once it is made."""
     requires: ClassVar[Role] = "admin"
-    """The role without which its form is of no use."""
+    """The role that its form needs."""
     is_dangerous: ClassVar[bool] = False
     """Whether it takes something away that does not come back by itself."""
 

@@ -1,4 +1,4 @@
-"""The kill switch: disable a version, and say what becomes of who has it."""
+"""The kill switch: disable a version, and say what happens to its users."""
 
 from collections.abc import Sequence
 
@@ -35,11 +35,11 @@ class Disable(EditVersion):
 
     @property
     def consequences(self) -> tuple[str, ...]:
-        later = "It can be enabled again."
+        later = "It can be activated again."
         if self.replacement:
-            later += f" What moved to {self.replacement} stays there then."
+            later += f" What moved to {self.replacement} then stays there."
         return (
-            "It starts nowhere any more, from the next start on. What runs now is not stopped.",
+            "No instance starts with it from now on. What runs now is not stopped.",
             later,
         )
 

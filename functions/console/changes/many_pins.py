@@ -47,7 +47,11 @@ class ManyPins(Change):
     def consequences(self) -> tuple[str, ...]:
         more = len(self.users) - NAMED
         names = ", ".join(self.users[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
-        return (AT_NEXT_START, "All of it is done, or nothing.", f"Users: {names}.")
+        return (
+            AT_NEXT_START,
+            "All of these changes are made, or none.",
+            f"Users: {names}.",
+        )
 
     def subjects(self, _tx: Transaction, /) -> tuple[str, ...]:
         return tuple(self.users[:NAMED])

@@ -121,7 +121,7 @@ class Unpin(UserChange):
     def warnings(self, tx: Transaction) -> Sequence[str]:
         pin = tx.pins.find(self.user_id)
         reason = f" Its reason was: {pin.reason}" if pin and pin.reason else ""
-        return [f"The pin to {pin.image_tag} goes.{reason}"] if pin else []
+        return [f"The pin to {pin.image_tag} will be removed.{reason}"] if pin else []
 
     def etags(self, tx: Transaction) -> ETags:
         pin = tx.pins.find(self.user_id)
@@ -140,7 +140,7 @@ class EraseUser(UserChange):
     """Forget a person."""
 
     name = "erase"
-    done = "The person is erased. What the log says of them names nobody any more."
+    done = "The person is erased. The audit log no longer identifies them."
     is_dangerous = True
     takes_reason = False
 

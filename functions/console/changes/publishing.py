@@ -64,7 +64,7 @@ class Publish(Change):
 
     @property
     def consequences(self) -> tuple[str, ...]:
-        latest = "It becomes no latest by itself: promote it for that."
+        latest = "Publishing alone does not make it latest: promote it for that."
         if self.set_latest:
             latest = "Everybody without a pin gets it at the next provision or upgrade."
         return "Tag, digest, variant and publish time never change afterwards.", latest

@@ -100,8 +100,8 @@ class RollOut(ChangeOfVariant):
     def consequences(self) -> tuple[str, ...]:
         return (
             NOT_RESTARTED,
-            "Users with a pin keep what it says. A higher share later keeps who is in.",
-            "Abort it at any time: then everybody is back at latest.",
+            "Users with a pin keep what it says. Raising the share keeps everyone who is in.",
+            "It can be aborted at any time: then an upgrade brings everybody back to latest.",
             self._describe_brake(),
         )
 
@@ -171,7 +171,7 @@ class Abort(ChangeOfVariant):
     """End a rollout without promoting its candidate."""
 
     name = "abort"
-    done = "The rollout is over. Everybody is back at latest with the next upgrade."
+    done = "The rollout is over. Everybody gets the latest at their next provision or upgrade."
     is_dangerous = True
 
     @property
@@ -187,7 +187,7 @@ class Abort(ChangeOfVariant):
         return (
             NOT_RESTARTED,
             "A restart keeps what runs. To get everybody off the candidate, disable it.",
-            "A new rollout of the same version draws its users anew.",
+            "A new rollout of the same version selects different users.",
         )
 
     def preview(self, stores: Stores) -> Preview:
@@ -218,7 +218,7 @@ class RollBack(ChangeOfVariant):
     def consequences(self) -> tuple[str, ...]:
         return (
             NOT_RESTARTED,
-            "Again goes further back. To return to the newer version, promote it.",
+            "Rolling back again goes further back. To return to the newer version, promote it.",
         )
 
     def warnings(self, tx: Transaction) -> Sequence[str]:

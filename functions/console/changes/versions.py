@@ -125,9 +125,9 @@ class Deprecate(EditVersion):
     @property
     def consequences(self) -> tuple[str, ...]:
         return (
-            "Pins to it hold, and who pins a user to it is warned.",
+            "Existing pins still apply; new pins to it show a warning.",
             "It cannot become latest or a candidate; where it is one already, it stays so.",
-            "It can be reactivated at any time.",
+            "It can be activated again at any time.",
         )
 
 
@@ -200,7 +200,7 @@ class Retire(ChangeOfVersion):
     """Delete a version for good."""
 
     name = "retire"
-    done = "It is retired: it starts nowhere, and no list has it."
+    done = "It is retired: no instance starts with it, and no list shows it."
     is_dangerous = True
 
     @property

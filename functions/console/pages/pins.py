@@ -1,4 +1,4 @@
-"""Pins: who is held at which version, what needs a look, and all of it as a file."""
+"""Pins: list them, show which need a look, and export them."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

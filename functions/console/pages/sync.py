@@ -27,7 +27,7 @@ ADDRESS = "/console/sync"
 RUN_SECONDS = 20.0
 """After these a run takes no more new versions."""
 SHOWN_FINDINGS = 25
-"""Findings whose subject is a variant, not a tag."""
+"""How many findings a page has."""
 
 
 class SyncPageQuery(pages.PageQuery):

@@ -13,6 +13,7 @@ from functions.console.changes.pins import find_pinnable
 from functions.console.current import deps, path_value, query, show
 from functions.console.explanations import Line, explain_rules
 from functions.console.forms import FilledForm
+from functions.console.rendering import local_time
 from shared.catalog.audit import Event, EventFilter
 from shared.catalog.transaction import Transaction
 from shared.domain.errors import CatalogUnavailable, KVUnavailable
@@ -71,10 +72,10 @@ class UserState:
         pin = self.catalog.pin if self.catalog else None
         if pin is None:
             return {}
-        end = "" if pin.expires_at is None or pin.state == "expired" else pin.expires_at
+        end = None if pin.state == "expired" else pin.expires_at
         return {
             "image_tag": pin.image_tag,
-            "expires_at": f"{end:%Y-%m-%dT%H:%M}" if end else "",
+            "expires_at": local_time(end),
             "reason": pin.reason or "",
         }
 

@@ -60,7 +60,7 @@ WITH RECURSIVE groups AS (
 IN_GROUP: LiteralString = """
 i.image_tag = g.image_tag AND i.variant = g.variant AND i.source = g.source
 """
-# A page of each group that is wanted, and of those the first page.
+# Read a page of each matching group, then merge them.
 FILTERED_PAGES: dict[InstanceSort, LiteralString] = {
     sort: f"""
 {GROUPS}, found AS (

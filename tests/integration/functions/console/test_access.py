@@ -149,7 +149,7 @@ def test_refusals_say_what_to_do(admin: Person) -> None:
     too_long = admin.get(f"/console/search?q={'x' * 256}", 422)
     assert "Q must have at most 255 characters Go back" in too_long.text
     down = replace(admin, wired=lambda: replace(admin.wired(), sessions=no_sessions()))
-    assert "DynamoDB does not answer. Try again shortly." in down.get("/console", 503).text
+    assert "The KV does not answer. Try again shortly." in down.get("/console", 503).text
     for page in (unknown, wrong, broken):
         assert page.reply.headers["x-request-id"] in page.text
 

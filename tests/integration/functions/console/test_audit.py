@@ -104,7 +104,7 @@ def test_filters(admin: Person) -> None:
         "subject": "", "actor": '">', "action": "pin.set", "since": "2099-01-01T10:30:00",
         "until": "",
     }  # fmt: skip
-    assert "No event is like that" in admin.get(f"{PAGE}?subject=nobody").text
+    assert "No matching events" in admin.get(f"{PAGE}?subject=nobody").text
     assert admin.get(f"{PAGE}?since=yesterday", 422).heading == "Invalid request"
 
 

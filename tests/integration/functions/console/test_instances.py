@@ -97,7 +97,7 @@ def test_filters(admin: Person) -> None:
         "q": "p", "image_tag": "", "variant": "gpu", "source": "pin", "outdated": "true",
         "sort": "resolved_at",
     }  # fmt: skip
-    assert "No instance is like that" in page.text
+    assert "No matching instances" in page.text
     assert admin.get(f"{PAGE}?drift=no", 422).heading == "Invalid request"
 
 

@@ -49,7 +49,7 @@ def test_figures_of_a_large_fleet_are_kept(
     assert "3 instances" in admin.get(PAGE).text
     monkeypatch.setattr(figures, "LARGE", 2)
     with statements() as counting:
-        assert "2 behind latest" in admin.get(PAGE).text
+        assert "2 outdated" in admin.get(PAGE).text
     start(admin.stores, "later", "one")
     with statements() as keeping:
         assert "3 instances" in admin.get(PAGE).text
@@ -57,10 +57,10 @@ def test_figures_of_a_large_fleet_are_kept(
     with closing(Sandbox(admin.stores, client)) as sandbox:
         sandbox.promote("one")
     assert "4 instances" in admin.get(PAGE).text
-    assert "1 behind latest" in admin.get(PAGE).text
+    assert "1 outdated" in admin.get(PAGE).text
     start(admin.stores, "last", "two")
     monkeypatch.setattr(figures, "monotonic", lambda: float("inf"))
-    assert "2 behind latest" in admin.get(PAGE).text
+    assert "2 outdated" in admin.get(PAGE).text
 
 
 def test_the_page_costs_a_fixed_number_of_statements(admin: Person) -> None:

@@ -101,7 +101,7 @@ def test_what_the_page_says(admin: Person) -> None:
     first = admin.get(f"{PINS}?ending=true&limit=1")
     [following] = [address for text, address in first.links if text == "Next page"]
     assert [row[1] for row in admin.get(following).rows()] == ["soon"]
-    assert "No pin is like that." in admin.get(f"{PINS}?q=nobody-has-this").text
+    assert "No matching pins." in admin.get(f"{PINS}?q=nobody-has-this").text
     assert admin.get(f"{PINS}?state=lost", 422).heading == "Invalid request"
 
 

@@ -63,7 +63,7 @@ def test_what_is_like_it(admin: Person) -> None:
         ["ana@example.com", "2026.11.2-r1", "2026.11.1-r1"],
     ]
     assert len(page.rows(1)) == 10
-    assert ("All versions that are like it", "/console/versions?q=ANA") in page.links
+    assert ("All matching versions", "/console/versions?q=ANA") in page.links
     alone = search(admin, "d-al")
     assert alone.rows() == [["pinned-alone", "has not started yet", "2026.11.1-r1"]]
     assert ("gpu", "/console/variants/gpu") in search(admin, "gp").links
@@ -81,7 +81,7 @@ def test_more_users_than_are_shown(admin: Person) -> None:
 def test_a_user_whom_nobody_knows(admin: Person) -> None:
     """One may be pinned before the first start, so their page is a click away."""
     page = search(admin, "new.person%40example.com")
-    assert "Nothing is like that." in page.text
+    assert "Nothing found." in page.text
     button = "Open the page of user new.person@example.com"
     assert (button, "/console/users/new.person@example.com") in page.links
     assert "Open the page" not in search(admin, "two%20words").text
@@ -93,7 +93,7 @@ def test_hostile_texts(admin: Person) -> None:
     for text in ("%3Cscript%3Ealert(1)%3C/script%3E", "'; DROP TABLE x; --", "%25", "{{7*7}}"):
         page = search(admin, text.replace(" ", "%20"))
         assert "<script>alert" not in page.html
-        assert "Nothing is like that." in page.text
+        assert "Nothing found." in page.text
     assert "What are you looking for?" in search(admin, "%20").text
     assert admin.get("/console/search?q=%00", 422).heading == "Invalid request"
     admin.get(f"/console/search?q={'x' * 256}", 422)

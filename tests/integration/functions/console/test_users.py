@@ -152,7 +152,7 @@ def test_pins_that_do_not_apply(admin: Person, actors: Sandbox, stores: Stores) 
     suspended = admin.get(path("suspended"))
     assert "The pin is suspended: v0 is disabled." in suspended.text
     assert "Pin · the pin to v0 is suspended" in suspended.text
-    assert decides(suspended).startswith("Restart keeps what runs. A restart moves nobody")
+    assert decides(suspended).startswith("Restart keeps what runs. A restart never moves")
     assert suspended.forms("/console/changes/pin")[0]["image_tag"] == ""
     ended = admin.get(f"{path('ended')}?intent=upgrade")
     assert "The pin ended a day ago." in ended.text
@@ -168,7 +168,7 @@ def test_behind_and_nothing_may_run(admin: Person, actors: Sandbox) -> None:
     actors.provision("behind", variant="gpu")
     actors.promote("gpu-2")
     assert (
-        "Behind: it runs gpu-1; an upgrade would run gpu-2." in admin.get(path("behind")).text
+        "Outdated: it runs gpu-1; an upgrade would run gpu-2." in admin.get(path("behind")).text
     )
     actors.publish("lost-1", variant="lost")
     actors.pin("stuck", "lost-1")

@@ -313,7 +313,7 @@ def test_without_the_kv(admin: Person, actor: Sandbox, stores: Stores) -> None:
     down = replace(admin.wired(), kv=KV(unreachable(), stores.table))
     person = replace(admin, wired=lambda: down)
     refused = person.post("/console/changes/promote", {"image_tag": "kv-1"})
-    assert (refused.status, "DynamoDB does not answer" in refused.text) == (503, True)
+    assert (refused.status, "The KV does not answer" in refused.text) == (503, True)
     made = person.confirm("disable", {"image_tag": "kv-2", "replacement": "kv-1"})
     assert made.location == "/console/versions/kv-2?done=disable"
     assert _state(stores, "kv-2") == ("disabled", None, False, "kv-1")
@@ -326,4 +326,4 @@ def test_without_the_catalog(admin: Person) -> None:
     page = replace(admin, wired=lambda: down).post(
         "/console/changes/promote", {"image_tag": "v1"}
     )
-    assert (page.status, "Postgres does not answer" in page.text) == (503, True)
+    assert (page.status, "The catalog does not answer" in page.text) == (503, True)

@@ -104,7 +104,7 @@ def test_an_empty_list_says_what_to_do_next(
     assert "No version is published yet." in page.text
     assert ("Publish the first one", "/console/publish") in page.links
     nothing = admin.get("/console/versions?q=nothing")
-    assert "No version is like that." in nothing.text
+    assert "No matching versions." in nothing.text
     assert ("Show all versions", "/console/versions") in nothing.links
 
 
@@ -174,7 +174,7 @@ def test_a_variant(admin: Person, actor: Sandbox) -> None:
     assert "This variant has no latest yet." in lonely.text
     assert "Latest has never moved." in lonely.text
     actor.retire("lonely-1")
-    assert "Publish a version of it" in admin.get("/console/variants/lonely").text
+    assert "Publish a version, then promote it" in admin.get("/console/variants/lonely").text
 
 
 def test_what_the_catalog_does_not_know_yet(admin: Person, actor: Sandbox) -> None:

@@ -59,7 +59,7 @@ def test_the_pin_decides() -> None:
 @pytest.mark.parametrize(
     ("intent", "expected"),
     [
-        ("restart", "A restart moves nobody who is not pinned, so old stays."),
+        ("restart", "A restart never moves an unpinned user, so old stays."),
         ("upgrade", "Everybody of the variant default gets new."),
     ],
 )
