@@ -60,16 +60,17 @@ def show(
     *,
     status: int = HTTPStatus.OK,
     filled: FilledForm | None = None,
+    path: str | None = None,
     **content: Any,
 ) -> Response[str]:
     """Answer with a page, and say what was just done if the address names a change.
 
-    `filled` is a form of the page that a person has to correct.
+    `filled` is a form of the page that a person has to correct; `path` is that of the page to
+    whose section this one belongs, if it is not its own.
     """
     filled = filled or FilledForm()
     status = HTTPStatus.UNPROCESSABLE_ENTITY if filled.faults else status
     named = CHANGES.get(app.event.resolved_query_string_parameters.get("done", ""))
     done = named.done if named else None
-    return render(
-        template, app.page_context, status=status, done=done, filled=filled, **content
-    )
+    context = app.page_context._replace(path=path or app.event.path)
+    return render(template, context, status=status, done=done, filled=filled, **content)

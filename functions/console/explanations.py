@@ -15,7 +15,7 @@ SENTENCES: Mapping[RuleName, Mapping[str, str]] = {
         "suspended": "the pin to {pin} is suspended, because that version is disabled",
     },
     "restart": {
-        "instance": "A restart never moves an unpinned user, so {running} stays.",
+        "instance": "No pin decides, so {running} stays.",
         "intent_provision": "this is no restart",
         "intent_upgrade": "this is no restart",
         "instance_was_pinned": "a pin chose {running}, so it does not stay by itself",
@@ -49,7 +49,7 @@ TITLES: Mapping[RuleName, str] = {
     "restart": "Restart keeps what runs",
     "rollout": "Rollout",
     "latest": "Latest",
-    "keep": "Keep what runs",
+    "keep": "Otherwise keep what runs",
 }
 NOT_ASKED: Mapping[RuleName, str] = {
     "pin": "not asked: the pin decides",
@@ -109,7 +109,8 @@ def _title(rule: RuleName, explanation: Explanation) -> str:
     if rule == "pin" and explanation.decision.pin_state == "applied":
         return "Pinned"
     if rule == "rollout" and pointer.rollout:
-        return f"Rollout of {pointer.candidate_tag} to {pointer.rollout.percent} %"
+        held = ", held" if pointer.rollout.held else ""
+        return f"Rollout of {pointer.candidate_tag} to {pointer.rollout.percent} %{held}"
     if rule == "latest" and pointer.latest_tag:
         return f"Latest, {pointer.latest_tag}"
     return TITLES[rule]

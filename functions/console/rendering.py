@@ -167,6 +167,7 @@ def relative_time(moment: datetime | str | None, now: datetime | None = None) ->
         return Markup("never")
     at = parse_moment(moment) if isinstance(moment, str) else moment
     text = humanize.naturaltime((now or datetime.now(UTC)) - at)
+    text = "just now" if text == "now" else text
     exact = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         at.isoformat(), exact, text

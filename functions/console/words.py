@@ -67,10 +67,10 @@ def advice(refusal: Refused) -> str:
 SOURCES: Mapping[str, str] = {
     "pin": "the user's pin",
     "rollout": "the rollout",
-    "latest": "the variant's latest",
+    "latest": "what was latest",
     "instance": "what it ran before",
 }
-"""The rules that choose an image, as "decided by …"."""
+"""The rules that chose what runs, as "chosen by …"."""
 
 OUTCOMES: Mapping[str, str] = {
     "ok": "The catalog agrees with the KV, except for rejected entries.",
@@ -123,7 +123,7 @@ ACTIONS: Mapping[str, str] = {
     "pin.set": "pinned",
     "pin.removed": "unpinned",
     "user.erased": "erased",
-    "sync.finished": "ran the sync",
+    "sync.finished": "took in what the KV had new",
 }
 FIELDS: Mapping[str, str] = {
     "image_tag": "Image tag",
@@ -136,6 +136,13 @@ FIELDS: Mapping[str, str] = {
 def field(name: str) -> str:
     """How pages call a field or a column."""
     return FIELDS.get(name, name.replace("_", " ").capitalize())
+
+
+def actor(event: Event) -> str:
+    """Say who did it. What was found in the KV was written there by a pipeline or the brake."""
+    if event.actor != "kv":
+        return event.actor
+    return "sync" if event.action == "sync.finished" else "the KV"
 
 
 def sentence(event: Event) -> str:
@@ -154,6 +161,15 @@ def tag_after(event: Event) -> str | None:
         is_set = event.action in {"rollout.set", "rollout.adopted"} and not after.get("held")
         tag = after.get("candidate_tag") if is_set else None
     return tag if isinstance(tag, str) else None
+
+
+def detail(event: Event) -> str:
+    """Say what else matters most: a new status, or the share of a rollout."""
+    after: Mapping[str, Any] = event.after or {}
+    if event.action == "version.status_changed":
+        return f"to {after.get('status')}"
+    percent = after.get("percent")
+    return f"({percent}\N{NO-BREAK SPACE}%)" if tag_after(event) and percent is not None else ""
 
 
 def version_choices(

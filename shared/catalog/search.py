@@ -18,10 +18,11 @@ class FoundUser:
 
 @dataclass(frozen=True, slots=True)
 class ExactMatch:
-    """Whether a text is a version's tag, and whether it is a known user's id."""
+    """Whether a text is a version's tag or a known user's id, and whose digest it is."""
 
     is_tag: bool
     is_user: bool
+    tag_of_digest: ImageTag | None
 
 
 # A part of an id is in no index. OFFSET 0 has both tables read as they lie.
@@ -76,7 +77,9 @@ def find_exactly(connection: RawConnection, text: str) -> ExactMatch:
                         WHERE image_tag = %(text)s AND retired_at IS NULL) AS is_tag,
                EXISTS (SELECT FROM kiloclaw_instances WHERE user_id = %(text)s)
                OR EXISTS (SELECT FROM kiloclaw_version_pins WHERE user_id = %(text)s)
-               AS is_user
+               AS is_user,
+               (SELECT image_tag FROM kiloclaw_available_versions
+                 WHERE image_digest = lower(%(text)s) AND retired_at IS NULL) AS tag_of_digest
         """,
         {"text": text},
     )[0]

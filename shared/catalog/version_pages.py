@@ -11,6 +11,7 @@ VERSION: LiteralString = """
 SELECT v.id, v.image_tag, v.image_digest, v.openclaw_version, v.variant, v.status,
        coalesce(m.latest_tag = v.image_tag, false) AS is_latest,
        CASE WHEN m.candidate_tag = v.image_tag THEN m.rollout_percent END AS rollout_percent,
+       coalesce(m.candidate_tag = v.image_tag AND m.held, false) AS is_held,
        v.published_at, v.published_by, v.notes, v.revision, v.missing_since, v.retired_at,
        v.created_at, v.updated_at
   FROM kiloclaw_available_versions v

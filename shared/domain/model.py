@@ -36,7 +36,7 @@ class ImageEntry:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A row of the catalog. `is_latest` and `rollout_percent` come from the mirror."""
+    """A row of the catalog. `is_latest`, `rollout_percent` and `is_held` are the mirror's."""
 
     id: UUID
     image_tag: ImageTag
@@ -46,6 +46,7 @@ class Version:
     status: Status
     is_latest: bool
     rollout_percent: int | None
+    is_held: bool
     published_at: datetime
     published_by: Actor | None
     notes: str | None

@@ -10,6 +10,13 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
+// The address names what was just done. Loading the page again does not say it once more.
+const address = new URL(location.href);
+if (address.searchParams.has("done")) {
+  address.searchParams.delete("done");
+  history.replaceState(null, "", address);
+}
+
 // A box that ticks all boxes of its table.
 for (const all of document.querySelectorAll("[data-tick-all]")) {
   all.hidden = false;

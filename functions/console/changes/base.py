@@ -43,7 +43,7 @@ class Change(BaseModel, ABC):
     """What the next page says once it is made."""
     requires: ClassVar[Role] = "admin"
     """The role that its form needs."""
-    is_dangerous: ClassVar[bool] = False
+    dangerous: ClassVar[bool] = False
     """Whether it takes something away that does not come back by itself."""
 
     takes_reason: ClassVar[bool] = True
@@ -60,6 +60,11 @@ class Change(BaseModel, ABC):
     @abstractmethod
     def button(self) -> str:
         """What its button says: `Promote`."""
+
+    @property
+    def is_dangerous(self) -> bool:
+        """Whether its button is red."""
+        return self.dangerous
 
     @property
     @abstractmethod

@@ -16,7 +16,7 @@ class Disable(EditVersion):
 
     name = "disable"
     done = "It is disabled: no instance starts with it any more."
-    is_dangerous = True
+    dangerous = True
 
     replacement: ImageTag | None = None
     force: bool = False
@@ -45,8 +45,12 @@ class Disable(EditVersion):
 
     def warnings(self, tx: Transaction) -> Sequence[str]:
         version = tx.versions.get(self.image_tag)
-        pins = tx.pins.count(self.image_tag)
-        return [*self._warn_of_moves(version), *self._warn_of_pins(pins)]
+        pins, running = tx.pins.count(self.image_tag), tx.fleet.count(self.image_tag)
+        return [
+            *self._warn_of_moves(version),
+            *self._warn_of_pins(pins),
+            *_warn_of_instances(running),
+        ]
 
     def _warn_of_moves(self, version: Version) -> list[str]:
         if self.replacement is None:
@@ -69,3 +73,10 @@ class Disable(EditVersion):
 
     def etags(self, tx: Transaction) -> ETags:
         return {**super().etags(tx), "pins": str(tx.pins.count(self.image_tag))}
+
+
+def _warn_of_instances(running: int) -> list[str]:
+    if not running:
+        return []
+    verb = "runs" if running == 1 else "run"
+    return [f"{counted(running, 'instance')} {verb} it now, until the next start."]

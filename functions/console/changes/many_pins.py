@@ -123,6 +123,15 @@ class ChangeTickedPins(ManyPins):
     def button(self) -> str:
         return {"unpin": "Unpin", "move": "Move", "end": "Set the end"}[self.op]
 
+    @property
+    def is_dangerous(self) -> bool:
+        return self.op == "unpin"
+
+    @property
+    def consequences(self) -> tuple[str, ...]:
+        kept = "The pins keep their reasons, unless you give another one here."
+        return super().consequences if self.op == "unpin" else (*super().consequences, kept)
+
     def warnings(self, tx: Transaction, /) -> Sequence[str]:
         version = (
             tx.versions.find(self.image_tag) if self.op == "move" and self.image_tag else None
@@ -158,7 +167,7 @@ class ImportPins(ManyPins):
     """Set the pins of a file. Pins that are as the file says are left alone."""
 
     name = "import"
-    done = "The pins of the file are set. They work at the next start of each instance."
+    done = "The pins are as the file says. They work at the next start of each instance."
     takes_reason = False
 
     file: Base64Bytes | None = None

@@ -104,7 +104,7 @@ class Unpin(UserChange):
 
     name = "unpin"
     done = "The pin is removed. The next start decides anew."
-    is_dangerous = True
+    dangerous = True
 
     @property
     def title(self) -> str:
@@ -141,7 +141,7 @@ class EraseUser(UserChange):
 
     name = "erase"
     done = "The person is erased. The audit log no longer identifies them."
-    is_dangerous = True
+    dangerous = True
     takes_reason = False
 
     @property

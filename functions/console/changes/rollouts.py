@@ -137,7 +137,7 @@ class Resume(ChangeOfVariant):
 
     name = "resume"
     done = "The rollout goes on."
-    is_dangerous = True
+    dangerous = True
 
     @property
     def title(self) -> str:
@@ -172,7 +172,7 @@ class Abort(ChangeOfVariant):
 
     name = "abort"
     done = "The rollout is over. Everybody gets the latest at their next provision or upgrade."
-    is_dangerous = True
+    dangerous = True
 
     @property
     def title(self) -> str:
@@ -204,7 +204,7 @@ class RollBack(ChangeOfVariant):
 
     name = "rollback"
     done = "Latest is rolled back. Instances follow when they are next provisioned or upgraded."
-    is_dangerous = True
+    dangerous = True
 
     @property
     def title(self) -> str:

@@ -201,7 +201,7 @@ class Retire(ChangeOfVersion):
 
     name = "retire"
     done = "It is retired: no instance starts with it, and no list shows it."
-    is_dangerous = True
+    dangerous = True
 
     @property
     def title(self) -> str:

@@ -128,6 +128,7 @@ def _confirm(
     return show(
         "confirm.html",
         status=status,
+        path=change.goes_back_to,
         change=change,
         hidden=[pair for pair in pairs(fields) if pair[0] != "reason"],
         has_form=change.name in FORM_PAGES,

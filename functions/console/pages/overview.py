@@ -35,6 +35,7 @@ router = ConsoleRouter()
 SHOWN = 5
 """So many findings, and latest changes."""
 MOST_VARIANTS = 20
+LATEST_RUNS = 5
 QUIET = timedelta(hours=1)
 
 
@@ -61,11 +62,15 @@ class Everybody:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All that the page shows. `as_of` is the age of what is counted about instances."""
+    """All that the page shows. `as_of` is the age of what is counted about instances.
+
+    `on_disabled` is how many instances run a disabled version.
+    """
 
     statistics: Statistics
     counts: FleetCounts
     as_of: datetime | None
+    on_disabled: int
     everybody: Sequence[Everybody]
     distribution: Distribution | None
     last_run: Run | None
@@ -105,20 +110,31 @@ def _read(tx: Transaction, variant: Variant | None) -> Overview:
     versions = tx.versions.find_all(_tags(mirrors, figures.shares))
     running = join_versions(figures.shares, versions)
     chosen = variant or (mirrors[0].variant if mirrors else None)
-    runs = tx.runs.page(None, 1)
     return Overview(
         statistics=read_statistics(tx.connection),
         counts=figures.counts,
         as_of=figures.as_of,
+        on_disabled=sum(
+            one.instances
+            for one in running
+            if one.version is not None and one.version.status == "disabled"
+        ),
         everybody=_everybody(
             mirrors, versions, tx.variants.newest_promotions(), running, _read_held(mirrors)
         ),
         distribution=make_distribution(chosen, _of(chosen, running)) if chosen else None,
-        last_run=runs[0] if runs else None,
+        last_run=_find_last_run(tx),
         findings=tx.runs.findings(None, SHOWN),
         events=events,
         now=tx.now(),
     )
+
+
+def _find_last_run(tx: Transaction) -> Run | None:
+    """Find the newest run, if possible one that did not make way for another."""
+    runs = tx.runs.page(None, LATEST_RUNS)
+    done = (run for run in runs if run.report.outcome != "skipped_locked")
+    return next(done, runs[0] if runs else None)
 
 
 def _tags(mirrors: Iterable[Mirror], shares: Iterable[Share]) -> set[ImageTag]:

@@ -53,6 +53,8 @@ def search() -> Response[str]:
     found = None
     with suppress(CatalogUnavailable), deps().catalog.transaction() as tx:
         exact = find_exactly(tx.connection, text)
+        if exact.tag_of_digest:
+            return redirect(f"/console/versions/{exact.tag_of_digest}")
         if exact.is_tag != exact.is_user:
             return redirect(_address(text, exact))
         found = _find(text, exact, tx) if text else None

@@ -53,7 +53,7 @@ def test_what_is_and_what_would_be(admin: Person) -> None:
     assert rows["new"] == [
         "two OpenClaw 2026.11.1",
         "default",
-        "the variant's latest",
+        "what was latest",
         "none",
         "the same",
     ]

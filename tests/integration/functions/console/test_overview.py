@@ -89,3 +89,27 @@ def test_stores_that_are_down(admin: Person) -> None:
     assert "2 instances" in page.text
     assert "one: the rollout was held" in page.text
     assert "no start was reported" not in page.text
+
+
+def test_a_disabled_version_that_still_runs_needs_a_look(admin: Person, client: Any) -> None:
+    """A kill switch stops no instance: the page says how many still run the version."""
+    assert "a disabled version" not in admin.get(PAGE).text
+    with closing(Sandbox(admin.stores, client)) as sandbox:
+        sandbox.disable("one")
+    assert "1 instance runs a disabled version" in admin.get(PAGE).text
+    start(admin.stores, "new", "one")
+    assert "2 instances run a disabled version" in admin.get(PAGE).text
+
+
+def test_the_last_run_is_one_that_did_something(admin: Person, client: Any) -> None:
+    """A run that made way for another says nothing about the KV."""
+    with closing(Sandbox(admin.stores, client, "sync")) as sandbox:
+        seen = sandbox.sync().seen
+    admin.stores.sql(
+        "INSERT INTO kiloclaw_sync_runs (id, started_at, outcome, counts, trigger)"
+        " SELECT gen_random_uuid(), now(), 'skipped_locked', counts, trigger"
+        "   FROM kiloclaw_sync_runs"
+    )
+    page = admin.get(PAGE)
+    assert f"Entries seen {seen}" in page.text
+    assert "skipped" not in page.text

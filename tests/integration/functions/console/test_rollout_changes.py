@@ -85,7 +85,7 @@ def test_from_the_first_percent_to_everybody(
     wanted = form | {"step": "25"}
     shown = admin.post(ROLLOUT, wanted)
     assert shown.heading == "Roll way-2 out to 25 %"
-    assert "About 3 users would run another image" in shown.text
+    assert "About 3 users would get another image" in shown.text
     assert "This is an estimate" in shown.text
     made = admin.confirm("rollout", wanted, reason="canary")
     assert made.location == "/console/variants/way?done=rollout"
@@ -243,7 +243,7 @@ def test_without_the_kv(admin: Person, actor: Sandbox, stores: Stores) -> None:
     down = replace(admin.wired(), kv=KV(unreachable(), stores.table))
     person = replace(admin, wired=lambda: down)
     page = person.get("/console/variants/dark")
-    assert "DynamoDB does not answer, so they are missing" in page.text
+    assert "The KV does not answer, so they are missing" in page.text
     assert person.post("/console/changes/abort", {"variant": "dark"}).status == 503
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.local.postgres import Postgres
-from tests.support.concurrent_actors import Sandbox
+from tests.support.concurrent_actors import Sandbox, digest
 from tests.support.console import Page, Person, console_on
 from tests.support.fleet_copy import copy_fleet
 from tests.support.statements import statements
@@ -24,7 +24,7 @@ def admin(postgres_server: Postgres, dynamodb: Any, client: Any) -> Iterator[Per
     with closing(Sandbox(stores, client)) as sandbox:
         for number in range(12):
             sandbox.publish(f"2026.11.{number + 1}-r1", notes="about ana")
-        sandbox.publish("both", variant="gpu")
+        sandbox.publish("both", digest("both"), variant="gpu")
         sandbox.publish("gone")
         sandbox.retire("gone")
         for user in ("ana@example.com", "pinned-alone", "both"):
@@ -48,10 +48,11 @@ def search(admin: Person, text: str) -> Page:
         ("+ana@example.com%20", "/console/users/ana@example.com"),
         ("pinned-alone", "/console/users/pinned-alone"),
         ("oauth%2Fgoogle:114000741928328149731", f"/console/users/{GOOGLE}"),
+        (digest("both").upper(), "/console/versions/both"),
     ],
 )
 def test_exact_names(admin: Person, text: str, address: str) -> None:
-    """A tag or a user id that exists leads straight there."""
+    """A tag, a user id or a digest that exists leads straight there."""
     assert admin.get(f"/console/search?q={text}", 303).location == address
 
 

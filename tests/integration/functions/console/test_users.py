@@ -152,7 +152,7 @@ def test_pins_that_do_not_apply(admin: Person, actors: Sandbox, stores: Stores) 
     suspended = admin.get(path("suspended"))
     assert "The pin is suspended: v0 is disabled." in suspended.text
     assert "Pin · the pin to v0 is suspended" in suspended.text
-    assert decides(suspended).startswith("Restart keeps what runs. A restart never moves")
+    assert decides(suspended).startswith("Restart keeps what runs. No pin decides")
     assert suspended.forms("/console/changes/pin")[0]["image_tag"] == ""
     ended = admin.get(f"{path('ended')}?intent=upgrade")
     assert "The pin ended a day ago." in ended.text
@@ -178,7 +178,7 @@ def test_behind_and_nothing_may_run(admin: Person, actors: Sandbox) -> None:
     stuck = admin.get(path("stuck"))
     assert "nothing may run" in stuck.text
     assert "Restart keeps what runs · a pin chose lost-1" in stuck.text
-    assert "Keep what runs · lost-1 is disabled" in stuck.text
+    assert "Otherwise keep what runs · lost-1 is disabled" in stuck.text
 
 
 def test_erasing(admin: Person, actors: Sandbox) -> None:
@@ -249,6 +249,8 @@ def test_the_catalog_does_not_answer(admin: Person, actors: Sandbox) -> None:
         page = person.get(path("recorded"))
         stranger = person.get(path("stranger"))
     assert "The catalog does not answer." in page.text
-    assert decides(page) == "Keep what runs. The catalog does not answer, so v3 stays."
+    assert (
+        decides(page) == "Otherwise keep what runs. The catalog does not answer, so v3 stays."
+    )
     assert page.forms("/console/changes/pin") == []
     assert "A start would be refused until the catalog answers" in stranger.text

@@ -185,7 +185,7 @@ def test_the_kill_switch(admin: Person, actor: Sandbox, stores: Stores) -> None:
     [back] = refused.forms(DISABLE)
     assert admin.post(DISABLE, back | {"edit": "true"}).heading == "kill-2"
     shown = admin.post(DISABLE, form | {"replacement": "kill-1"})
-    assert "2 users would run another image" in shown.text
+    assert "2 users would get another image" in shown.text
     assert shown.rows() == [["kill-2", "kill-1", "2"]]
     assert "kill-1 becomes the latest of kill in its place." in shown.text
     assert "1 pin will move to kill-1" in shown.text

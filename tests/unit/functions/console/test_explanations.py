@@ -52,14 +52,14 @@ def test_the_pin_decides() -> None:
         (False, "Restart keeps what runs not asked: the pin decides"),
         (False, "Rollout of next to 40 % not asked: the pin decides"),
         (False, "Latest, new not asked: the pin decides"),
-        (False, "Keep what runs not asked: the pin decides"),
+        (False, "Otherwise keep what runs not asked: the pin decides"),
     ]
 
 
 @pytest.mark.parametrize(
     ("intent", "expected"),
     [
-        ("restart", "A restart never moves an unpinned user, so old stays."),
+        ("restart", "No pin decides, so old stays."),
         ("upgrade", "Everybody of the variant default gets new."),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_store_that_is_down() -> None:
     without_catalog = Facts("ada", "restart", NOW, catalog_up=False, instance=RECORD)
     assert lines(without_catalog)[0] == (False, "Pin cannot be asked without the catalog")
     assert lines(without_catalog)[4] == (
-        True, "Keep what runs The catalog does not answer, so old stays.",
+        True, "Otherwise keep what runs The catalog does not answer, so old stays.",
     )  # fmt: skip
     without_kv = Facts("ada", "restart", NOW, mirror=Pointer(3, "new"), images=IMAGES)
     assert "the KV did not answer" in lines(without_kv)[1][1]
