@@ -46,6 +46,15 @@ def test_without_the_header_everything_may_change() -> None:
         UNCONDITIONAL.check(etag)
 
 
+def test_exactly_one_state() -> None:
+    """The state that was seen may change, and no other; a row that is not there is one too."""
+    IfMatch.exactly("a").check("a")
+    IfMatch.exactly(None).check(None)
+    for seen, now in (("a", "b"), ("a", None), (None, "a")):
+        with pytest.raises(StaleRevision):
+            IfMatch.exactly(seen).check(now)
+
+
 def test_a_variants_etag_covers_revision_content_and_cause() -> None:
     """Whatever differs in one of them is another state."""
     states = [

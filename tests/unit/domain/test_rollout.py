@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.domain.pointer import Brake, Reports
 from shared.domain.rollout import bucket, find_example, is_in
 
 
@@ -47,3 +48,12 @@ def test_where_all_are_alike_anybody_is_an_example(percent: int, is_inside: bool
     for inside in (True, False):
         user = find_example("salt", percent, inside=inside)
         assert is_in("salt", user, percent) == is_inside
+
+
+@pytest.mark.parametrize(
+    ("ok", "failed", "is_reached"),
+    [(0, 2, False), (0, 3, True), (7, 3, True), (8, 3, False), (70, 30, True), (71, 30, False)],
+)
+def test_a_brake_needs_both_thresholds(ok: int, failed: int, is_reached: bool) -> None:
+    """It holds at so many failed starts and at such a share of all; each limit is included."""
+    assert Brake(min_failures=3, percent=30).is_reached(Reports(ok, failed)) == is_reached

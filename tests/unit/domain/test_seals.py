@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -127,6 +128,26 @@ def test_before_the_first_seal_nothing_is_settled() -> None:
     assert horizons.settled(None) == (0, 0)
     assert (horizons.ended(None), horizons.open(None)) == ([(0, 5)], [(0, 9)])
     assert Horizons(5, 9).ended(_seal(10)) == [(10, NO_LIMIT), (0, 5)]
+
+
+def test_a_seal_is_the_hash_of_the_one_before_and_its_events() -> None:
+    """Anybody can recompute it: SHA-256 over that hash and one canonical array of the events."""
+    events = [_event(id=number, after='{"image_tag": "v1"}') for number in (1, 2)]
+    array = rfc8785.dumps(
+        [PLAIN | {"id": str(number), "after": {"image_tag": "v1"}} for number in (1, 2)]
+    )
+    first, hashes = make_seal(None, events, 99)
+    assert first.hash == sha256(bytes(32) + array).digest()
+    assert hashes == [sha256(event.canonical()).digest() for event in events]
+    second, _ = make_seal(first, events, 100)
+    assert second.hash == sha256(first.hash + array).digest()
+    assert (first.horizon, second.horizon) == (99, 100)
+
+
+def test_ids_begin_anew_only_below_the_horizon() -> None:
+    """A database that has had no transaction since the seal has not been loaded from a dump."""
+    assert Horizons(5, 9).has_restarted(_seal(10))
+    assert not Horizons(5, 10).has_restarted(_seal(10))
 
 
 def _chain() -> list[tuple[Seal, list[SealedEvent]]]:
