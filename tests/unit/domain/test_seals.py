@@ -131,7 +131,7 @@ def test_before_the_first_seal_nothing_is_settled() -> None:
 
 
 def test_a_seal_is_the_hash_of_the_one_before_and_its_events() -> None:
-    """Anybody can recompute it: SHA-256 over that hash and one canonical array of the events."""
+    """It is SHA-256 over that hash and one canonical array of the events."""
     events = [_event(id=number, after='{"image_tag": "v1"}') for number in (1, 2)]
     array = rfc8785.dumps(
         [PLAIN | {"id": str(number), "after": {"image_tag": "v1"}} for number in (1, 2)]
