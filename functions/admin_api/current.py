@@ -44,7 +44,9 @@ def kept_target() -> KeptTarget | None:
     call = _running_call()
     if call is None:
         return None
-    return KeptTarget(call.target, lambda tx, target: tx.keys.keep_target(call, target))
+    return KeptTarget(
+        call.target, lambda tx, target: tx.idempotency_keys.keep_target(call, target)
+    )
 
 
 def answer_will_name(users: list[UserId]) -> None:
@@ -52,7 +54,7 @@ def answer_will_name(users: list[UserId]) -> None:
     call = _running_call()
     if call is not None:
         with deps().catalog.transaction() as tx:
-            tx.keys.name_users(call, users)
+            tx.idempotency_keys.name_users(call, users)
 
 
 def _running_call() -> "RunningCall | None":

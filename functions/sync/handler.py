@@ -135,7 +135,7 @@ def _run_sync(deps: Dependencies, cap: int, trigger: Trigger) -> dict[str, Any]:
         _seal(deps)  # the log goes on while the KV is down
     with deps.catalog.transaction() as tx:
         tx.runs.prune()
-        tx.keys.prune()
+        tx.idempotency_keys.prune()
         open_findings = tx.runs.count_open()
         held = tx.variants.count_held()
     deps.telemetry.count("HeldRollouts", held)

@@ -36,7 +36,7 @@ class Transaction:
         self.batches = Batches(connection)
         self.fleet = Fleet(connection)
         self.seals = Seals(connection)
-        self.keys = IdempotencyKeys(connection)
+        self.idempotency_keys = IdempotencyKeys(connection)
 
     def now(self) -> datetime:
         """When the transaction began: the time by which statements judge expiry."""

@@ -60,6 +60,13 @@ class Version:
     def etag(self) -> str:
         return row_etag(self.id, self.revision)
 
+    @property
+    def image(self) -> "Image":
+        """What a decision needs of it."""
+        return Image(
+            self.image_tag, self.image_digest, self.openclaw_version, self.variant, self.status
+        )
+
 
 class PinContent(NamedTuple):
     """What was decided for a user. The log keeps it; it never names the user."""

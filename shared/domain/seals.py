@@ -195,7 +195,7 @@ def find_bad_events(covered: Sequence[SealedEvent]) -> list[int]:
     return [one.id for one in covered if _is_bad(one)]
 
 
-def find_doubt(
+def find_altered_seal(
     previous: Seal | None, seal: Seal, covered: Sequence[SealedEvent]
 ) -> tuple[int, int] | None:
     """Find the first and the last event of a seal that is not what it was; None if all is well.

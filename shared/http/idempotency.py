@@ -64,9 +64,11 @@ class CallRecords(BasePersistenceLayer):
         call_hash, known = data_record.idempotency_key, None
         seconds = (data_record.in_progress_expiry_timestamp or 0) / 1000 - time()
         with self._catalog.transaction() as tx:
-            self.running = tx.keys.begin(call_hash, data_record.payload_hash, max(seconds, 0))
+            self.running = tx.idempotency_keys.begin(
+                call_hash, data_record.payload_hash, max(seconds, 0)
+            )
             if self.running is None:
-                known = tx.keys.find(call_hash)
+                known = tx.idempotency_keys.find(call_hash)
         if self.running is None:
             record = _record(call_hash, known) if known else None
             if record:
@@ -81,7 +83,7 @@ class CallRecords(BasePersistenceLayer):
         if self.running:
             self._catalog.database.deadline.extend(END_SECONDS)
             with self._catalog.transaction() as tx:
-                tx.keys.end(self.running, data_record.response_data)
+                tx.idempotency_keys.end(self.running, data_record.response_data)
 
     def delete_record(self, data: dict[str, Any], exception: Exception) -> None:
         """Forget a call that was refused. One that broke off may have succeeded.
@@ -97,12 +99,12 @@ class CallRecords(BasePersistenceLayer):
                 super().delete_record(data, exception)
             elif self.running:
                 with self._catalog.transaction() as tx:
-                    tx.keys.let_go(self.running)
+                    tx.idempotency_keys.let_go(self.running)
 
     def _delete_record(self, data_record: DataRecord) -> None:  # noqa: ARG002  Powertools' name
         if self.running:
             with self._catalog.transaction() as tx:
-                tx.keys.delete(self.running)
+                tx.idempotency_keys.delete(self.running)
 
 
 class AnswerSerializer(BaseIdempotencySerializer):

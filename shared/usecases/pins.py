@@ -124,7 +124,7 @@ def erase_user(user_id: UserId, *, by: Initiator, catalog: Catalog, kv: KV) -> N
         had_pin = tx.pins.remove(user_id)
         tx.users.forget(user_id)
         tx.fleet.forget(user_id)
-        tx.keys.forget(user_id)
+        tx.idempotency_keys.forget(user_id)
         had_instance = kv.instances.forget(user_id)
         if was_known or had_pin or had_instance:
             tx.audit.record(by, "user.erased", "user", alias)

@@ -8,7 +8,7 @@ from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.errors import CatalogUnavailable, KVUnavailable
 from shared.domain.etags import UNCONDITIONAL, IfMatch
 from shared.domain.impact import tag_of
-from shared.domain.model import Image, Version
+from shared.domain.model import Version
 from shared.domain.resolution import Facts, PinFact, Resolution, decide
 from shared.domain.values import ImageTag, UserId
 from shared.kv import KV
@@ -73,14 +73,7 @@ def _is_known(user_id: UserId, tx: Transaction, kv: KV) -> bool:
 
 
 def _pinned(before: Facts, version: Version, expires_at: datetime | None) -> Facts:
-    image = Image(
-        version.image_tag,
-        version.image_digest,
-        version.openclaw_version,
-        version.variant,
-        version.status,
-    )
-    images = {**before.images, version.image_tag: image}
+    images = {**before.images, version.image_tag: version.image}
     pin = PinFact(version.image_tag, expires_at)
     return replace(before, pin=pin, images=images, variant=version.variant)
 

@@ -75,7 +75,7 @@ def preview_publication(
         else:
             check_registered(publication, entry, version, tx)
             after = Outcome.of(copies)
-        image = _image(version) if version else replace(image_of(entry), status="active")
+        image = version.image if version else replace(image_of(entry), status="active")
         after = replace(after, images={entry.image_tag: image})
         return weigh_change(entry.variant, Outcome.of(copies), after, tx=tx, kv=kv)
 
@@ -101,7 +101,7 @@ def preview_version_change(
             before = after = _outcome_now(
                 _try_to_read(tx, version.variant, kv), tx, version.variant
             )
-        image = replace(_image(version), status=wanted.status or version.status)
+        image = replace(version.image, status=wanted.status or version.status)
         after = replace(after, images={tag: image})
         return weigh_change(version.variant, before, after, tx=tx, kv=kv)
 
@@ -115,7 +115,7 @@ def preview_retirement(
         copies = read_unlocked(tx, version.variant, kv)
         check_retirement(tag, {*copies.stored.tags, *copies.mirror.tags}, tx)
         before = Outcome.of(copies)
-        after = replace(before, images={tag: replace(_image(version), status="disabled")})
+        after = replace(before, images={tag: replace(version.image, status="disabled")})
         return weigh_change(version.variant, before, after, tx=tx, kv=kv)
 
 
@@ -178,14 +178,4 @@ def _find_or_foresee(tag: ImageTag, tx: Transaction, kv: KV, if_match: IfMatch) 
             entry = foresee_import(tag, None, tx, kv)
             if isinstance(entry, ImageEntry):
                 return replace(image_of(entry), status="active")
-    return _image(tx.versions.get(tag, if_match))
-
-
-def _image(version: Version) -> Image:
-    return Image(
-        version.image_tag,
-        version.image_digest,
-        version.openclaw_version,
-        version.variant,
-        version.status,
-    )
+    return tx.versions.get(tag, if_match).image

@@ -43,19 +43,19 @@ class Reported(NamedTuple):
     verdict: Verdict = Verdict()
 
 
-def report(told: Report, *, kv: KV) -> Reported:
+def report(start: Report, *, kv: KV) -> Reported:
     """Count a report and judge the rollout. Raises KVUnavailable.
 
     It counts only while its tag is the candidate, and only if the user was told to run it.
     """
-    record = kv.instances.find(told.user_id)
+    record = kv.instances.find(start.user_id)
     rollout = _read_rollout(record.variant, kv) if record else None
-    if record is None or rollout is None or rollout.candidate_tag != told.image_tag:
+    if record is None or rollout is None or rollout.candidate_tag != start.image_tag:
         return Reported(counted=False)
-    if record.image_tag != told.image_tag:
+    if record.image_tag != start.image_tag:
         return Reported(counted=False, verdict=Verdict(rollout.held))
     now = datetime.now(UTC)
-    counted = kv.counters.count(rollout.salt, told.start_id, told.outcome, now)
+    counted = kv.counters.count(rollout.salt, start.start_id, start.outcome, now)
     return Reported(counted, judge(record.variant, kv=kv, salt=rollout.salt))
 
 

@@ -5,7 +5,7 @@ from math import inf
 from time import monotonic
 
 from shared.catalog.transaction import Catalog, Transaction
-from shared.domain.seals import Seal, find_bad_events, find_doubt
+from shared.domain.seals import Seal, find_altered_seal, find_bad_events
 from shared.usecases.preview import snapshot
 from shared.usecases.seal import BATCH
 
@@ -95,7 +95,7 @@ def _recompute(tx: Transaction, newest: Seal, progress: _Progress) -> Seal | Non
     for seal in seals:
         events = covered.pop(seal.id, [])
         progress.bad += find_bad_events(events)
-        if doubt := find_doubt(previous, seal, events):
+        if doubt := find_altered_seal(previous, seal, events):
             progress.doubts.append(doubt)
         progress.events += len(events)
         previous = seal

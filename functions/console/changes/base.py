@@ -17,7 +17,7 @@ from shared.kv import KV
 from shared.runtime.settings import Settings
 from shared.usecases.preview import Preview
 
-ETags = Mapping[str, str | None]
+SeenState = Mapping[str, str | None]
 """The states of rows by what they are called; None where there is no row."""
 
 
@@ -99,7 +99,7 @@ class Change(BaseModel, ABC):
         return ()
 
     @abstractmethod
-    def etags(self, tx: Transaction) -> ETags:
+    def seen_state(self, tx: Transaction) -> SeenState:
         """Read the states on which the preview rests. The first is what `if_match` is about."""
 
     @abstractmethod
@@ -111,6 +111,6 @@ class Change(BaseModel, ABC):
         """Make the change."""
 
 
-def mark(etags: ETags) -> str:
-    """Name the states that a person saw, for the form that confirms."""
-    return sha256(repr(sorted(etags.items())).encode()).hexdigest()
+def hash_state(seen: SeenState) -> str:
+    """Hash what a person saw, for the form that confirms."""
+    return sha256(repr(sorted(seen.items())).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from functions.console.changes.base import ETags
+from functions.console.changes.base import SeenState
 from functions.console.changes.versions import EditVersion
 from functions.console.rendering import counted
 from shared.catalog.transaction import Transaction
@@ -71,8 +71,8 @@ class Disable(EditVersion):
             return [f"{counted(pins, 'pin')} will be suspended: {users}."]
         return []
 
-    def etags(self, tx: Transaction) -> ETags:
-        return {**super().etags(tx), "pins": str(tx.pins.count(self.image_tag))}
+    def seen_state(self, tx: Transaction) -> SeenState:
+        return {**super().seen_state(tx), "pins": str(tx.pins.count(self.image_tag))}
 
 
 def _warn_of_instances(running: int) -> list[str]:

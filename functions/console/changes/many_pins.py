@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Base64Bytes, BeforeValidator, Field, model_validator
 
-from functions.console.changes.base import Change, ETags, Stores
+from functions.console.changes.base import Change, SeenState, Stores
 from functions.console.changes.pins import AT_NEXT_START, warn_of_status
 from functions.console.forms import UtcInput
 from functions.console.rendering import counted
@@ -56,7 +56,7 @@ class ManyPins(Change):
     def subjects(self, _tx: Transaction, /) -> tuple[str, ...]:
         return tuple(self.users[:NAMED])
 
-    def etags(self, tx: Transaction) -> ETags:
+    def seen_state(self, tx: Transaction) -> SeenState:
         pins = tx.pins.find_all(list(self.users))
         tags = {item.content.image_tag for item in self.items(pins) if item.content}
         versions = tx.versions.find_all(tags)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from functions.console.changes.base import Change, ETags, Stores
+from functions.console.changes.base import Change, SeenState, Stores
 from functions.console.forms import UtcInput
 from functions.console.rendering import quote_path
 from shared.catalog.transaction import Transaction
@@ -75,7 +75,7 @@ class PinUser(UserChange):
         version, pin = tx.versions.get(self.image_tag), tx.pins.find(self.user_id)
         return (*warn_of_status(version), *_warn_of_replacing(pin, self.image_tag))
 
-    def etags(self, tx: Transaction) -> ETags:
+    def seen_state(self, tx: Transaction) -> SeenState:
         pin, version = tx.pins.find(self.user_id), tx.versions.get(self.image_tag)
         return {"pin": pin.etag if pin else None, "version": version.etag}
 
@@ -123,7 +123,7 @@ class Unpin(UserChange):
         reason = f" Its reason was: {pin.reason}" if pin and pin.reason else ""
         return [f"The pin to {pin.image_tag} will be removed.{reason}"] if pin else []
 
-    def etags(self, tx: Transaction) -> ETags:
+    def seen_state(self, tx: Transaction) -> SeenState:
         pin = tx.pins.find(self.user_id)
         if pin is None:
             raise PinNotFound("the user has no pin")
@@ -166,7 +166,7 @@ class EraseUser(UserChange):
             "A running instance goes on. When it starts again, it starts as a new user.",
         )
 
-    def etags(self, tx: Transaction) -> ETags:
+    def seen_state(self, tx: Transaction) -> SeenState:
         pin = tx.pins.find(self.user_id)
         return {"pin": pin.etag if pin else None}
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from functions.console.changes.base import Change, ETags, Stores
+from functions.console.changes.base import Change, SeenState, Stores
 from functions.console.forms import UtcInput
 from functions.console.rendering import quote_path
 from shared.catalog.transaction import Transaction
@@ -69,7 +69,7 @@ class Publish(Change):
             latest = "Everybody without a pin gets it at the next provision or upgrade."
         return "Tag, digest, variant and publish time never change afterwards.", latest
 
-    def etags(self, tx: Transaction) -> ETags:
+    def seen_state(self, tx: Transaction) -> SeenState:
         """The variant counts where it would move."""
         version, variant = tx.versions.find(self.image_tag), self._variant(tx)
         seen = {"version": version.etag if version else None}

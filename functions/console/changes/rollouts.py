@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from functions.console.changes.base import Change, ETags, Stores
+from functions.console.changes.base import Change, SeenState, Stores
 from functions.console.changes.versions import NOT_RESTARTED
 from functions.console.rendering import quote_path
 from shared.catalog.transaction import Transaction
@@ -40,7 +40,7 @@ class ChangeOfVariant(Change):
     def subjects(self, _tx: Transaction) -> tuple[str, ...]:
         return (self.variant,)
 
-    def etags(self, tx: Transaction) -> ETags:
+    def seen_state(self, tx: Transaction) -> SeenState:
         return {"variant": tx.variants.get(self.variant).etag}
 
 
@@ -115,8 +115,8 @@ class RollOut(ChangeOfVariant):
     def subjects(self, _tx: Transaction) -> tuple[str, ...]:
         return self.variant, self.image_tag
 
-    def etags(self, tx: Transaction) -> ETags:
-        return {**super().etags(tx), "version": tx.versions.get(self.image_tag).etag}
+    def seen_state(self, tx: Transaction) -> SeenState:
+        return {**super().seen_state(tx), "version": tx.versions.get(self.image_tag).etag}
 
     def preview(self, stores: Stores) -> Preview:
         return preview_rollout(self.variant, self.wanted, catalog=stores.catalog, kv=stores.kv)
@@ -226,10 +226,10 @@ class RollBack(ChangeOfVariant):
         target = tx.variants.rollback_target(self.variant, latest)
         return (f"{target} becomes the latest in the place of {latest}.",) if target else ()
 
-    def etags(self, tx: Transaction) -> ETags:
-        etags = super().etags(tx)
+    def seen_state(self, tx: Transaction) -> SeenState:
+        seen = super().seen_state(tx)
         latest = tx.variants.get(self.variant).latest_tag
-        return {**etags, "target": tx.variants.rollback_target(self.variant, latest)}
+        return {**seen, "target": tx.variants.rollback_target(self.variant, latest)}
 
     def preview(self, stores: Stores) -> Preview:
         return preview_rollback(self.variant, catalog=stores.catalog, kv=stores.kv)

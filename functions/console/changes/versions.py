@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from functions.console.changes.base import Change, ETags, Stores
+from functions.console.changes.base import Change, SeenState, Stores
 from functions.console.rendering import counted, quote_path
 from shared.catalog.transaction import Transaction
 from shared.domain.etags import IfMatch, variant_etag
@@ -38,7 +38,7 @@ class ChangeOfVersion(Change):
     def subjects(self, tx: Transaction) -> tuple[str, ...]:
         return self.image_tag, tx.versions.get(self.image_tag).variant
 
-    def etags(self, tx: Transaction) -> ETags:
+    def seen_state(self, tx: Transaction) -> SeenState:
         version = tx.versions.get(self.image_tag)
         pointer = tx.variants.find_pointer(version.variant)
         return {"version": version.etag, "variant": variant_etag(version.variant, pointer)}
@@ -66,10 +66,10 @@ class Promote(ChangeOfVersion):
             "A rollback makes the present latest the latest again.",
         )
 
-    def etags(self, tx: Transaction) -> ETags:
+    def seen_state(self, tx: Transaction) -> SeenState:
         """The variant comes first: that is what moves."""
-        etags = super().etags(tx)
-        return {"variant": etags["variant"], "version": etags["version"]}
+        seen = super().seen_state(tx)
+        return {"variant": seen["variant"], "version": seen["version"]}
 
     def preview(self, stores: Stores) -> Preview:
         return preview_promotion(self.image_tag, catalog=stores.catalog, kv=stores.kv)
@@ -159,8 +159,8 @@ class Activate(EditVersion):
             return ()
         return (f"{counted(pins, 'suspended pin')} will apply again, from the next start on.",)
 
-    def etags(self, tx: Transaction) -> ETags:
-        return {**super().etags(tx), "pins": str(tx.pins.count(self.image_tag))}
+    def seen_state(self, tx: Transaction) -> SeenState:
+        return {**super().seen_state(tx), "pins": str(tx.pins.count(self.image_tag))}
 
 
 class EditNotes(EditVersion):
@@ -227,8 +227,8 @@ class Retire(ChangeOfVersion):
         instances = tx.fleet.count(self.image_tag)
         return (_warn_of_instances(instances),) if instances else ()
 
-    def etags(self, tx: Transaction) -> ETags:
-        return {**super().etags(tx), "pins": str(tx.pins.count(self.image_tag))}
+    def seen_state(self, tx: Transaction) -> SeenState:
+        return {**super().seen_state(tx), "pins": str(tx.pins.count(self.image_tag))}
 
     def preview(self, stores: Stores) -> Preview:
         return preview_retirement(self.image_tag, catalog=stores.catalog, kv=stores.kv)

@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from functions.console.application import ConsoleRouter
 from functions.console.changes import CHANGES
-from functions.console.changes.base import Change, Stores, mark
+from functions.console.changes.base import Change, Stores, hash_state
 from functions.console.current import deps, form, initiator, session, show
 from functions.console.forms import FilledForm, Form, pairs, validate
 from functions.console.pages.form_pages import FORM_PAGES
@@ -103,10 +103,10 @@ def _make(change: Change, fields: Form, controls: dict[str, Any]) -> Response[st
 def _check_seen(change: Change, seen: object) -> IfMatch:
     """Raises StaleRevision if the states are not those that were seen."""
     with deps().catalog.transaction() as tx:
-        etags = change.etags(tx)
-    if mark(etags) != seen:
+        state = change.seen_state(tx)
+    if hash_state(state) != seen:
         raise StaleRevision("it has changed since")
-    return IfMatch.exactly(next(iter(etags.values())))
+    return IfMatch.exactly(next(iter(state.values())))
 
 
 def _confirm(
@@ -150,7 +150,7 @@ def _read_state(change: Change, tx: Transaction, since: str | None) -> State:
         for event in tx.audit.page(EventFilter(subject=subject), None, SHOWN_EVENTS)
         if event.id > seen
     ]
-    seen_now, warnings = mark(change.etags(tx)), change.warnings(tx)
+    seen_now, warnings = hash_state(change.seen_state(tx)), change.warnings(tx)
     return State(seen_now, newest[0].id if newest else 0, news, warnings)
 
 

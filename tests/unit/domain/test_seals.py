@@ -19,8 +19,8 @@ from shared.domain.seals import (
     Seal,
     SealedEvent,
     canonical_json,
+    find_altered_seal,
     find_bad_events,
-    find_doubt,
     make_seal,
 )
 
@@ -169,7 +169,7 @@ def _chain() -> list[tuple[Seal, list[SealedEvent]]]:
 def _doubts(links: list[tuple[Seal, list[SealedEvent]]]) -> list[tuple[int, int] | None]:
     before = [None, *(seal for seal, _ in links)]
     return [
-        find_doubt(previous, seal, covered)
+        find_altered_seal(previous, seal, covered)
         for previous, (seal, covered) in zip(before, links, strict=False)
     ]
 
@@ -238,6 +238,6 @@ def test_a_seal_remade_over_forged_events_is_given_away_by_the_next() -> None:
 def test_a_seal_without_events_or_without_the_one_before_is_in_doubt() -> None:
     """Nothing else could say which events it covered."""
     first, second, third = _chain()
-    assert find_doubt(first[0], second[0], []) == (5, 7)
-    assert find_doubt(first[0], third[0], third[1]) == (4, 4)
-    assert find_doubt(None, second[0], second[1]) == (5, 7)
+    assert find_altered_seal(first[0], second[0], []) == (5, 7)
+    assert find_altered_seal(first[0], third[0], third[1]) == (4, 4)
+    assert find_altered_seal(None, second[0], second[1]) == (5, 7)

@@ -169,7 +169,7 @@ def test_expired_keys_are_pruned(api: Api) -> None:
     )
     catalog = api.stores.catalog("sync")
     with closing(catalog.database), catalog.transaction() as tx:
-        assert (tx.keys.prune(), tx.keys.prune()) == (1, 0)
+        assert (tx.idempotency_keys.prune(), tx.idempotency_keys.prune()) == (1, 0)
     assert len(records(api)) == 1
 
 
