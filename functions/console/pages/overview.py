@@ -26,7 +26,7 @@ from shared.catalog.variants import Mirror, Promotion
 from shared.domain.errors import CatalogUnavailable
 from shared.domain.model import Version
 from shared.domain.pointer import Reports
-from shared.domain.values import ImageTag, Variant
+from shared.domain.values import DEFAULT_VARIANT, ImageTag, Variant
 from shared.usecases.instances import FleetCounts
 from shared.usecases.rollout import read_reports
 
@@ -72,7 +72,7 @@ class Overview:
     as_of: datetime | None
     on_disabled: int
     everybody: Sequence[Everybody]
-    distribution: Distribution | None
+    distribution: Distribution
     last_run: Run | None
     findings: Sequence[OpenFinding]
     events: Sequence[Event]
@@ -109,7 +109,10 @@ def _read(tx: Transaction, variant: Variant | None) -> Overview:
     figures = read_figures(tx, deps().kv, deps().database, newest)
     versions = tx.versions.find_all(_tags(mirrors, figures.shares))
     running = join_versions(figures.shares, versions)
-    chosen = variant or (mirrors[0].variant if mirrors else None)
+    unknown = tx.fleet.variants_of([one.image_tag for one in running if one.version is None])
+    chosen = variant or (mirrors[0].variant if mirrors else DEFAULT_VARIANT)
+    names = {chosen, *(mirror.variant for mirror in mirrors)}
+    shares = {name: _of(name, running, unknown) for name in names}
     return Overview(
         statistics=read_statistics(tx.connection),
         counts=figures.counts,
@@ -120,9 +123,9 @@ def _read(tx: Transaction, variant: Variant | None) -> Overview:
             if one.version is not None and one.version.status == "disabled"
         ),
         everybody=_everybody(
-            mirrors, versions, tx.variants.newest_promotions(), running, _read_held(mirrors)
+            mirrors, versions, tx.variants.newest_promotions(), shares, _read_held(mirrors)
         ),
-        distribution=make_distribution(chosen, _of(chosen, running)) if chosen else None,
+        distribution=make_distribution(chosen, shares[chosen]),
         last_run=_find_last_run(tx),
         findings=tx.runs.findings(None, SHOWN),
         events=events,
@@ -146,7 +149,7 @@ def _everybody(
     mirrors: Iterable[Mirror],
     versions: Mapping[ImageTag, Version],
     moves: Mapping[Variant, Promotion],
-    running: Sequence[Running],
+    shares: Mapping[Variant, Sequence[Running]],
     reports: Mapping[Variant, Reports],
 ) -> list[Everybody]:
     return [
@@ -155,7 +158,7 @@ def _everybody(
             versions.get(mirror.latest_tag or ""),
             versions.get(mirror.candidate_tag or ""),
             moves.get(mirror.variant),
-            sum(one.instances for one in _of(mirror.variant, running)),
+            sum(one.instances for one in shares[mirror.variant]),
             reports.get(mirror.variant),
         )
         for mirror in mirrors
@@ -174,7 +177,13 @@ def _read_held(mirrors: Iterable[Mirror]) -> dict[Variant, Reports]:
     return found
 
 
-def _of(variant: Variant, running: Iterable[Running]) -> list[Running]:
+def _of(
+    variant: Variant, running: Iterable[Running], unknown: Mapping[ImageTag, Variant]
+) -> list[Running]:
+    """Choose what a variant runs. `unknown` has the variants of tags not in the catalog."""
     return [
-        one for one in running if one.version is not None and one.version.variant == variant
+        one
+        for one in running
+        if variant
+        == (one.version.variant if one.version is not None else unknown.get(one.image_tag))
     ]

@@ -164,6 +164,20 @@ class Fleet:
         rows = self.connection.execute(VARIANTS, filter_parameters(EVERYBODY)).fetchall()
         return [variant for (variant,) in rows]
 
+    def variants_of(self, tags: Collection[ImageTag]) -> dict[ImageTag, Variant]:
+        """Find the variant of these tags by the instances that run them."""
+        rows = self.connection.execute(
+            """
+            SELECT tag, i.variant
+              FROM unnest(%(tags)s::text[]) AS tag
+             CROSS JOIN LATERAL (
+                   SELECT variant FROM kiloclaw_instances WHERE image_tag = tag
+                    ORDER BY variant LIMIT 1) AS i
+            """,
+            {"tags": list(tags)},
+        ).fetchall()
+        return dict(rows)
+
     def count(self, tag: ImageTag) -> int:
         [(count,)] = self.connection.execute(
             "SELECT count(*) FROM kiloclaw_instances WHERE image_tag = %(tag)s", {"tag": tag}

@@ -113,3 +113,11 @@ def test_the_last_run_is_one_that_did_something(admin: Person, client: Any) -> N
     page = admin.get(PAGE)
     assert f"Entries seen {seen}" in page.text
     assert "skipped" not in page.text
+
+
+def test_what_the_catalog_does_not_know_yet_is_counted(admin: Person) -> None:
+    """An image that only the KV knows counts for the variant of the instances that run it."""
+    start(admin.stores, "early", "three")
+    page = admin.get(PAGE)
+    assert page.rows(0)[0][4] == "3"
+    assert ["three", "–", "not in the catalog yet", "1", "33 %", "0"] in page.rows(1)
