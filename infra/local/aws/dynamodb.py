@@ -104,6 +104,7 @@ def serve(listener: int) -> None:
     from werkzeug.serving import make_server  # noqa: PLC0415
 
     _answer_faster()
+    _copy_less()
 
     class MotoHandler(werkzeug_app.MotoRequestHandler):
         disable_nagle_algorithm = True
@@ -133,6 +134,48 @@ def _answer_faster() -> None:
         return usual(self, value, key, shape)
 
     ResponseSerializer.get_value = get_value  # type: ignore[method-assign]
+
+
+def _copy_less() -> None:
+    """Keep transactions fast, and their memory bounded.
+
+    Before a transaction moto copies every table that it writes to, with all items and the
+    stream's records; and it keeps every object that it ever made. So only items are copied that
+    the transaction may change, and records, which never change, are not.
+    """
+    from moto.core.common_models import BaseModel  # noqa: PLC0415
+    from moto.dynamodb.models import DynamoDBBackend  # noqa: PLC0415
+    from moto.dynamodb.models.dynamo_type import Item  # noqa: PLC0415
+    from moto.dynamodb.models.table import StreamRecord  # noqa: PLC0415
+
+    usual, usual_copy = DynamoDBBackend.transact_write_items, Item.__deepcopy__
+    written: list[set[object]] = []
+
+    def transact(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
+        operations = [operation for one in transact_items for operation in one.values()]
+        written[:] = [_texts(one.get("Key") or one.get("Item") or {}) for one in operations]
+        try:
+            usual(self, transact_items)
+        finally:
+            written.clear()
+
+    def copy_item(self: Item, memo: dict[int, Any]) -> Item:
+        key = {part.value for part in (self.hash_key, self.range_key) if part is not None}
+        is_shared = written and not any(key <= texts for texts in written)
+        return self if is_shared else usual_copy(self, memo)
+
+    def make(cls: type, *_: Any, **__: Any) -> Any:
+        return object.__new__(cls)
+
+    DynamoDBBackend.transact_write_items = transact  # type: ignore[method-assign]
+    Item.__deepcopy__ = copy_item  # type: ignore[method-assign]
+    StreamRecord.__deepcopy__ = lambda self, _: self  # type: ignore[attr-defined]
+    BaseModel.__new__ = make  # type: ignore[method-assign]
+
+
+def _texts(attributes: dict[str, dict[str, Any]]) -> set[object]:
+    values = (value for typed in attributes.values() for value in typed.values())
+    return {value for value in values if isinstance(value, str)}
 
 
 if __name__ == "__main__":
