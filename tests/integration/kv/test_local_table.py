@@ -49,8 +49,8 @@ def test_transactions_leave_no_memory_behind(server: DynamoDB) -> None:
         client.batch_write_item(RequestItems={table: puts})
     before = _megabytes(server)
     for number in range(100):
-        count = {"Put": {"TableName": table, "Item": _item("COUNT", str(number))}}
-        client.transact_write_items(TransactItems=[count, _count_up(table)])
+        put: Any = {"Put": {"TableName": table, "Item": _item("COUNT", str(number))}}
+        client.transact_write_items(TransactItems=[put, _count_up(table)])
     assert _megabytes(server) - before < 50
 
 
@@ -64,14 +64,18 @@ def test_a_cancelled_transaction_changes_nothing(server: DynamoDB) -> None:
     ):
         client.put_item(TableName=table, Item=item)
     before = client.scan(TableName=table)["Items"]
-    absent: Any = {"ConditionExpression": "attribute_not_exists(pk)"}
+    refused: Any = {
+        "TableName": table,
+        "Item": _item("IMAGE", "v2"),
+        "ConditionExpression": "attribute_not_exists(pk)",
+    }
     with pytest.raises(ClientError):
         client.transact_write_items(
             TransactItems=[
                 {"Put": {"TableName": table, "Item": _item("IMAGE", "v3")}},
                 _count_up(table),
                 {"Delete": {"TableName": table, "Key": _item("IMAGE", "v1")}},
-                {"Put": {"TableName": table, "Item": _item("IMAGE", "v2"), **absent}},
+                {"Put": refused},
             ]
         )
     assert client.scan(TableName=table)["Items"] == before
