@@ -28,7 +28,7 @@ from shared.usecases.moves import ROUNDS
 from shared.usecases.reconcile import Copies, Standings, make_copies, put, reconcile, save
 
 MAX_MOVED_PINS = 100_000
-"""Moving so many takes about two seconds, during which nobody else can change those pins."""
+"""Moving so many takes about three seconds, during which nobody else can change those pins."""
 MOVE_PINS_SECONDS = 20.0
 LOCK_SECONDS = 5.0
 """A move holds the variant's lock while its KV calls take their time, 2.1 s each at most."""

@@ -121,6 +121,8 @@ def test_a_new_administrator_pins_a_user_and_undoes_it(
         expect(page.get_by_role("main")).to_contain_text("1 user would get another image")
         confirm(user, "Pin")
         expect(page.get_by_role("status").first).to_contain_text("The pin is set")
+        assert ("done=" in page.url) != scripts
+        assert (page.get_by_role("button", name="Copy").count() > 0) == scripts
         expect(page.locator(".decides")).to_contain_text("2026.9.20-r1")
         assert provisioned(system, name)["image_tag"] == "2026.9.20-r1"
 
@@ -131,6 +133,18 @@ def test_a_new_administrator_pins_a_user_and_undoes_it(
         expect(page.get_by_role("main")).to_contain_text("crash on start, ticket 4411")
         expect(page.get_by_role("main")).to_contain_text("unpinned")
         assert width == WIDE or fits(user)
+
+
+def test_the_overview_reads_itself_again(system: RunningSystem, browser: Browser) -> None:
+    """What others do appears on a page that is left open, after a while."""
+    with person(browser, system.url) as user:
+        user.page.clock.install()
+        user.sign_in()
+        main = user.page.get_by_role("main")
+        expect(main).not_to_contain_text("live-1")
+        publish(system, "live", "live-1")
+        user.page.clock.fast_forward("00:20")
+        expect(main).to_contain_text("live-1")
 
 
 def test_the_latest_is_killed_with_a_replacement(
