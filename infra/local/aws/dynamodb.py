@@ -167,10 +167,17 @@ def _copy_less() -> None:
     def make(cls: type, *_: Any, **__: Any) -> Any:
         return object.__new__(cls)
 
-    DynamoDBBackend.transact_write_items = transact  # type: ignore[method-assign]
-    Item.__deepcopy__ = copy_item  # type: ignore[method-assign]
-    StreamRecord.__deepcopy__ = lambda self, _: self  # type: ignore[attr-defined]
-    BaseModel.__new__ = make  # type: ignore[method-assign]
+    def share(self: StreamRecord, _memo: dict[int, Any]) -> StreamRecord:
+        return self
+
+    patches: dict[tuple[type, str], Any] = {
+        (DynamoDBBackend, "transact_write_items"): transact,
+        (Item, "__deepcopy__"): copy_item,
+        (StreamRecord, "__deepcopy__"): share,
+        (BaseModel, "__new__"): make,
+    }
+    for (owner, name), function in patches.items():
+        setattr(owner, name, function)
 
 
 def _texts(attributes: dict[str, dict[str, Any]]) -> set[object]:
