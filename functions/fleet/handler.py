@@ -1,7 +1,7 @@
 """Copies what instances run from the KV's stream into the catalog.
 
-A batch is applied whole or not at all, so a part of it never has to be named as failed: Lambda
-splits a batch that fails, and retries while the catalog is down.
+A batch is applied whole or not at all, so no answer about a part of it is needed: Lambda splits
+a batch that fails, and retries while the catalog is down.
 """
 
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from shared.runtime.telemetry import request_id
 from shared.usecases.fleet import apply_changes
 
 EVENT_SECONDS = 25.0
+"""A batch may wait for the one before it, and for a large upsert."""
 
 
 @cache
@@ -27,6 +28,7 @@ def handler(event: dict[str, Any], context: object) -> None:
     """Apply a batch of stream records. Raises CatalogUnavailable."""
     deps = dependencies()
     with deps.event(request_id(context), EVENT_SECONDS):
+        deps.database.deadline.extend_catalog(EVENT_SECONDS)
         changes = read_changes(event["Records"])
         applied = apply_changes(changes, catalog=deps.catalog)
         deps.telemetry.count("FleetRecordsApplied", applied.written + applied.removed)

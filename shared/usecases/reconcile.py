@@ -20,7 +20,7 @@ from shared.usecases.import_entry import FOUND_IN_KV, import_entry
 
 MAX_LOST_RACES = 3
 MAX_STEPS = 12
-"""Imports, events and lost races together: a pipeline that never rests must not hold us."""
+"""Imports, events and lost races together, so that a busy pipeline cannot keep us looping."""
 
 Standings = dict[ImageTag, Standing]
 
@@ -57,12 +57,14 @@ class Reconciled:
     """What `reconcile` did.
 
     `standings` has the tags that the catalog could not take in, and why; `findings` what is
-    left for people; `wrote` says whether a copy was written.
+    left for people; `wrote` says whether a copy was written. Unless it is `finished`, the
+    pointer moved too often, and a later call has to go on.
     """
 
     standings: Standings = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     wrote: bool = False
+    finished: bool = False
 
 
 def reconcile(
@@ -104,7 +106,7 @@ class _Reconciling:
 
     @property
     def is_over(self) -> bool:
-        return self.steps_left <= 0 or self.races_left <= 0
+        return self.done.finished or self.steps_left <= 0 or self.races_left <= 0
 
     def step(self, tx: Transaction) -> bool:
         """Plan one step and take it; False, to roll back, if the KV's pointer has moved."""
@@ -114,14 +116,14 @@ class _Reconciling:
         self.import_tag = step.import_tag
         if step.import_tag is not None or self._announces(tx, step, copies.stored):
             return True
-        self.done.findings = _report(tx, self.variant, step)
+        findings = _report(tx, self.variant, step)
         if step.put and not put(self.variant, step.put, copies.stored, self.kv, FOUND_IN_KV):
             self.races_left -= 1
             return False
         if step.mirror:
             _adopt(tx, self.variant, copies.mirror, step.mirror)
-        self.done.wrote = step.has_work
-        self.steps_left = 0
+        self.done.findings, self.done.wrote = findings, step.has_work
+        self.done.finished = True
         return True
 
     def _announces(self, tx: Transaction, step: Plan, stored: StoredPointer) -> bool:

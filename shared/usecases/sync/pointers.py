@@ -28,9 +28,9 @@ def reconcile_all(
 ) -> PointerCounts:
     """Judge and reconcile every variant that either store knows, each for itself.
 
-    A variant fails if it is locked for too long, its pointer cannot be read or written, or no
-    time is left; the others go on. Raises CatalogUnavailable, KVUnavailable if a store's
-    failure stops them all.
+    A variant fails if it is locked for too long, its pointer cannot be read or written or moves
+    all the time, or no time is left; the others go on. Raises CatalogUnavailable, KVUnavailable
+    if a store's failure stops them all.
     """
     counts = PointerCounts()
     variants, illegal = _list_variants(catalog, kv)
@@ -67,6 +67,9 @@ def _reconcile(variant: Variant, catalog: Catalog, kv: KV, counts: PointerCounts
         judge(variant, kv=kv)
         reconciled = reconcile(variant, catalog=catalog, kv=kv)
     except (CatalogUnavailable, KVUnavailable):
+        counts.failed.append(variant)
+        return
+    if not reconciled.finished:
         counts.failed.append(variant)
         return
     counts.copied += reconciled.wrote

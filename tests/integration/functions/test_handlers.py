@@ -1,7 +1,9 @@
 """The handlers that are invoked directly: what they take, answer, refuse and count."""
 
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from shared.domain.errors import (
     NoVersionAvailable,
 )
 from shared.domain.fleet_position import FleetPosition
+from shared.runtime.dependencies import CatalogDependencies
 from tests.support.admin_api import Api, api_on, sandbox
 from tests.support.concurrent_actors import digest
 from tests.support.stores import Stores, make_stores
@@ -291,6 +294,23 @@ def test_rebuilding_the_fleets_copy(stores: Stores) -> None:
     assert first == {"read": 1, "written": 1, "removed": 0, "done": True, "next": None}
     assert again == first | {"written": 0}
     assert rest == first | {"read": 0, "written": 0}
+
+
+def test_a_batch_waits_for_the_one_before_it(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the function's time, and not only the few seconds of a start."""
+    monkeypatch.setattr(CatalogDependencies, "catalog_seconds", 0.3)
+    other = stores.catalog("sync")
+    with sandbox(fleet, stores, "fleet"), ThreadPoolExecutor(1) as threads:
+        with other.transaction() as tx:
+            tx.fleet.take_turn()
+            waiting = threads.submit(fleet.handler, {"Records": [stream_record("ana")]}, None)
+            time.sleep(0.8)
+            assert not waiting.done()
+        waiting.result()
+    other.database.close()
+    assert stores.sql("SELECT user_id FROM kiloclaw_instances") == [("ana",)]
 
 
 def test_copying_the_stream(stores: Stores, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from shared.usecases.sync import entries, pointers, run_sync, time_limit
 from tests.support.concurrent_actors import Sandbox, digest
 from tests.support.failing_clients import (
     Following,
+    Interposing,
     Refusing,
     closed_catalog,
     refusal,
@@ -298,6 +299,27 @@ def test_a_kv_that_is_lost_halfway_leaves_the_first_half(
     assert "failed_variants" not in report.as_json()
     assert runner.sync().pointers_copied == 1
     assert faults(stores) == []
+
+
+def test_a_pointer_that_never_rests_waits_for_the_next_run(
+    world: Sandbox, runner: Sandbox, stores: Stores
+) -> None:
+    """Its variant counts as failed, and a finding about its pointer stays open."""
+    world.disable("v4")
+    stores.put("POINTER", "default", revision="x")
+    runner.sync()
+    revisions = iter(range(8, 20))
+
+    def pipeline() -> None:
+        stores.put("POINTER", "default", revision=next(revisions), latest_tag="v4")
+
+    pipeline()
+    kv = KV(Interposing(stores.client, "put_item", *[pipeline] * 3), stores.table)
+    report = run_sync(catalog=runner.catalog, kv=kv, cap=0, trigger="schedule")
+    assert report.failed_variants == ("default",)
+    assert stores.sql(
+        "SELECT image_tag FROM kiloclaw_sync_findings WHERE resolved_at IS NULL"
+    ) == [("default",)]
 
 
 def test_a_locked_variant_does_not_keep_the_others_waiting(
