@@ -45,7 +45,7 @@ Variable = Literal[
 ]
 STREAM_BATCH = 500
 STREAM_PARTITION = "INSTANCE#"
-"""The table's stream is handed over in batches of at most so many records of such items."""
+"""The stream is delivered in batches of at most so many records, of items with this prefix."""
 VERIFICATION = {"verify": "audit"}
 """What `sync` is invoked with once a day, beside its runs."""
 STORE_ERRORS = {
@@ -58,7 +58,7 @@ STORE_ERRORS = {
 
 @dataclass(frozen=True, slots=True)
 class MetricAlarm:
-    """Rings when a metric that the function writes is above zero.
+    """Fires when a metric that the function writes is above zero.
 
     `name` is the alarm's, unique in the stack. The statistic is taken over five minutes, and
     must be above zero for so many periods running.

@@ -49,7 +49,7 @@ ROUTES = (
     Route("ANY", "/console", "console"),
     Route("ANY", "/console/{proxy+}", "console"),
 )
-"""The others. Of routes that match a request, the first one here is the most specific."""
+"""All other routes, the most specific first."""
 
 
 def find_route(method: str, path: str) -> Route:

@@ -1,4 +1,4 @@
-"""The event that is being answered: who asks, with what it is answered, and whether again."""
+"""The current request: its dependencies, its caller and its idempotency record."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -31,7 +31,7 @@ def _only_true(value: object) -> bool:
 
 
 def _trimmed(limit: int) -> WithJsonSchema:
-    """The rule counts after trimming; whoever keeps to this schema is on the safe side."""
+    """The limit applies after trimming, so this schema is stricter."""
     return WithJsonSchema({"type": "string", "maxLength": limit, "pattern": WITHOUT_NUL})
 
 
@@ -50,7 +50,7 @@ OnlyTrue = Annotated[
 ]
 """A filter that is on or absent."""
 SearchText = Annotated[str, WithJsonSchema({"type": "string", "pattern": WITHOUT_NUL})]
-"""Any text; what no store can hold is refused before this."""
+"""Any text; what no store can hold was refused before."""
 
 ImageTagPath = Annotated[
     values.ImageTag, Path(description="The version's image tag.", examples=["2026.11.1-r1"])
@@ -85,7 +85,7 @@ ImageTag = Annotated[
 ImageDigest = Annotated[
     values.ImageDigest | None,
     Field(
-        description="The digest of the image's manifest; null while nobody has told it.",
+        description="The digest of the image's manifest; null until it is known.",
         examples=[f"sha256:{'0123456789abcdef' * 4}"],
     ),
 ]
@@ -102,8 +102,8 @@ UserId = Annotated[
 VersionStatus = Annotated[
     Status,
     Field(
-        description="`active`: may be pinned and promoted. `deprecated`: existing pins hold. "
-        "`disabled`: never runs again."
+        description="`active`: may be pinned and promoted. `deprecated`: pins apply, new ones "
+        "get a warning. `disabled`: no instance starts with it."
     ),
 ]
 RunnableStatus = Annotated[
@@ -118,13 +118,15 @@ ImageSource = Annotated[
     ),
 ]
 IsPinned = Annotated[bool, Field(description="Whether a pin chose the image.")]
-StateOfPin = Annotated[PinState, Field(description="What became of the user's pin.")]
+StateOfPin = Annotated[
+    PinState, Field(description="Whether the user's pin applied, and if not, why.")
+]
 ResolvedAt = Annotated[MomentText, Field(description="When the image was chosen.")]
 AsOf = Annotated[
     Moment | None,
     Field(
-        description="When the newest start was recorded that the catalog's copy of the fleet "
-        "knows; null while it is empty."
+        description="The time of the newest start in the catalog's copy of the fleet; null "
+        "while that is empty."
     ),
 ]
 Revision = Annotated[int, Field(description="Counts the row's changes.", examples=[1])]

@@ -27,6 +27,6 @@ def resolve() -> Handler:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """The answer to an HTTP API's event (payload format 2.0). Raises nothing."""
+    """Answer an event of an HTTP API (payload format 2.0)."""
     app.context["deps"] = dependencies()
     return resolve()(event, context)

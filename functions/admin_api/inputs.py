@@ -126,15 +126,15 @@ class BrakeInput(BaseModel):
     model_config = STRICT
 
     min_failures: WholeNumber = Field(
-        ge=1, le=MAX_BRAKE_FAILURES, description="So many starts must have failed."
+        ge=1, le=MAX_BRAKE_FAILURES, description="The minimum number of failed starts."
     )
     percent: WholeNumber = Field(
-        ge=1, le=100, description="So many of a hundred reported starts must have failed."
+        ge=1, le=100, description="The minimum percentage of reported starts that failed."
     )
 
 
 class RolloutInput(BaseModel):
-    """The candidate and how far it is out; of a running rollout, an omitted brake stays."""
+    """The candidate and its share of users; an omitted brake leaves the one that is there."""
 
     model_config = ConfigDict(
         **STRICT,
@@ -231,7 +231,7 @@ class BulkPinsInput(BaseModel):
     )
 
     mode: Mode = Field(
-        description="`atomic`: all or nothing. `best_effort`: what is not refused."
+        description="`atomic`: all or nothing. `best_effort`: every item that is accepted."
     )
     items: list[BulkPinItem] = Field(
         min_length=1, max_length=MOST_ITEMS, description="What to do, in any order."

@@ -1,4 +1,4 @@
-"""`If-Match` at changes of what has no ETag."""
+"""Refuse `If-Match` on changes of what has no ETag."""
 
 from aws_lambda_powertools.event_handler.api_gateway import Route
 

@@ -1,4 +1,4 @@
-"""Query strings: nothing but what is declared."""
+"""Query strings. Parameters that are not declared are refused."""
 
 from typing import Literal
 

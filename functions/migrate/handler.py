@@ -38,7 +38,7 @@ def handler(event: object, context: TimedContext) -> dict[str, Any]:
 def _database(
     conninfo: str, settings: MigrateSettings, context: TimedContext
 ) -> Generator[Database]:
-    """May be waited for as long as the function may run: a large table needs it."""
+    """Open the database with all the time that the function has: large tables need it."""
     seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
     database = connect_database(conninfo, iam=settings.database_iam)
     database.deadline = Deadline(seconds, seconds)

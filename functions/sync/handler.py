@@ -46,7 +46,7 @@ HASH_BYTES = 6
 
 Payload = Literal["rebuild_kv", "rebuild_catalog", "verify_audit"]
 PAYLOADS = (
-    'must be {}, {"rebuild": "kv", "catalog" or "fleet"}, {"release_claim": digest},'
+    'must be {}, {"rebuild": "kv"|"catalog"|"fleet"}, {"release_claim": digest},'
     ' {"verify": "audit"} or a scheduled event'
 )
 

@@ -100,7 +100,7 @@ class Alarms(Construct):
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             evaluation_periods=HEARTBEAT_MINUTES,
             treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
-            alarm_description=f"{name} not run for ten minutes",
+            alarm_description=f"{name} without a good run for ten minutes",
         ).add_alarm_action(self._action)
 
     def _add_store_errors(self, name: str, store: str) -> None:

@@ -140,6 +140,6 @@ def _sign_in_master_by_iam(database: rds.DatabaseInstance) -> None:
     """Set the property that CDK's construct does not know; it always asks for a password."""
     resource = database.node.default_child
     if not isinstance(resource, rds.CfnDBInstance):
-        raise TypeError("an instance is made of an instance")
+        raise TypeError("expected a CfnDBInstance")
     resource.manage_master_user_password = None
     resource.master_user_authentication_type = "iam-db-auth"

@@ -88,7 +88,7 @@ def _package(function: lambda_.Function) -> str:
     """Name the package, which holds its hash."""
     resource = function.node.default_child
     if not isinstance(resource, lambda_.CfnFunction):
-        raise TypeError("a function is made of a function")
+        raise TypeError("expected a CfnFunction")
     return str(Stack.of(function).resolve(resource.code)["s3Key"])
 
 
@@ -106,7 +106,7 @@ def _role(scope: Construct, construct: str) -> iam.Role:
 
 
 def _let_lambda_connect(role: iam.Role, function: str) -> None:
-    """Let Lambda connect the function to a network, and its code still do nothing.
+    """Let Lambda attach the function to a network, and deny its code those rights.
 
     Lambda needs rights on all network interfaces, because they have no names in advance. A
     denial for calls that come from the function takes these rights from its code.

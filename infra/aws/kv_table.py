@@ -30,7 +30,7 @@ class KvTable(Construct):
         _grant(self.table, grantee, rights)
 
     def through(self, network: Network) -> None:
-        """Let the network's endpoint lead to this table, for what some function may do."""
+        """Allow through the network's endpoint what functions may do with this table."""
         _lead(network, self.table, (function.rights for function in FUNCTIONS.values()))
 
     def _existing(self, stage: Stage) -> dynamodb.ITable:

@@ -32,7 +32,7 @@ WATCH_SECONDS = 0.5
 
 
 class Stopped(Exception):
-    """The user asked for an end while parts were still being started."""
+    """The user asked to stop while parts were still being started."""
 
 
 class StopSignal:

@@ -46,7 +46,7 @@ LOST = (
 )
 """A server that does not answer, gives up on us, or has been a stand-by since a failover.
 
-psycopg classes the last three as programming errors.
+psycopg does not class the last three as operational errors.
 """
 
 T = TypeVar("T")

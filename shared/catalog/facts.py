@@ -48,7 +48,8 @@ class CatalogFacts:
 def read_facts(database: Database, user_id: UserId | None, variant: Variant) -> CatalogFacts:
     """Read the pin, its version and the mirror of one variant, in one statement.
 
-    Nobody has no pin. The variant is that of a pin that has not expired, else `variant`.
+    Without a user no pin is read. The variant is that of a pin that has not expired, else
+    `variant`.
 
     Raises CatalogUnavailable.
     """

@@ -87,7 +87,7 @@ class Runs:
         )
 
     def prune(self) -> int:
-        """Delete what nobody needs any more; how many rows. At most a thousand of each kind.
+        """Delete what nobody needs any more: up to a thousand rows of each kind; how many.
 
         Runs that changed nothing are kept for 7 days, other runs and resolved findings for 400.
         The last good run stays: the next one compares its counts with it.

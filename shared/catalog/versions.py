@@ -50,7 +50,7 @@ class Versions:
         return rows[0] if rows else None
 
     def find_all(self, tags: Iterable[ImageTag]) -> dict[ImageTag, Version]:
-        """Those of the versions that there are, retired or not."""
+        """Find the versions with these tags, retired or not."""
         query: LiteralString = VERSION + "WHERE v.image_tag = ANY(%(tags)s)"
         rows = fetch(self.connection, Version, query, {"tags": list(tags)})
         return {version.image_tag: version for version in rows}

@@ -3,8 +3,8 @@
 from typing import ClassVar
 
 MOST_ERRORS = 20
-"""So many faults of a request are named: a request can have thousands of unknown fields, and
-Lambda's runtime dies of an error message of that size."""
+"""The most faults of a request that are named. It can have thousands of unknown fields, and a
+message of that size crashes Lambda's runtime."""
 
 
 class InvalidValue(ValueError):

@@ -25,9 +25,9 @@ T = TypeVar("T", Instance, Removal)
 class Changes:
     """What a batch comes to: records removed, then records put, at most one a user of each.
 
-    A removal stays though a put follows it: the put may have been decided earlier than the
-    record that was removed, and must not lose against that one's row. `skipped` counts
-    malformed records; `newest` is when the newest record was written.
+    A removal is kept even if a put follows: the put may have been decided before the record
+    that was removed, and the row of that one would block it. `skipped` counts malformed
+    records; `newest` is when the newest record was written.
     """
 
     removed: dict[UserId, Removal] = field(default_factory=dict)

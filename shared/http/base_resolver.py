@@ -100,7 +100,7 @@ class BaseResolver(APIGatewayHttpResolver):
         path = self.event.path
         allowed = ", ".join(route.method for route in self.routes if route.rule.match(path))
         if allowed:
-            raise MethodNotAllowed("the path does not know this method", allow=allowed)
+            raise MethodNotAllowed("this path does not support this method", allow=allowed)
         raise UnknownPath("there is nothing at this path")
 
     def _crashed(self, error: Exception) -> Response[Any]:
@@ -110,4 +110,4 @@ class BaseResolver(APIGatewayHttpResolver):
         self.context["deps"].telemetry.log(
             "unexpected", level="error", error=kind, frames=frames
         )
-        return self.refused(Unexpected("something unexpected happened; it was logged"))
+        return self.refused(Unexpected("an internal error; the log has the details"))

@@ -31,7 +31,7 @@ def _decoded(body: str) -> str:
     except UnicodeDecodeError:
         raise InvalidRequest(("body", "must be UTF-8")) from None
     except ValueError:
-        raise InvalidRequest(("body", "must be base64 as it claims to be")) from None
+        raise InvalidRequest(("body", "is marked as base64 and is not")) from None
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:

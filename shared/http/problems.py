@@ -30,7 +30,7 @@ class ForeignPost(Forbidden):
 
 
 class StaleForm(Forbidden):
-    """The form is of another session than the one that sends it."""
+    """The form belongs to another session."""
 
 
 class UnknownPath(Refused):

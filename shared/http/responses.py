@@ -184,7 +184,7 @@ def _success(model: Any, text: str) -> dict[str, Any]:
 def _unauthorized() -> dict[str, Any]:
     schema = {"$ref": f"{SCHEMAS}{UnauthorizedOutput.__name__}"}
     return {
-        "description": "No token or a bad one; the gateway's own words",
+        "description": "No token or a bad one; API Gateway's own answer",
         "content": {"application/json": {"schema": schema}},
     }
 

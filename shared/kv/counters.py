@@ -10,7 +10,7 @@ from shared.kv.table import Attributes, ConditionFailed, Table, key, plain
 StartOutcome = Literal["ok", "failed"]
 
 KEPT = timedelta(days=90)
-"""For so long a repeated report is recognised, and a counter kept that gets no more of them."""
+"""How long markers are kept, and counters that no report changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def counter_key(salt: str) -> dict[str, Any]:
 
 
 def _counts(item: Attributes | None) -> Reports:
-    """Read a counter; what is no number was not written by us and counts as 0."""
+    """Read a counter. What is no whole number was not written by us and counts as 0."""
     counts = plain(item or {})
     ok, failed = (
         count if type(count) is int else 0 for count in (counts.get("ok"), counts.get("failed"))

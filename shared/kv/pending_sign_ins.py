@@ -31,7 +31,7 @@ class PendingSignIn:
 
 @dataclass(frozen=True, slots=True)
 class PendingSignIns:
-    """Sign-ins by the hash of an id that only the browser has which began them."""
+    """Sign-ins, by the hash of an id that only the browser has that began them."""
 
     table: Table
 

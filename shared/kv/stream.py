@@ -41,7 +41,7 @@ def _read(
 
 
 def _decided_at(user_id: UserId, change: Mapping[str, Any], written_at: datetime) -> datetime:
-    """When the removed record was decided; for a malformed one, the latest it can have been."""
+    """When the removed record was decided; for a malformed one, an upper bound."""
     removed = _instance(user_id, change.get("OldImage"))
     return parse_moment(removed.decided_at) if removed else written_at + timedelta(seconds=1)
 

@@ -165,7 +165,7 @@ class Table:
                     raise self._translated(error) from None
             except BotoCoreError as error:
                 name = type(error).__name__
-                raise KVUnavailable(f"the KV did not answer in time ({name})") from None
+                raise KVUnavailable(f"the KV did not answer ({name})") from None
             back_off()
         raise KVUnavailable("the item is being written by others")
 
@@ -197,7 +197,7 @@ def _reasons(error: ClientError) -> set[str | None]:
 
 
 def _stored(error: ClientError) -> Attributes | None:
-    """Return the item that a write was not to meet, where the write asked to see it."""
+    """Return the item that made the condition fail, if the write asked for it."""
     response = cast("dict[str, Any]", error.response)
     answers = [response, *response.get("CancellationReasons", [])]
     return next((answer["Item"] for answer in answers if "Item" in answer), None)

@@ -149,7 +149,7 @@ def _from_catalog(start: Start, variant: Variant | None, database: Database) -> 
 
 
 def _with_kv(facts: Facts, kv: KV) -> Facts:
-    """Add the KV's part, unless a pin applies: then the KV has no say."""
+    """Add the KV's part, unless a pin decides already."""
     if pin_state(facts) == "applied":
         return facts
     read = kv.instances.read_with_pointer(facts.user_id, facts.variant, facts.mirror)

@@ -70,9 +70,9 @@ def publish(
 
     `if_match` is about the variant. Raises InvalidRequest, DigestInUse, DigestChanged,
     VariantChanged, TagRetired, StaleRevision, VersionNotActive (only with `set_latest`),
-    CatalogUnavailable, KVUnavailable. What a permanent refusal finds written in the KV by this
-    very call is taken back. A repeat under a cause that has moved the pointer moves it no more,
-    and asks neither `if_match` nor the status.
+    CatalogUnavailable, KVUnavailable. After a permanent refusal, what this very call
+    has written to the KV is undone. A repeat under a cause that has moved the pointer does not
+    move it again, and checks neither `if_match` nor the status.
     """
     now = datetime.now(UTC)
     with catalog.transaction() as tx:

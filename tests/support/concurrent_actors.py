@@ -193,7 +193,7 @@ class Crowd:
     def race(self, *calls: Callable[[], object]) -> list[Any]:
         """Start the calls together; what each returned, or how it was refused, in their order.
 
-        Whatever else they raise is raised here, and a deadlock is no refusal.
+        Whatever else they raise is raised here, deadlocks too.
         """
         barrier = Barrier(len(calls))
         started = [self._threads.submit(_after_jitter, call, barrier) for call in calls]

@@ -39,7 +39,7 @@ class SyncReportOutput(Output):
     updated: int = Field(description="Versions whose entry had changed.")
     filled: int = Field(description="Versions whose digest became known.")
     unchanged: int = Field(description="Versions that agreed already.")
-    deferred: int = Field(description="New versions left to the next run.")
+    deferred: int = Field(description="New versions and digests left to the next run.")
     missing: int = Field(description="Versions that the KV lacks now.")
     pointers_copied: int = Field(
         description="Pointers adopted from the KV or put back into it."
@@ -70,7 +70,7 @@ class SyncRunOutput(SyncReportOutput):
 
 
 class FindingOutput(Output):
-    """Something to be mended by people, open until it is."""
+    """A problem that somebody has to fix; it stays open until then."""
 
     image_tag: str = Field(description="The tag, or the variant of a pointer.")
     code: str = Field(description="What is wrong, for programs.")
@@ -176,14 +176,14 @@ class AuditEventOutput(Output):
     actor: Actor = Field(description="Who did it.")
     action: str = Field(description="What was done.")
     subject: SubjectOutput = Field(description="What it was done to.")
-    before: dict[str, Any] | None = Field(description="What was before, as far as it changed.")
-    after: dict[str, Any] | None = Field(description="What is since.")
+    before: dict[str, Any] | None = Field(description="The changed values before.")
+    after: dict[str, Any] | None = Field(description="The changed values afterwards.")
     reason: str | None = Field(description="Why, in their words.")
     request_id: str | None = Field(description="The request by which it was done.")
 
 
 class VerificationOutput(Output):
-    """What became of the newest seals when they were computed anew."""
+    """The result of recomputing the newest seals."""
 
     sealed_through: int | None = Field(
         description="The highest id of a sealed event; null before the first seal."

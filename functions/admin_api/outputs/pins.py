@@ -47,7 +47,7 @@ class UserPinOutput(Revised, Output):
     pin: PinOutput = Field(description="The pin.")
     version: VersionOutput = Field(description="The version that it names.")
     warnings: list[Literal["version_deprecated"]] = Field(
-        description="What is not wrong but worth knowing."
+        description="Warnings that do not prevent the pin."
     )
 
     @classmethod
@@ -57,11 +57,11 @@ class UserPinOutput(Revised, Output):
 
 
 class BulkResultOutput(Output):
-    """What became of one item."""
+    """The result of one item."""
 
     user_id: UserId
     status: Literal["pinned", "unpinned", "unchanged", "failed"] = Field(
-        description="`unchanged`: it was so before."
+        description="`unchanged`: it was in the requested state already."
     )
     code: str | None = Field(
         None, exclude_if=_is_empty, description="Why it failed; absent if it did not."
@@ -72,9 +72,9 @@ class BulkResultOutput(Output):
 
 
 class BulkOutput(Output):
-    """What became of each item, in their order."""
+    """The result of each item, in their order."""
 
-    applied: int = Field(description="How many items are as was asked, changed or unchanged.")
+    applied: int = Field(description="How many items are as requested, changed or not.")
     failed: int = Field(description="How many items failed.")
     results: list[BulkResultOutput] = Field(description="One result an item.")
 

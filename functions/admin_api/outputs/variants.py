@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field
 
-from functions.admin_api.fields import ImageTag, Moment, Revision, UpdatedAt, Variant
+from functions.admin_api.fields import ImageTag, Moment, UpdatedAt, Variant
 from functions.admin_api.outputs.base import Output
 from functions.admin_api.outputs.versions import VersionOutput
 from shared.catalog.variants import Mirror
@@ -21,12 +21,12 @@ Versions = Mapping[values.ImageTag, Version]
 class BrakeOutput(Output):
     """After which failed starts a rollout is held: both thresholds must be reached."""
 
-    min_failures: int = Field(description="So many starts must have failed.")
-    percent: int = Field(description="So many of a hundred reported starts must have failed.")
+    min_failures: int = Field(description="The minimum number of failed starts.")
+    percent: int = Field(description="The minimum percentage of reported starts that failed.")
 
 
 class RolloutOutput(Output):
-    """How far the candidate is out."""
+    """The share of a rollout, and its brake."""
 
     percent: int = Field(description="The share of users who get it, 0 to 100.")
     held: bool = Field(
@@ -55,7 +55,9 @@ class VariantOutput(Revised, Output):
         description="What is being rolled out; null without a rollout."
     )
     rollout: RolloutOutput | None = Field(description="Null without a rollout.")
-    revision: Revision
+    revision: int = Field(
+        description="The revision of its pointer in the KV; 0 before there is a latest."
+    )
     updated_at: UpdatedAt
 
     @classmethod

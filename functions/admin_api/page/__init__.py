@@ -1,6 +1,6 @@
 """The page at /docs: Swagger UI, as Powertools brings it, started by a script of ours.
 
-Everything comes from /docs itself, for nothing else answers without a token.
+Everything comes from /docs itself, because little else answers without a token.
 """
 
 from pathlib import Path

@@ -23,7 +23,7 @@ def explain_resolution(user_id: UserIdPath, query: ResolutionQuery) -> Resolutio
 
 @router.post("/v1/users/<user_id>/erase", refuses=(KVUnavailable,))
 def erase_user(user_id: UserIdPath, dry_run: DryRun = "false") -> PreviewOutput | None:
-    """Erase a person: pin, instance record, and who the log's pseudonym was.
+    """Erase a person: pin, instance record, and the link to the pseudonym in the log.
 
     Idempotent.
     """

@@ -88,10 +88,10 @@ def roll_variant_back(
     dry_run: DryRun = "false",
     if_match: IfMatchHeader = None,
 ) -> PromotedOutput | PreviewOutput:
-    """Make the version latest that was so before the present one.
+    """Roll back to the previous latest version.
 
-    That is the newest one which was latest before the present one first was, and is still
-    active. Again goes further back.
+    That is the newest version that was latest before the present one first was, and is still
+    active. Rolling back again goes further back.
     """
     given = _stores(if_match)
     if dry_run == "true":

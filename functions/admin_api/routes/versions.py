@@ -95,7 +95,7 @@ def publish_version(
 
 @router.get("/v1/versions/<image_tag>", requires=READERS, refuses=(VersionNotFound,))
 def get_version(image_tag: ImageTagPath) -> VersionDetailOutput:
-    """Show a version, and how many users and instances have it."""
+    """Show a version with its pin and instance counts."""
     with deps().catalog.transaction() as tx:
         version = VersionOutput.model_validate(tx.versions.get(image_tag))
         return VersionDetailOutput(

@@ -50,7 +50,7 @@ class Scheduler:
         while not self._stopped.is_set():
             failure = self._invoke()
             if failure and not self._stopped.is_set():
-                print(f"scheduled sync failed: {failure}", file=sys.stderr, flush=True)
+                print(f"a scheduled run failed: {failure}", file=sys.stderr, flush=True)
             self._stopped.wait(self._seconds)
 
     def _invoke(self) -> str | None:
