@@ -219,7 +219,7 @@ class Retire(ChangeOfVersion):
     def consequences(self) -> tuple[str, ...]:
         return (
             "This cannot be undone. To take it out of service for a while, disable it instead.",
-            "It starts nowhere any more and disappears from every list.",
+            "No instance starts with it any more, and no list shows it.",
             "Its tag and its digest stay taken: neither can be published again.",
         )
 
