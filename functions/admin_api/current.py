@@ -6,6 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
 from functions.admin_api.preconditions import refuse_unmatchable
+from shared.domain.etags import IfMatch
 from shared.domain.model import Initiator
 from shared.domain.values import Reason, UserId
 from shared.http.auth import Caller
@@ -30,6 +31,11 @@ def caller() -> Caller:
     """Who asks, where a role is needed."""
     found: Caller = app.context["caller"]
     return found
+
+
+def stores(if_match: str | None) -> dict[str, Any]:
+    """Return the stores, and the state from which a change may start."""
+    return {"catalog": deps().catalog, "kv": deps().kv, "if_match": IfMatch(if_match)}
 
 
 def initiator(reason: Reason | None = None) -> Initiator:

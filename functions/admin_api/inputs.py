@@ -96,20 +96,15 @@ class VersionChangeInput(BaseModel):
         return value
 
 
-class PromoteInput(BaseModel):
-    """Why a version is promoted."""
+class ReasonInput(BaseModel):
+    """Why it is done."""
 
     model_config = STRICT
 
     reason: Reason | None = Field(None, description=WHY)
 
 
-class RollbackInput(BaseModel):
-    """Why a variant is rolled back."""
-
-    model_config = STRICT
-
-    reason: Reason | None = Field(None, description=WHY)
+NO_REASON = ReasonInput()
 
 
 def _whole(value: object) -> object:

@@ -30,21 +30,8 @@ class Pointers:
 
     def variants(self) -> list[str]:
         """List the sort keys of all pointers, legal variants or not. Raises KVUnavailable."""
-        start: dict[str, Any] = {}
-        names: list[str] = []
-        while True:
-            page = self.table.call(
-                "query",
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues=texts(**{":pk": "POINTER"}),
-                ProjectionExpression="sk",
-                ConsistentRead=True,
-                **start,
-            )
-            names += [item["sk"]["S"] for item in page["Items"]]
-            if "LastEvaluatedKey" not in page:
-                return names
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        items = read_partition(self.table, "POINTER", ProjectionExpression="sk")
+        return [item["sk"]["S"] for item in items]
 
     def named_tags(self) -> set[str]:
         """Every tag that a pointer names, legal or not. Raises KVUnavailable."""

@@ -1,11 +1,10 @@
 """Variants: where each points, its rollout, its rollback."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from functions.admin_api.current import deps, initiator, kept_target
+from functions.admin_api.current import deps, initiator, kept_target, stores
 from functions.admin_api.fields import DryRun, IfMatchHeader, VariantPath
-from functions.admin_api.inputs import RollbackInput, RolloutInput
+from functions.admin_api.inputs import NO_REASON, ReasonInput, RolloutInput
 from functions.admin_api.outputs.previews import PreviewOutput
 from functions.admin_api.outputs.variants import (
     PromotedOutput,
@@ -32,7 +31,6 @@ from shared.domain.errors import (
     VersionNotActive,
     VersionNotFound,
 )
-from shared.domain.etags import IfMatch
 from shared.domain.pointer import Brake
 from shared.domain.values import VARIANT
 from shared.http import pages
@@ -48,7 +46,6 @@ from shared.usecases.rollout import WantedRollout, abort, read_reports, resume, 
 
 router = Router("variants")
 READERS: Roles = ("viewer", "publisher")
-NO_REASON = RollbackInput()
 
 
 @router.get("/v1/variants", requires=READERS)
@@ -84,7 +81,7 @@ def get_variant(variant: VariantPath) -> VariantDetailOutput:
 )
 def roll_variant_back(
     variant: VariantPath,
-    body: RollbackInput = NO_REASON,
+    body: ReasonInput = NO_REASON,
     dry_run: DryRun = "false",
     if_match: IfMatchHeader = None,
 ) -> PromotedOutput | PreviewOutput:
@@ -93,11 +90,11 @@ def roll_variant_back(
     That is the newest version that was latest before the present one first was, and is still
     active. Rolling back again goes further back.
     """
-    given = _stores(if_match)
+    given = stores(if_match)
     if dry_run == "true":
         return PreviewOutput.of(preview_rollback(variant, **given))
     roll_back(variant, by=initiator(body.reason), kept=kept_target(), **given)
-    return _moved(variant)
+    return show_moved(variant)
 
 
 @router.put(
@@ -126,11 +123,11 @@ def put_rollout(
     """
     brake = Brake(**dict(body.brake)) if body.brake else None
     wanted = WantedRollout(body.image_tag, body.percent, brake)
-    given = _stores(if_match)
+    given = stores(if_match)
     if dry_run == "true":
         return PreviewOutput.of(preview_rollout(variant, wanted, **given))
     roll_out(variant, wanted, by=initiator(body.reason), **given)
-    return _moved(variant)
+    return show_moved(variant)
 
 
 @router.delete(
@@ -146,7 +143,7 @@ def abort_rollout(
 
     Idempotent.
     """
-    given = _stores(if_match)
+    given = stores(if_match)
     if dry_run == "true":
         return PreviewOutput.of(preview_abort(variant, **given))
     abort(variant, by=initiator(query.reason), **given)
@@ -164,11 +161,11 @@ def resume_rollout(
     if_match: IfMatchHeader = None,
 ) -> PromotedOutput | PreviewOutput:
     """Lift the brake of a held rollout; its reports are counted anew."""
-    given = _stores(if_match)
+    given = stores(if_match)
     if dry_run == "true":
         return PreviewOutput.of(preview_resume(variant, **given))
     resume(variant, by=initiator(query.reason), **given)
-    return _moved(variant)
+    return show_moved(variant)
 
 
 def described(tx: Transaction, mirrors: Sequence[Mirror]) -> list[VariantOutput]:
@@ -180,12 +177,8 @@ def described(tx: Transaction, mirrors: Sequence[Mirror]) -> list[VariantOutput]
     return [VariantOutput.of(mirror, versions) for mirror in mirrors]
 
 
-def _moved(variant: values.Variant) -> PromotedOutput:
+def show_moved(variant: values.Variant) -> PromotedOutput:
+    """Answer a move with the variant as it is now."""
     with deps().catalog.transaction() as tx:
         [moved] = described(tx, [tx.variants.get(variant)])
     return PromotedOutput(variant=moved)
-
-
-def _stores(if_match: str | None) -> dict[str, Any]:
-    """Return the stores, and the state from which a move may start."""
-    return {"catalog": deps().catalog, "kv": deps().kv, "if_match": IfMatch(if_match)}

@@ -1,10 +1,8 @@
 """Versions: published, listed, changed, retired, promoted."""
 
-from typing import Any
-
-from functions.admin_api.current import caller, deps, initiator
+from functions.admin_api.current import caller, deps, initiator, stores
 from functions.admin_api.fields import DryRun, IfMatchHeader, ImageTagPath
-from functions.admin_api.inputs import PromoteInput, PublishInput, VersionChangeInput
+from functions.admin_api.inputs import NO_REASON, PublishInput, ReasonInput, VersionChangeInput
 from functions.admin_api.outputs.previews import PreviewOutput
 from functions.admin_api.outputs.variants import PromotedOutput
 from functions.admin_api.outputs.versions import (
@@ -13,7 +11,7 @@ from functions.admin_api.outputs.versions import (
     VersionPage,
 )
 from functions.admin_api.queries import VersionsQuery
-from functions.admin_api.routes.variants import READERS, described
+from functions.admin_api.routes.variants import READERS, show_moved
 from shared.catalog.version_pages import VersionFilter
 from shared.domain.errors import (
     DigestChanged,
@@ -29,7 +27,6 @@ from shared.domain.errors import (
     VersionNotFound,
     VersionPinned,
 )
-from shared.domain.etags import IfMatch
 from shared.http import pages, version_pages
 from shared.http.problems import Forbidden
 from shared.http.router import Router
@@ -46,8 +43,6 @@ from shared.usecases.retire import retire
 from shared.usecases.versions import change
 
 router = Router("versions")
-
-NO_REASON = PromoteInput()
 
 
 @router.get("/v1/versions", requires=READERS)
@@ -86,7 +81,7 @@ def publish_version(
     if body.set_latest and not may_promote:
         raise Forbidden("a publisher may not make a version the latest here")
     publication = Publication(**body.model_dump())
-    given = _stores(if_match)
+    given = stores(if_match)
     if dry_run == "true":
         return PreviewOutput.of(preview_publication(publication, **given)), 200
     published = publish(publication, by=initiator(), **given)
@@ -130,7 +125,7 @@ def change_version(
     suspended with `force`.
     """
     wanted = VersionChange(**body.model_dump(exclude={"reason"}))
-    given = _stores(if_match)
+    given = stores(if_match)
     if dry_run == "true":
         return PreviewOutput.of(preview_version_change(image_tag, wanted, **given))
     changed = change(image_tag, wanted, by=initiator(body.reason), **given)
@@ -148,8 +143,8 @@ def retire_version(
 ) -> PreviewOutput | None:
     """Retire a version for good; its tag and digest stay taken."""
     if dry_run == "true":
-        return PreviewOutput.of(preview_retirement(image_tag, **_stores(if_match)))
-    retire(image_tag, by=initiator(), **_stores(if_match))
+        return PreviewOutput.of(preview_retirement(image_tag, **stores(if_match)))
+    retire(image_tag, by=initiator(), **stores(if_match))
     return None
 
 
@@ -159,7 +154,7 @@ def retire_version(
 )
 def promote_version(
     image_tag: ImageTagPath,
-    body: PromoteInput = NO_REASON,
+    body: ReasonInput = NO_REASON,
     dry_run: DryRun = "false",
     if_match: IfMatchHeader = None,
 ) -> PromotedOutput | PreviewOutput:
@@ -168,15 +163,7 @@ def promote_version(
     It ends a rollout of the same version. `If-Match` is about the variant, not the version:
     a pipeline that sends it overruns no brake and no other move.
     """
-    given = _stores(if_match)
+    given = stores(if_match)
     if dry_run == "true":
         return PreviewOutput.of(preview_promotion(image_tag, **given))
-    variant = promote(image_tag, by=initiator(body.reason), **given)
-    with deps().catalog.transaction() as tx:
-        [promoted] = described(tx, [tx.variants.get(variant)])
-    return PromotedOutput(variant=promoted)
-
-
-def _stores(if_match: str | None) -> dict[str, Any]:
-    """Return the stores, and the state from which a change may start."""
-    return {"catalog": deps().catalog, "kv": deps().kv, "if_match": IfMatch(if_match)}
+    return show_moved(promote(image_tag, by=initiator(body.reason), **given))

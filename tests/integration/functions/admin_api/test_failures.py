@@ -22,7 +22,7 @@ BODY = {
     "image_tag": TAG, "openclaw_version": "2026.11.1", "percent": 5,
     "mode": "atomic", "items": [{"op": "unpin", "user_id": "ana@example.com"}],
 }  # fmt: skip
-BAD = "2026.11.1-r2"
+BAD, UNPINNED = "2026.11.1-r2", "2026.11.1-r3"
 NEEDS_THE_KV = {
     ("POST", "/v1/versions"),
     ("DELETE", "/v1/versions/{image_tag}"), ("POST", "/v1/versions/{image_tag}/promote"),
@@ -44,6 +44,7 @@ def stores(postgres_server: Postgres, dynamodb: Any) -> Stores:
     with api_on(made) as api:
         api.publish(TAG)
         api.publish(BAD)
+        api.publish(UNPINNED)
         api.pin("ana@example.com", TAG)
         api.call("DELETE", "/v1/users/ana@example.com/pin")
     return made
@@ -87,7 +88,7 @@ def test_without_the_kv(without_kv: Api, endpoint: Operation) -> None:
 
 def test_a_version_without_the_kv(without_kv: Api) -> None:
     """All that is only read from Postgres is answered, the number of its instances too."""
-    shown = without_kv.get(f"/v1/versions/{TAG}")
+    shown = without_kv.get(f"/v1/versions/{UNPINNED}")
     assert (shown["pin_count"], shown["instance_count"], shown["as_of"]) == (0, 0, None)
 
 
