@@ -13,9 +13,8 @@ from pydantic_core import PydanticCustomError
 
 from functions.console.uploads import is_upload, parse_upload
 from shared.domain.errors import InvalidRequest, InvalidValue, Refused
-from shared.domain.values import TEXT_BREAKERS, parse_moment, rfc3339
+from shared.domain.values import TEXT_BREAKERS, escape_name, parse_moment, rfc3339
 from shared.http.faults import name_fault
-from shared.http.query_strings import escape_untrusted
 
 MOST_FIELDS = 2_500
 """A post of a thousand ticked pins is well within it."""
@@ -57,7 +56,7 @@ def parse_form(body: str, is_base64: bool, content_type: str = "") -> Form:
     form: Form = {}
     for name, value in pairs:
         if TEXT_BREAKERS.search(name + value):
-            raise InvalidRequest((escape_untrusted(name), "must not contain NUL"))
+            raise InvalidRequest((escape_name(name), "must not contain NUL"))
         earlier = form.get(name)
         form[name] = value if earlier is None else [*_listed(earlier), value]
     return form

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from shared.domain.errors import InvalidRequest, InvalidValue
-from shared.domain.values import IMAGE_TAG, USER_ID, VARIANT, UserId
+from shared.domain.values import IMAGE_TAG, USER_ID, VARIANT, UserId, escape_name
 from shared.usecases.provision import Start
 
 INTENTS = ("provision", "restart", "upgrade", "destroy")
@@ -63,7 +63,9 @@ def is_report(event: object) -> TypeGuard[dict[object, object]]:
 def check(event: Mapping[Any, Any], rules: Rules, *, required: Iterable[str]) -> dict[str, Any]:
     """Return the fields that are given. Raises InvalidRequest naming each that is wrong."""
     given = {name: value for name, value in event.items() if value is not None}
-    errors = [(_shown(name), "is not a known field") for name in event if name not in rules]
+    errors = [
+        (escape_name(name), "is not a known field") for name in event if name not in rules
+    ]
     errors += [(name, "is required") for name in required if name not in given]
     errors += [fault for name in rules for fault in _faults(rules[name], name, given.get(name))]
     if errors:
@@ -78,8 +80,3 @@ def _faults(rule: Callable[[object], str], name: str, value: object) -> list[tup
     except InvalidValue as error:
         return [(name, str(error))]
     return []
-
-
-def _shown(name: object) -> str:
-    """A field's name is the caller's text too."""
-    return str(name).encode("unicode_escape").decode("ascii")[:64]

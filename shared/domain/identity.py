@@ -3,9 +3,7 @@
 from typing import Protocol
 
 from shared.domain.errors import DigestChanged, DigestInUse, TagRetired, VariantChanged
-from shared.domain.values import ImageDigest, ImageTag, Variant
-
-SHOWN = 128
+from shared.domain.values import ImageDigest, ImageTag, Variant, escape_untrusted
 
 
 class Identified(Protocol):
@@ -49,8 +47,3 @@ def _changes_digest(wanted: Identified, stored: Identified | None) -> bool:
 def tag_retired() -> TagRetired:
     """The refusal to publish a tag that was retired."""
     return TagRetired("this tag was retired and stays taken")
-
-
-def escape_untrusted(text: object) -> str:
-    """Return hostile text as people may see it: printable ASCII of at most 128 characters."""
-    return str(text).encode("unicode_escape").decode("ascii")[:SHOWN]

@@ -23,6 +23,16 @@ TEXT_BREAKERS = re.compile("[\x00\ud800-\udfff]")
 """What neither PostgreSQL (NUL) nor UTF-8 (lone surrogates) can hold."""
 
 
+def escape_untrusted(text: object, limit: int = 128) -> str:
+    """Turn a text that a caller chose into short ASCII that messages and logs may repeat."""
+    return str(text).encode("unicode_escape").decode("ascii")[:limit]
+
+
+def escape_name(name: object) -> str:
+    """Turn a name that a caller chose for a field or a parameter into shorter ASCII still."""
+    return escape_untrusted(name, limit=64)
+
+
 @dataclass(frozen=True, slots=True)
 class TextRule:
     """A rule for one kind of text.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.http.query_strings import escape_untrusted
+from shared.domain.values import escape_name
 
 MESSAGES: Mapping[str, str] = {
     "missing": "is required",
@@ -28,6 +28,6 @@ def name_fault(error: Mapping[str, Any], place: str = "request") -> tuple[str, s
 
     `place` is what is wrong where the error has no field.
     """
-    field = ".".join(map(escape_untrusted, error["loc"])) or place
+    field = ".".join(map(escape_name, error["loc"])) or place
     template = MESSAGES.get(error["type"])
     return field, template.format_map(error.get("ctx", {})) if template else error["msg"]

@@ -5,7 +5,7 @@ from base64 import b64decode
 from typing import Any, NoReturn
 
 from shared.domain.errors import InvalidRequest
-from shared.http.query_strings import escape_untrusted
+from shared.domain.values import escape_name
 
 BYTE_ORDER_MARK = "\ufeff"
 """RFC 8259, section 8.1: a parser may ignore it."""
@@ -39,7 +39,7 @@ def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members: dict[str, object] = {}
     for name, value in pairs:
         if name in members:
-            raise InvalidRequest((escape_untrusted(name), "is given more than once"))
+            raise InvalidRequest((escape_name(name), "is given more than once"))
         members[name] = value
     return members
 

@@ -7,8 +7,7 @@ import re
 from urllib.parse import unquote_to_bytes
 
 from shared.domain.errors import InvalidRequest
-
-LONGEST_NAME = 64
+from shared.domain.values import escape_name
 
 
 def parse_query_string(raw: str) -> dict[str, str]:
@@ -17,14 +16,9 @@ def parse_query_string(raw: str) -> dict[str, str]:
     for name, value in _pairs(raw):
         field = _decoded(name, "query")
         if field in given:
-            raise InvalidRequest((escape_untrusted(field), "is given more than once"))
-        given[field] = _decoded(value, escape_untrusted(field))
+            raise InvalidRequest((escape_name(field), "is given more than once"))
+        given[field] = _decoded(value, escape_name(field))
     return given
-
-
-def escape_untrusted(name: object) -> str:
-    """Turn a name that the caller chose into short ASCII text that an answer may repeat."""
-    return str(name).encode("unicode_escape").decode("ascii")[:LONGEST_NAME]
 
 
 def _pairs(raw: str) -> list[tuple[str, str]]:

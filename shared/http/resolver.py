@@ -16,6 +16,7 @@ from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
 from shared.domain.errors import InvalidRequest, Refused
+from shared.domain.values import escape_name
 from shared.http.auth import Caller, is_under
 from shared.http.base_resolver import BaseResolver, HttpEvent
 from shared.http.faults import name_fault
@@ -27,7 +28,6 @@ from shared.http.problems import (
     problem,
     problem_headers,
 )
-from shared.http.query_strings import escape_untrusted
 from shared.http.responses import Revised
 from shared.http.router import required_roles
 
@@ -113,7 +113,7 @@ def _refuse_unknown_parameters(route: Route, event: HttpEvent) -> None:
     known = {parameter.alias for parameter in route.dependant.query_params}
     unknown = [name for name in event.resolved_query_string_parameters if name not in known]
     if unknown:
-        raise InvalidRequest(*((escape_untrusted(name), "is not known") for name in unknown))
+        raise InvalidRequest(*((escape_name(name), "is not known") for name in unknown))
 
 
 def _refuse_unread_body(route: Route, event: HttpEvent) -> None:

@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 from shared.catalog.transaction import Catalog, Transaction
 from shared.domain.entries import Tombstone, parse_entry
 from shared.domain.errors import CatalogUnavailable, InvalidRequest, InvalidValue, KVUnavailable
-from shared.domain.identity import escape_untrusted
 from shared.domain.model import Initiator
-from shared.domain.values import IMAGE_TAG, ImageDigest, ImageTag
+from shared.domain.values import IMAGE_TAG, ImageDigest, ImageTag, escape_untrusted
 from shared.kv import KV
 
 

@@ -7,11 +7,10 @@ from time import monotonic
 
 from shared.domain.entries import Tombstone, parse_entry
 from shared.domain.errors import InvalidValue
-from shared.domain.identity import escape_untrusted
 from shared.domain.model import ImageEntry
 from shared.domain.sync import Sorting
 from shared.domain.sync_report import Finding
-from shared.domain.values import ImageTag
+from shared.domain.values import ImageTag, escape_untrusted
 from shared.kv import KV
 
 CLAIMS_A_ROUND = 200

@@ -6,9 +6,8 @@ from time import monotonic
 
 from shared.catalog.transaction import Catalog
 from shared.domain.errors import CatalogUnavailable, InvalidValue, KVUnavailable
-from shared.domain.identity import escape_untrusted
 from shared.domain.sync_report import Finding
-from shared.domain.values import VARIANT, Variant
+from shared.domain.values import VARIANT, Variant, escape_untrusted
 from shared.kv import KV
 from shared.usecases.reconcile import reconcile
 from shared.usecases.report import judge

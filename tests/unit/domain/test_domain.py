@@ -3,10 +3,10 @@
 import pytest
 
 from shared.domain.errors import InvalidRequest, Refused, VersionPinned
-from shared.domain.identity import escape_untrusted
 from shared.domain.model import Image, Instance
 from shared.domain.pointer import Pointer, StoredPointer, parse_pointer
 from shared.domain.resolution import variant_of
+from shared.domain.values import escape_untrusted
 
 PINNED = Image("p", None, "2026.11.1", "of-the-pin")
 RECORD = Instance(
