@@ -69,9 +69,11 @@ def _verify(
 
 
 def _summary(verification: Verification, newest: Seal | None) -> str:
-    count = f"{verification.events} events in {verification.seals} seals"
     chain = f"newest seal: {newest.id} {newest.hash.hex()}" if newest else "no seal yet"
-    return f"{count}, {verification.unsealed} events without one yet\n{chain}"
+    return (
+        f"sealed events: {verification.events}, seals: {verification.seals},"
+        f" events not sealed yet: {verification.unsealed}\n{chain}"
+    )
 
 
 if __name__ == "__main__":

@@ -364,7 +364,7 @@ def test_verifying_from_a_terminal(
         seals = {seal.id: seal.hash.hex() for seal in tx.seals.page(3, 9)}
     assert terminal.main(environ | {"ANCHOR": f"2 {seals[2]}"}) == 0
     assert capsys.readouterr().out == (
-        f"9 events in 3 seals, 1 events without one yet\nnewest seal: 3 {seals[3]}\n"
+        f"sealed events: 9, seals: 3, events not sealed yet: 1\nnewest seal: 3 {seals[3]}\n"
     )
     for wrong in (f"2 {seals[1]}", f"4 {seals[3]}"):
         assert terminal.main(environ | {"ANCHOR": wrong}) == 1
